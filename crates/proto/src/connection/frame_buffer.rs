@@ -1,0 +1,389 @@
+//! Encoded frames of one direction of a connection: what the sender wrote and the transport will carry.
+
+use std::{collections::VecDeque, io::IoSlice};
+
+use bytes::Bytes;
+
+use crate::{
+    frame::Frame,
+    limits::LARGE_BODY_LEN,
+    message::{Message, Outgoing},
+    wire::{Header, Version},
+};
+
+/// Frames as they travel, except that a large body is not among the bytes but beside them, by reference.
+///
+/// `bodies` are in the order of their places; each place is an index into `bytes`, where the body belongs before the
+/// byte at that index.
+#[derive(Debug, Default)]
+pub struct FrameBuffer {
+    pub(super) bytes: Vec<u8>,
+    pub(super) bodies: VecDeque<PlacedBody>,
+    bodies_len: usize,
+    /// Whole messages among the frames.
+    pub(super) messages: usize,
+    /// Commands among the frames.
+    pub(super) commands: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PlacedBody {
+    pub(super) place: usize,
+    pub(super) body: Bytes,
+}
+
+/// The body of one frame to be encoded.
+#[derive(Clone, Copy)]
+pub(crate) enum Body<'a> {
+    Slice(&'a [u8]),
+    Frame(&'a Frame),
+}
+
+impl FrameBuffer {
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+
+    /// The bytes of all frames, large bodies included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.bodies_len
+    }
+
+    /// Whether there is nothing.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The number of whole messages.
+    pub fn messages(&self) -> usize {
+        self.messages
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Takes the bytes' allocation out, for reuse.
+    pub(crate) fn take_spare(&mut self) -> Vec<u8> {
+        debug_assert!(self.is_empty());
+        std::mem::take(&mut self.bytes)
+    }
+
+    pub(crate) fn give_spare(&mut self, spare: Vec<u8>) {
+        debug_assert!(self.bytes.capacity() == 0 && spare.is_empty());
+        self.bytes = spare;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bodies.clear();
+        self.bodies_len = 0;
+        self.messages = 0;
+        self.commands = 0;
+    }
+
+    /// Appends a message: the frames of `envelope`, then those of `message` from the frame `skip` on.
+    #[inline]
+    pub(crate) fn push_message(&mut self, version: Version, envelope: &[Frame], message: &Outgoing<'_>, skip: usize) {
+        if let (Outgoing::Body(body), []) = (message, envelope) {
+            self.push_frame(version, false, Body::Slice(body));
+        } else {
+            self.push_frames(version, envelope, message, skip);
+        }
+        self.messages += 1;
+    }
+
+    fn push_frames(&mut self, version: Version, envelope: &[Frame], message: &Outgoing<'_>, skip: usize) {
+        let rest = message.len().saturating_sub(skip);
+        for (index, frame) in envelope.iter().enumerate() {
+            self.push_frame(version, rest > 0 || index + 1 < envelope.len(), Body::Frame(frame));
+        }
+        match message.message() {
+            None if rest > 0 => self.push_frame(version, false, Body::Slice(message.body(0).unwrap_or_default())),
+            None => {}
+            Some(message) => self.push_rest(version, message, skip),
+        }
+    }
+
+    fn push_rest(&mut self, version: Version, message: &Message, skip: usize) {
+        let mut frames = message.frames().skip(skip).peekable();
+        while let Some(frame) = frames.next() {
+            self.push_frame(version, frames.peek().is_some(), Body::Frame(frame));
+        }
+    }
+
+    /// Appends one frame.
+    #[inline]
+    pub(crate) fn push_frame(&mut self, version: Version, more: bool, body: Body<'_>) {
+        let slice = match body {
+            Body::Slice(slice) => slice,
+            Body::Frame(frame) => match frame.shared() {
+                Some(shared) if shared.len() >= LARGE_BODY_LEN => {
+                    return self.push_large(version, more, shared.clone());
+                }
+                _ => frame.as_slice(),
+            },
+        };
+        Header::encode(version, more, slice.len(), &mut self.bytes);
+        self.bytes.extend_from_slice(slice);
+    }
+
+    fn push_large(&mut self, version: Version, more: bool, body: Bytes) {
+        Header::encode(version, more, body.len(), &mut self.bytes);
+        self.place_body(body);
+    }
+
+    /// Puts a body after all bytes so far.
+    pub(super) fn place_body(&mut self, body: Bytes) {
+        self.bodies_len += body.len();
+        self.bodies.push_back(PlacedBody { place: self.bytes.len(), body });
+    }
+
+    /// Takes the body placed at `place`, if the next one is.
+    pub(super) fn take_body(&mut self, place: usize) -> Option<Bytes> {
+        let front = self.bodies.front()?;
+        if front.place != place {
+            return None;
+        }
+        let PlacedBody { body, .. } = self.bodies.pop_front()?;
+        self.bodies_len -= body.len();
+        Some(body)
+    }
+
+    /// Appends one command frame, written by `encode`.
+    pub(crate) fn push_command(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.bytes);
+        self.commands += 1;
+    }
+
+    /// Drops the messages and keeps the commands.
+    pub(crate) fn retain_commands(&mut self, version: Version) {
+        let mut kept = Vec::new();
+        for (header, place) in self.frames(version) {
+            if header.command {
+                Header::encode_command(header.body_len, &mut kept);
+                kept.extend_from_slice(&self.bytes[place.body_at..place.body_at + header.body_len]);
+            }
+        }
+        let commands = self.commands;
+        self.clear();
+        self.bytes.extend_from_slice(&kept);
+        self.commands = commands;
+    }
+
+    /// Appends a body as it is, for a raw peer.
+    pub(crate) fn push_raw(&mut self, body: &[u8]) {
+        self.bytes.extend_from_slice(body);
+        self.messages += 1;
+    }
+
+    /// Appends what `other` holds.
+    pub(crate) fn append(&mut self, other: &FrameBuffer) {
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.bodies_len += other.bodies_len;
+        self.bodies.extend(
+            other.bodies.iter().map(|placed| PlacedBody { place: placed.place + shift, body: placed.body.clone() }),
+        );
+        self.messages += other.messages;
+        self.commands += other.commands;
+    }
+
+    /// Drops the first `len` bytes, which hold no frame that is still wanted.
+    pub(super) fn drop_front(&mut self, len: usize) {
+        self.bytes.drain(..len);
+        self.bodies.iter_mut().for_each(|placed| placed.place -= len);
+    }
+
+    /// The frames from the byte `from` on, each with its header and body.
+    fn frames(&self, version: Version) -> impl Iterator<Item = (Header, FramePlace)> {
+        let (mut at, mut sent, mut next_body) = (0, 0, 0);
+        std::iter::from_fn(move || {
+            let header = Header::decode(version, self.bytes.get(at..)?).ok().flatten()?;
+            let body_at = at + header.header_len;
+            let placed = self.bodies.get(next_body).filter(|placed| placed.place == body_at && header.body_len > 0);
+            let place = FramePlace { starts_at_len: sent, body_at, placed: placed.map(|_| next_body) };
+            next_body += usize::from(placed.is_some());
+            at = body_at + if placed.is_some() { 0 } else { header.body_len };
+            sent += header.header_len + header.body_len;
+            Some((header, place))
+        })
+    }
+
+    /// The messages that have not been written whole when `written` bytes have been, encoded for `to`; commands are
+    /// left out, they belong to the connection that is gone.
+    pub(crate) fn messages_after(&self, written: usize, from: Version, to: Version) -> FrameBuffer {
+        let mut rest = FrameBuffer::default();
+        let mut message = Vec::new();
+        for (header, place) in self.frames(from) {
+            if header.command {
+                continue;
+            }
+            message.push((header, place));
+            if header.more {
+                continue;
+            }
+            let end = place.starts_at_len + header.header_len + header.body_len;
+            if end > written {
+                message.iter().for_each(|(header, place)| self.copy_frame(header, place, to, &mut rest));
+                rest.messages += 1;
+            }
+            message.clear();
+        }
+        rest
+    }
+
+    fn copy_frame(&self, header: &Header, place: &FramePlace, version: Version, to: &mut FrameBuffer) {
+        match place.placed {
+            Some(index) => to.push_large(version, header.more, self.bodies[index].body.clone()),
+            None => {
+                let body = &self.bytes[place.body_at..place.body_at + header.body_len];
+                to.push_frame(version, header.more, Body::Slice(body));
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct FramePlace {
+    /// How many bytes travel before this frame.
+    starts_at_len: usize,
+    body_at: usize,
+    placed: Option<usize>,
+}
+
+/// Frames on their way into the transport, and how far they have come.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub(super) frames: FrameBuffer,
+    /// Bytes of `frames.bytes` that are written.
+    bytes_written: usize,
+    /// Bodies that are written, and bytes of the one after them.
+    bodies_written: usize,
+    body_written: usize,
+    written: usize,
+}
+
+impl Output {
+    pub(crate) fn new(frames: FrameBuffer) -> Self {
+        Self { frames, ..Self::default() }
+    }
+
+    /// Bytes that go before all frames.
+    pub(crate) fn prelude(bytes: Vec<u8>) -> Self {
+        Self::new(FrameBuffer::from_bytes(bytes))
+    }
+
+    /// The bytes that are left to write.
+    pub fn remaining(&self) -> usize {
+        self.frames.len() - self.written
+    }
+
+    /// The bytes that have been written.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Fills `slices` with what is to be written next, in order, and returns how many it used.
+    pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let (mut at, mut used) = (self.bytes_written, 0);
+        let mut put = |slice: &'a [u8]| {
+            if !slice.is_empty() && used < slices.len() {
+                slices[used] = IoSlice::new(slice);
+                used += 1;
+            }
+            used < slices.len()
+        };
+        let mut skip = self.body_written;
+        for placed in self.frames.bodies.iter().skip(self.bodies_written) {
+            if !put(&self.frames.bytes[at..placed.place]) || !put(&placed.body[skip..]) {
+                return used;
+            }
+            (at, skip) = (placed.place, 0);
+        }
+        put(&self.frames.bytes[at..]);
+        used
+    }
+
+    /// Notes that `len` more bytes have been written.
+    pub fn advance(&mut self, mut len: usize) {
+        self.written += len;
+        while len > 0 {
+            let next = self.frames.bodies.get(self.bodies_written);
+            let bytes_end = next.map_or(self.frames.bytes.len(), |placed| placed.place);
+            let from_bytes = len.min(bytes_end - self.bytes_written);
+            self.bytes_written += from_bytes;
+            len -= from_bytes;
+            let Some(placed) = next.filter(|_| len > 0) else {
+                return debug_assert_eq!(len, 0, "wrote more than there was");
+            };
+            let from_body = len.min(placed.body.len() - self.body_written);
+            self.body_written += from_body;
+            len -= from_body;
+            if self.body_written == placed.body.len() {
+                self.bodies_written += 1;
+                self.body_written = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(output: &Output) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 64];
+        let used = output.io_slices(&mut slices);
+        slices[..used].iter().flat_map(|slice| slice.iter().copied()).collect()
+    }
+
+    fn sample(sizes: &[usize]) -> FrameBuffer {
+        let mut frames = FrameBuffer::default();
+        for (index, &size) in sizes.iter().enumerate() {
+            frames.push_message(Version::V3_1, &[], &Outgoing::Owned(Frame::from(vec![index as u8; size]).into()), 0);
+        }
+        frames
+    }
+
+    proptest! {
+        #[test]
+        fn any_steps_write_the_same_bytes(
+            sizes in prop::collection::vec(prop_oneof![0..300_usize, LARGE_BODY_LEN..2 * LARGE_BODY_LEN], 0..8),
+            steps in prop::collection::vec(1..10_000_usize, 0..64),
+        ) {
+            let mut output = Output::new(sample(&sizes));
+            let whole = written(&output);
+            prop_assert_eq!(whole.len(), output.remaining());
+            let mut at = 0;
+            for step in steps {
+                let step = step.min(output.remaining());
+                output.advance(step);
+                at += step;
+                prop_assert_eq!(&written(&output)[..], &whole[at..]);
+            }
+        }
+
+        #[test]
+        fn what_is_left_after_a_break_is_whole_messages(
+            sizes in prop::collection::vec(prop_oneof![0..300_usize, LARGE_BODY_LEN..2 * LARGE_BODY_LEN], 0..8),
+            share in 0.0..=1.0_f64,
+        ) {
+            let frames = sample(&sizes);
+            let at = (frames.len() as f64 * share) as usize;
+            let mut end = 0;
+            let left: Vec<usize> = sizes.iter().copied().filter(|&size| {
+                end += size + if size < 256 { 2 } else { 9 };
+                end > at
+            }).collect();
+            let rest = frames.messages_after(at, Version::V3_1, Version::V1_0);
+            prop_assert_eq!(rest.messages, left.len());
+            let bodies: Vec<usize> = rest.frames(Version::V1_0).map(|(header, _)| header.body_len).collect();
+            prop_assert_eq!(bodies, left);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! From the first byte to the first message: the greeting of each version, then the mechanism.
+//!
+//! ```text
+//! signature ──┬─(no versioned signature)──> 1.0: routing id frame ────────────────────────────┐
+//!             └─> revision ──┬─ 0, 1 ─────> socket type ──> 2.0: routing id frame ─────────────┤
+//!                            └─ 3 ────────> mechanism, role ──> commands of the mechanism ─────┴─> done
+//! ```
+
+use crate::{
+    error::{Incompatibility, Misbehaviour, ProtocolError},
+    frame::Frame,
+    limits::{HANDSHAKE_COMMAND_LEN_MAX, ROUTING_ID_LEN_MAX},
+    mechanism::Mechanism,
+    socket_type::SocketType,
+    wire::{
+        Header, Version,
+        command::{self, Command},
+        greeting::{self, SIGNATURE_LEN, Signature, V3_REST_LEN, V3Rest},
+        metadata::{IDENTITY, Metadata, SOCKET_TYPE},
+    },
+};
+
+/// The handshake of one connection.
+pub(crate) struct Handshake {
+    stage: Stage,
+    socket_type: SocketType,
+    routing_id: Frame,
+    mechanism: Box<dyn Mechanism>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Signature,
+    Revision,
+    /// 2.0: the peer's socket type; the version is kept because revision 0 frames as 1.0 does.
+    SocketTypeByte(Version),
+    /// 1.0 and 2.0: the frame with the peer's routing id.
+    RoutingId(Version, Option<SocketType>),
+    V3Rest,
+    Mechanism(Version),
+}
+
+/// What a handshake found out about the peer.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PeerInfo {
+    /// The version that both speak; `None` for raw peers and those in the same process.
+    pub version: Option<Version>,
+    /// The peer's socket type; `None` where its version does not tell.
+    pub socket_type: Option<SocketType>,
+    /// The routing id that the peer announced; empty if none.
+    pub routing_id: Frame,
+    /// All properties of the peer's READY.
+    pub metadata: Metadata,
+}
+
+impl Handshake {
+    /// Starts a handshake and writes its first bytes to `out`.
+    pub(crate) fn start(
+        socket_type: SocketType,
+        routing_id: Frame,
+        mechanism: Box<dyn Mechanism>,
+        out: &mut Vec<u8>,
+    ) -> Self {
+        greeting::encode_signature(routing_id.len(), out);
+        Self { stage: Stage::Signature, socket_type, routing_id, mechanism }
+    }
+
+    /// Takes what it can of `input`, writes what is due to `out`. Returns how many bytes it took, and the peer once
+    /// the handshake is over.
+    ///
+    /// # Errors
+    /// The rule that the peer broke, or why it does not fit. `out` may hold an ERROR for it.
+    pub(crate) fn advance(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(usize, Option<PeerInfo>), ProtocolError> {
+        let mut taken = 0;
+        loop {
+            match self.step(&input[taken..], out)? {
+                Step::Wait => return Ok((taken, None)),
+                Step::Took(len) => taken += len,
+                Step::Done(len, peer) => {
+                    let peer = self.check_socket_type(*peer, out)?;
+                    return Ok((taken + len, Some(peer)));
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Step, ProtocolError> {
+        match self.stage {
+            Stage::Signature => self.signature(input, out),
+            Stage::Revision => self.revision(input, out),
+            Stage::SocketTypeByte(version) => Ok(self.socket_type_byte(version, input)),
+            Stage::RoutingId(version, peer_type) => routing_id_frame(version, peer_type, input),
+            Stage::V3Rest => self.v3_rest(input),
+            Stage::Mechanism(version) => self.mechanism(version, input, out),
+        }
+    }
+
+    fn signature(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Step, ProtocolError> {
+        match Signature::decode(input) {
+            Signature::Incomplete => Ok(Step::Wait),
+            Signature::Unversioned => {
+                self.refuse_without_security()?;
+                // The signature that we sent is the header of our routing id's frame.
+                out.extend_from_slice(&self.routing_id);
+                self.stage = Stage::RoutingId(Version::V1_0, None);
+                Ok(Step::Took(0))
+            }
+            Signature::Versioned => {
+                out.push(greeting::REVISION);
+                self.stage = Stage::Revision;
+                Ok(Step::Took(SIGNATURE_LEN))
+            }
+        }
+    }
+
+    fn revision(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Step, ProtocolError> {
+        let Some(&revision) = input.first() else { return Ok(Step::Wait) };
+        self.stage = match revision {
+            0 => self.begin_v2(Version::V1_0, out)?,
+            1 | 2 => self.begin_v2(Version::V2_0, out)?,
+            _ => {
+                V3Rest::new(self.mechanism.name(), self.mechanism.is_server()).encode(out);
+                Stage::V3Rest
+            }
+        };
+        Ok(Step::Took(1))
+    }
+
+    fn begin_v2(&mut self, framing: Version, out: &mut Vec<u8>) -> Result<Stage, ProtocolError> {
+        self.refuse_without_security()?;
+        out.push(self.socket_type.number());
+        Header::encode(framing, false, self.routing_id.len(), out);
+        out.extend_from_slice(&self.routing_id);
+        Ok(Stage::SocketTypeByte(framing))
+    }
+
+    fn refuse_without_security(&self) -> Result<(), ProtocolError> {
+        if self.mechanism.name() == "NULL" { Ok(()) } else { Err(Incompatibility::VersionWithoutSecurity.into()) }
+    }
+
+    fn socket_type_byte(&mut self, version: Version, input: &[u8]) -> Step {
+        let Some(&number) = input.first() else { return Step::Wait };
+        // A number that nobody knows is refused with the others that do not fit, once the routing id has come.
+        self.stage = Stage::RoutingId(version, SocketType::from_number(number));
+        Step::Took(1)
+    }
+
+    fn v3_rest(&mut self, input: &[u8]) -> Result<Step, ProtocolError> {
+        let Some(bytes) = input.first_chunk::<V3_REST_LEN>() else { return Ok(Step::Wait) };
+        let rest = V3Rest::decode(bytes)?;
+        if rest.mechanism() != self.mechanism.name() {
+            let theirs = rest.mechanism().to_owned();
+            return Err(Incompatibility::Mechanism { ours: self.mechanism.name(), theirs }.into());
+        }
+        self.stage = Stage::Mechanism(if rest.minor == 0 { Version::V3_0 } else { Version::V3_1 });
+        Ok(Step::Took(V3_REST_LEN))
+    }
+
+    fn mechanism(&mut self, version: Version, input: &[u8], out: &mut Vec<u8>) -> Result<Step, ProtocolError> {
+        while let Some((name, data)) = self.mechanism.next_command() {
+            command::encode_parts(name, &[&data], out);
+        }
+        if let Some(metadata) = self.mechanism.peer_metadata() {
+            return peer_from_metadata(version, metadata).map(|peer| Step::Done(0, Box::new(peer)));
+        }
+        let Some(header) = Header::decode(version, input)? else { return Ok(Step::Wait) };
+        if !header.command {
+            return Err(Misbehaviour::MessageInHandshake.into());
+        }
+        if header.body_len > HANDSHAKE_COMMAND_LEN_MAX {
+            return Err(Misbehaviour::CommandTooLong.into());
+        }
+        let frame_len = header.header_len + header.body_len;
+        let Some(body) = input.get(header.header_len..frame_len) else { return Ok(Step::Wait) };
+        let (name, data) = command::split_name(body)?;
+        if name == b"ERROR" {
+            let reason = command::decode_error_reason(data)?;
+            return Err(ProtocolError::RefusedByPeer(reason.escape_ascii().to_string()));
+        }
+        self.mechanism.handle_command(name, data)?;
+        Ok(Step::Took(frame_len))
+    }
+
+    fn check_socket_type(&self, peer: PeerInfo, out: &mut Vec<u8>) -> Result<PeerInfo, ProtocolError> {
+        let version = peer.version.unwrap_or(Version::V1_0);
+        // Revision 0 frames as 1.0 does and still tells its type.
+        let untold = version == Version::V1_0 && peer.socket_type.is_none();
+        if untold || peer.socket_type.is_some_and(|theirs| self.socket_type.accepts(theirs)) {
+            return Ok(peer);
+        }
+        if version.has_commands() {
+            Command::Error(b"Invalid socket type").encode(out);
+        }
+        Err(Incompatibility::SocketType { ours: self.socket_type, theirs: peer.socket_type }.into())
+    }
+}
+
+enum Step {
+    Wait,
+    Took(usize),
+    Done(usize, Box<PeerInfo>),
+}
+
+fn routing_id_frame(version: Version, socket_type: Option<SocketType>, input: &[u8]) -> Result<Step, ProtocolError> {
+    let Some(header) = Header::decode(version, input)? else { return Ok(Step::Wait) };
+    if header.body_len > ROUTING_ID_LEN_MAX {
+        return Err(Misbehaviour::RoutingId.into());
+    }
+    let frame_len = header.header_len + header.body_len;
+    let Some(body) = input.get(header.header_len..frame_len) else { return Ok(Step::Wait) };
+    let peer = PeerInfo {
+        version: Some(version),
+        socket_type,
+        routing_id: legal_routing_id(body)?,
+        metadata: Metadata::new(),
+    };
+    Ok(Step::Done(frame_len, Box::new(peer)))
+}
+
+fn peer_from_metadata(version: Version, metadata: &Metadata) -> Result<PeerInfo, ProtocolError> {
+    let socket_type = metadata.get(SOCKET_TYPE).ok_or(Misbehaviour::NoSocketType)?;
+    Ok(PeerInfo {
+        version: Some(version),
+        socket_type: str::from_utf8(socket_type).ok().and_then(|name| name.parse().ok()),
+        routing_id: legal_routing_id(metadata.get(IDENTITY).unwrap_or_default())?,
+        metadata: metadata.clone(),
+    })
+}
+
+/// A peer's routing id, unless it is one that could be taken for a generated id.
+fn legal_routing_id(routing_id: &[u8]) -> Result<Frame, Misbehaviour> {
+    if routing_id.len() > ROUTING_ID_LEN_MAX || routing_id.first() == Some(&0) {
+        return Err(Misbehaviour::RoutingId);
+    }
+    Ok(Frame::from(routing_id))
+}

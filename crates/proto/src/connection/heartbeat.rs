@@ -1,0 +1,127 @@
+//! Heartbeats: PING when it is time, and patience that ends (RFC 37, "Connection heartbeating").
+
+use std::time::{Duration, Instant};
+
+use crate::options::Options;
+
+/// The clock work of one connection whose handshake is over. Any traffic counts as a sign of life.
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    last_received: Instant,
+    next_ping: Option<Instant>,
+    /// Something must be received by then: a PING is unanswered.
+    answer_due: Option<Instant>,
+    /// What the peer said its silence would mean.
+    peer_ttl: Option<Duration>,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    Ping,
+    PeerGone,
+}
+
+impl Heartbeat {
+    pub(crate) fn new(options: &Options, now: Instant) -> Self {
+        Self {
+            last_received: now,
+            next_ping: options.heartbeat_interval.map(|interval| now + interval),
+            answer_due: None,
+            peer_ttl: None,
+        }
+    }
+
+    pub(crate) fn received(&mut self, now: Instant) {
+        self.last_received = now;
+        self.answer_due = None;
+    }
+
+    /// Notes the TTL of a PING; 0 says nothing.
+    pub(crate) fn received_ping(&mut self, ttl_deciseconds: u16) {
+        self.peer_ttl = (ttl_deciseconds > 0).then(|| Duration::from_millis(u64::from(ttl_deciseconds) * 100));
+    }
+
+    /// When to look again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let ttl_end = self.peer_ttl.map(|ttl| self.last_received + ttl);
+        [self.next_ping, self.answer_due, ttl_end].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, options: &Options, now: Instant) -> Due {
+        let past = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if past(self.answer_due) || past(self.peer_ttl.map(|ttl| self.last_received + ttl)) {
+            return Due::PeerGone;
+        }
+        match options.heartbeat_interval {
+            Some(interval) if past(self.next_ping) => {
+                self.next_ping = Some(now + interval);
+                let patience = options.heartbeat_timeout.unwrap_or(interval);
+                self.answer_due.get_or_insert(now + patience);
+                Due::Ping
+            }
+            _ => Due::Nothing,
+        }
+    }
+}
+
+/// The TTL as a PING carries it: in tenths of a second, rounded up, as long as it fits.
+pub(crate) fn ttl_deciseconds(ttl: Option<Duration>) -> u16 {
+    let deciseconds = ttl.map_or(0, |ttl| ttl.as_millis().div_ceil(100));
+    u16::try_from(deciseconds).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options {
+            heartbeat_interval: Some(Duration::from_secs(1)),
+            heartbeat_timeout: Some(Duration::from_secs(3)),
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn a_silent_peer_is_pinged_and_then_given_up() {
+        let (options, start) = (options(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut heartbeat = Heartbeat::new(&options, start);
+        assert_eq!(heartbeat.deadline(), Some(at(1)));
+        assert_eq!(heartbeat.handle_timeout(&options, at(1)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, at(2)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, at(4)), Due::PeerGone);
+    }
+
+    #[test]
+    fn any_traffic_is_a_sign_of_life() {
+        let (options, start) = (options(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut heartbeat = Heartbeat::new(&options, start);
+        assert_eq!(heartbeat.handle_timeout(&options, at(1)), Due::Ping);
+        heartbeat.received(at(3));
+        assert_eq!(heartbeat.handle_timeout(&options, at(4)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, at(6)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, at(7)), Due::PeerGone);
+    }
+
+    #[test]
+    fn the_peers_ttl_counts_from_the_last_traffic() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(&Options::default(), start);
+        assert_eq!(heartbeat.deadline(), None);
+        heartbeat.received_ping(20);
+        assert_eq!(heartbeat.deadline(), Some(start + Duration::from_secs(2)));
+        assert_eq!(heartbeat.handle_timeout(&Options::default(), start + Duration::from_secs(2)), Due::PeerGone);
+    }
+
+    #[test]
+    fn a_ttl_that_does_not_fit_is_the_longest_that_does() {
+        assert_eq!(ttl_deciseconds(None), 0);
+        assert_eq!(ttl_deciseconds(Some(Duration::from_millis(1))), 1);
+        assert_eq!(ttl_deciseconds(Some(Duration::from_secs(65))), 650);
+        assert_eq!(ttl_deciseconds(Some(Duration::from_secs(100_000))), u16::MAX);
+    }
+}

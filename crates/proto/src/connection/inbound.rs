@@ -1,0 +1,337 @@
+//! What a peer sent: bytes as they came, frames found in them, messages cut out of them.
+
+use std::{io, ops::Range};
+
+use bytes::Bytes;
+
+use super::frame_buffer::FrameBuffer;
+use crate::{
+    error::Misbehaviour,
+    frame::Frame,
+    limits::{BODY_RESERVE_LEN_MAX, COMMAND_LEN_MAX, LARGE_BODY_LEN, READ_LEN_MAX, READ_LEN_MIN},
+    message::Message,
+    wire::{Header, Version},
+};
+
+/// The incoming side of a connection.
+///
+/// `start ≤ scanned ≤ frames.bytes.len()`: what is before `start` is cut, up to `scanned` stand whole frames that
+/// [`scan`](Self::scan) has seen, behind it what has come since. A large body that was not complete when its header
+/// was seen is read straight into `filling`, and nothing else is read meanwhile.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    frames: FrameBuffer,
+    start: usize,
+    scanned: usize,
+    filling: Option<Filling>,
+    /// Whether the last frame that was scanned has MORE set, and the bytes of its message's bodies so far.
+    open_message: bool,
+    open_message_len: u64,
+    read_len: usize,
+}
+
+#[derive(Debug)]
+struct Filling {
+    header: Header,
+    body: Vec<u8>,
+}
+
+/// A command that was met while scanning.
+pub(crate) enum ScannedCommand {
+    /// The place of its body in the buffer.
+    Here(Range<usize>),
+    Large(Bytes),
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self {
+            frames: FrameBuffer::default(),
+            start: 0,
+            scanned: 0,
+            filling: None,
+            open_message: false,
+            open_message_len: 0,
+            read_len: READ_LEN_MIN,
+        }
+    }
+}
+
+impl Inbound {
+    /// Whole messages that can be cut.
+    #[inline]
+    pub(crate) fn messages(&self) -> usize {
+        self.frames.messages
+    }
+
+    /// Bytes that wait, whole messages or not.
+    pub(crate) fn len(&self) -> usize {
+        self.frames.len() - self.start + self.filling.as_ref().map_or(0, |filling| filling.body.len())
+    }
+
+    /// Bytes that have come and have not been looked at: the greeting, while there are no frames yet.
+    pub(crate) fn unscanned(&self) -> &[u8] {
+        &self.frames.bytes[self.scanned..]
+    }
+
+    pub(crate) fn has_unscanned(&self) -> bool {
+        self.scanned < self.frames.bytes.len()
+    }
+
+    /// Drops the first `len` of the [`unscanned`](Self::unscanned) bytes.
+    pub(crate) fn consume(&mut self, len: usize) {
+        debug_assert_eq!(self.start, self.scanned, "only a handshake consumes, before there are frames");
+        self.scanned += len;
+        self.start = self.scanned;
+        self.reset_if_drained();
+    }
+
+    /// Reads once, at most about `limit` bytes, with `read`, which appends to the spare capacity of the vector.
+    ///
+    /// # Errors
+    /// What `read` returned.
+    pub(crate) fn read(
+        &mut self,
+        limit: usize,
+        spares: &mut Vec<Vec<u8>>,
+        read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<Read> {
+        if let Some(filling) = &mut self.filling {
+            return filling.read(&mut self.frames, read);
+        }
+        self.make_room(limit, spares);
+        let room = self.frames.bytes.capacity() - self.frames.bytes.len();
+        let result = read(&mut self.frames.bytes);
+        match &result {
+            Ok(len) if *len == room => self.read_len = (self.read_len * 2).min(READ_LEN_MAX),
+            Ok(len) if *len < self.read_len / 4 => self.read_len = (self.read_len / 2).max(READ_LEN_MIN),
+            Err(_) if self.frames.is_empty() => release(&mut self.frames, spares),
+            _ => {}
+        }
+        result.map(|len| Read { len, filled: len == room })
+    }
+
+    fn make_room(&mut self, limit: usize, spares: &mut Vec<Vec<u8>>) {
+        let read_len = self.read_len.min(limit);
+        if self.frames.is_empty() && self.frames.capacity() < read_len {
+            release(&mut self.frames, spares);
+            let spare = spares.iter().position(|spare| spare.capacity() >= read_len);
+            self.frames
+                .give_spare(spare.map_or_else(|| Vec::with_capacity(read_len), |index| spares.swap_remove(index)));
+        }
+        if self.frames.bytes.capacity() - self.frames.bytes.len() < read_len && self.start > 0 {
+            self.frames.drop_front(self.start);
+            self.scanned -= self.start;
+            self.start = 0;
+        }
+        self.frames.bytes.reserve(read_len);
+    }
+
+    /// Goes on through what has come. Returns at each command; `None` when no whole frame is left.
+    ///
+    /// # Errors
+    /// The rule that the peer broke.
+    pub(crate) fn scan(
+        &mut self,
+        version: Version,
+        max_message_size: Option<u64>,
+    ) -> Result<Option<ScannedCommand>, Misbehaviour> {
+        if let Some(command) = self.finish_filling() {
+            return Ok(Some(command));
+        }
+        while self.filling.is_none() {
+            let Some(header) = Header::decode(version, &self.frames.bytes[self.scanned..])? else { break };
+            self.check(&header, max_message_size)?;
+            let body_at = self.scanned + header.header_len;
+            let available = self.frames.bytes.len() - body_at;
+            if available < header.body_len {
+                if header.body_len >= LARGE_BODY_LEN {
+                    self.begin_filling(header, body_at);
+                }
+                break;
+            }
+            self.scanned = body_at + header.body_len;
+            if header.command {
+                return Ok(Some(ScannedCommand::Here(body_at..self.scanned)));
+            }
+            self.count(&header);
+        }
+        self.reset_if_drained();
+        Ok(None)
+    }
+
+    fn check(&self, header: &Header, max_message_size: Option<u64>) -> Result<(), Misbehaviour> {
+        if header.command {
+            return if header.body_len > COMMAND_LEN_MAX { Err(Misbehaviour::CommandTooLong) } else { Ok(()) };
+        }
+        match max_message_size {
+            Some(max) if self.open_message_len.saturating_add(header.body_len as u64) > max => {
+                Err(Misbehaviour::MessageTooLarge)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&mut self, header: &Header) {
+        self.open_message = header.more;
+        if header.more {
+            self.open_message_len += header.body_len as u64;
+        } else {
+            self.open_message_len = 0;
+            self.frames.messages += 1;
+        }
+    }
+
+    fn begin_filling(&mut self, header: Header, body_at: usize) {
+        let mut body = Vec::with_capacity(header.body_len.min(BODY_RESERVE_LEN_MAX));
+        body.extend_from_slice(&self.frames.bytes[body_at..]);
+        // A command leaves nothing behind for `cut`; a message's header stays, and its body will be placed behind it.
+        let kept_len = if header.command { self.scanned } else { body_at };
+        self.frames.bytes.truncate(kept_len);
+        self.scanned = kept_len;
+        self.read_len = READ_LEN_MIN;
+        self.filling = Some(Filling { header, body });
+    }
+
+    fn finish_filling(&mut self) -> Option<ScannedCommand> {
+        let Filling { header, body } = self.filling.take_if(|filling| filling.body.len() == filling.header.body_len)?;
+        debug_assert!(self.frames.bytes.len() >= self.scanned);
+        if header.command {
+            return Some(ScannedCommand::Large(body.into()));
+        }
+        // What came behind the body is already in the buffer, and belongs behind it.
+        let behind = self.frames.bytes.split_off(self.scanned);
+        self.frames.place_body(body.into());
+        self.frames.bytes.extend_from_slice(&behind);
+        self.count(&header);
+        None
+    }
+
+    /// The bytes of a command that [`scan`](Self::scan) found.
+    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.frames.bytes[range]
+    }
+
+    /// Takes the next whole message out.
+    #[inline]
+    pub(crate) fn cut(&mut self, version: Version) -> Option<Message> {
+        self.frames.messages = self.frames.messages.checked_sub(1)?;
+        let message = match self.cut_frame(version) {
+            (frame, false) => frame.into(),
+            (frame, true) => self.cut_rest(version, frame),
+        };
+        self.reset_if_drained();
+        Some(message)
+    }
+
+    fn cut_rest(&mut self, version: Version, first: Frame) -> Message {
+        let mut frames = vec![first];
+        loop {
+            let (frame, more) = self.cut_frame(version);
+            frames.push(frame);
+            if !more {
+                return frames.into();
+            }
+        }
+    }
+
+    /// The next frame of a message, past any commands, and whether more follow. All has been scanned before.
+    #[inline]
+    fn cut_frame(&mut self, version: Version) -> (Frame, bool) {
+        loop {
+            let header = match Header::decode(version, &self.frames.bytes[self.start..]) {
+                Ok(Some(header)) => header,
+                _ => unreachable!("a scanned message has whole frames"),
+            };
+            let body_at = self.start + header.header_len;
+            if header.body_len >= LARGE_BODY_LEN && !header.command {
+                if let Some(body) = self.frames.take_body(body_at) {
+                    self.start = body_at;
+                    return (body.into(), header.more);
+                }
+            }
+            self.start = body_at + header.body_len;
+            if !header.command {
+                return (Frame::copy_prefix(&self.frames.bytes[body_at..], header.body_len), header.more);
+            }
+        }
+    }
+
+    #[inline]
+    fn reset_if_drained(&mut self) {
+        if self.filling.is_some() {
+            return;
+        }
+        if self.frames.messages == 0 && !self.open_message {
+            // Only commands are left, and they have been dealt with.
+            self.start = self.scanned;
+        }
+        if self.start == self.frames.bytes.len() {
+            self.frames.clear();
+            self.start = 0;
+            self.scanned = 0;
+        }
+    }
+
+    /// Takes frames from a sender in the same process, by swapping buffers. Everything before must be cut.
+    pub(crate) fn swap(&mut self, frames: &mut FrameBuffer) {
+        debug_assert!(self.frames.is_empty() && self.filling.is_none());
+        std::mem::swap(&mut self.frames, frames);
+        self.start = 0;
+        self.scanned = 0;
+        if self.frames.commands == 0 {
+            self.scanned = self.frames.bytes.len();
+        } else {
+            self.frames.messages = 0;
+        }
+    }
+
+    /// Whether all that came is cut.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.frames.is_empty() && self.filling.is_none()
+    }
+
+    /// Gives the buffer back if nothing is in it.
+    pub(crate) fn release(&mut self, spares: &mut Vec<Vec<u8>>) {
+        if self.is_drained() {
+            release(&mut self.frames, spares);
+        }
+    }
+}
+
+/// What one read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The bytes; 0: the peer closed.
+    pub len: usize,
+    /// All room was used: there may be more.
+    pub filled: bool,
+}
+
+impl Filling {
+    fn read(
+        &mut self,
+        frames: &mut FrameBuffer,
+        read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<Read> {
+        let wanted = self.header.body_len - self.body.len();
+        if self.body.capacity() == self.body.len() {
+            self.body.reserve_exact(wanted.min(self.body.len().max(BODY_RESERVE_LEN_MAX)));
+        }
+        let room = self.body.capacity() - self.body.len();
+        let len = read(&mut self.body)?;
+        if self.body.len() > self.header.body_len {
+            // The allocator gave more than was asked for, and the read used it.
+            frames.bytes.extend_from_slice(&self.body[self.header.body_len..]);
+            self.body.truncate(self.header.body_len);
+        }
+        Ok(Read { len, filled: len == room })
+    }
+}
+
+fn release(frames: &mut FrameBuffer, spares: &mut Vec<Vec<u8>>) {
+    let spare = frames.take_spare();
+    if spare.capacity() >= READ_LEN_MIN && spares.len() < crate::limits::SPARE_BUFFERS {
+        spares.push(spare);
+    }
+}

@@ -1,0 +1,376 @@
+//! One peer's connection: its handshake, what came in, what is to go out, its heartbeat; and the set of all
+//! connections of a socket, which the patterns work on.
+
+mod counters;
+mod frame_buffer;
+mod handshake;
+pub(crate) mod heartbeat;
+mod inbound;
+mod pipe;
+mod set;
+
+use std::{sync::Arc, time::Instant};
+
+pub use self::{
+    counters::Counters,
+    frame_buffer::{FrameBuffer, Output},
+    handshake::PeerInfo,
+    inbound::Read,
+    pipe::{Notify, Pipe},
+    set::{ConnectionId, Connections},
+};
+use self::{handshake::Handshake, heartbeat::Heartbeat, inbound::Inbound};
+pub(crate) use self::{inbound::ScannedCommand, pipe::Written};
+use crate::{
+    error::{Misbehaviour, ProtocolError},
+    frame::Frame,
+    limits::{
+        COMMAND_BACKLOG_LEN_MAX, DRAINING_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE,
+    },
+    mechanism::Mechanism,
+    options::Options,
+    socket_type::SocketType,
+    wire::Version,
+};
+
+/// One connection of a socket, with its two queues. On the connecting side it is there before the transport's
+/// connection, to queue messages, and when that is lost, another takes over what was not sent.
+pub struct Connection {
+    pub(crate) stage: Stage,
+    pub(crate) version: Version,
+    peer: Arc<PeerInfo>,
+    pub(crate) inbound: Inbound,
+    outbox: Outbox,
+    /// The version for which the outbox is encoded.
+    outbox_version: Version,
+    /// What goes before the outbox: the handshake's bytes, or an ERROR.
+    prelude: Vec<u8>,
+    /// What a write left over.
+    unsent: Option<Output>,
+    /// What the driver is writing just now.
+    in_flight: Load,
+    /// The transport took all of the last write.
+    pub(crate) draining: bool,
+    /// The pattern found no room and wants to know of it.
+    wants_room: bool,
+    /// Reading was put off because of the high-water mark.
+    read_paused: bool,
+    /// In the list of connections to flush; as full or only as dirty.
+    flush: Option<Flush>,
+    /// Waits in the pattern's fair queue.
+    pub(crate) in_fair_queue: bool,
+    /// Waits in the pattern's load balancer.
+    pub(crate) in_load_balancer: bool,
+    /// What a ROUTER or STREAM calls the peer, whatever it calls itself.
+    pub(crate) assigned_routing_id: Option<Frame>,
+    handshake_deadline: Option<Instant>,
+    pub(crate) heartbeat: Option<Heartbeat>,
+    timer: Option<Instant>,
+    counters: Counters,
+}
+
+pub(crate) enum Stage {
+    /// There is no transport connection; messages may be queued.
+    Waiting,
+    Handshake(Box<Handshake>),
+    Ready,
+    /// Bytes without any protocol (STREAM).
+    Raw,
+    /// To be closed; only the prelude may still go out.
+    Failed,
+    /// The transport is gone; what was received whole can still be taken.
+    Gone,
+}
+
+enum Outbox {
+    Wire(FrameBuffer),
+    Memory(MemoryPipes),
+}
+
+/// The two pipes to a socket of the same process.
+struct MemoryPipes {
+    out: Arc<Pipe>,
+    input: Arc<Pipe>,
+    consumed: u64,
+}
+
+/// Messages and bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    messages: usize,
+    bytes: usize,
+}
+
+/// Why a connection wants to be flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flush {
+    /// There is something to write, where before there was nothing.
+    Dirty,
+    /// There is so much that it should be written before more is added.
+    Full,
+}
+
+impl Connection {
+    fn new() -> Self {
+        Self {
+            stage: Stage::Waiting,
+            version: Version::V3_1,
+            peer: Arc::default(),
+            inbound: Inbound::default(),
+            outbox: Outbox::Wire(FrameBuffer::default()),
+            outbox_version: Version::V3_1,
+            prelude: Vec::new(),
+            unsent: None,
+            in_flight: Load::default(),
+            draining: false,
+            wants_room: false,
+            read_paused: false,
+            flush: None,
+            in_fair_queue: false,
+            in_load_balancer: false,
+            assigned_routing_id: None,
+            handshake_deadline: None,
+            heartbeat: None,
+            timer: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// What the handshake found out about the peer.
+    pub fn peer(&self) -> &Arc<PeerInfo> {
+        &self.peer
+    }
+
+    /// Whether messages can travel now.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready | Stage::Raw)
+    }
+
+    /// Whether the handshake is going on.
+    pub fn is_handshaking(&self) -> bool {
+        matches!(self.stage, Stage::Handshake(_))
+    }
+
+    /// The version of ZMTP in use.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(crate) fn assigned_routing_id(&self) -> Option<&Frame> {
+        self.assigned_routing_id.as_ref()
+    }
+
+    /// Messages and bytes that passed, and what did not.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Messages that wait to be sent, as far as this side can know.
+    pub fn send_queue_len(&self) -> usize {
+        match &self.outbox {
+            Outbox::Wire(_) => self.queued().messages,
+            Outbox::Memory(pipes) => pipes.out.waiting() as usize,
+        }
+    }
+
+    /// Messages that have come and wait to be received.
+    pub fn recv_queue_len(&self) -> usize {
+        self.inbound.messages()
+    }
+
+    /// Whether nothing is left to write.
+    pub fn is_flushed(&self) -> bool {
+        match &self.outbox {
+            Outbox::Wire(_) => self.queued().bytes == 0 && self.prelude.is_empty(),
+            Outbox::Memory(pipes) => pipes.out.waiting() == 0 || pipes.out.is_abandoned(),
+        }
+    }
+
+    fn queued(&self) -> Load {
+        let mut load = self.in_flight;
+        if let Some(output) = &self.unsent {
+            load.add(output.frames.messages, output.remaining());
+        }
+        if let Outbox::Wire(frames) = &self.outbox {
+            load.add(frames.messages, frames.len());
+        }
+        load
+    }
+
+    #[inline]
+    fn has_room(&self, options: &Options) -> bool {
+        let load = self.queued();
+        if self.draining && load.bytes < DRAINING_LEN_MAX {
+            return true;
+        }
+        (options.conflate || options.send_hwm == 0 || load.messages < options.send_hwm as usize)
+            && (options.send_hwm_bytes == 0 || load.bytes < options.send_hwm_bytes)
+    }
+
+    /// Whether a high-water mark says not to read on now.
+    fn recv_is_full(&self, options: &Options) -> bool {
+        if matches!(self.stage, Stage::Raw) {
+            return self.inbound.len() >= READ_LEN_MAX;
+        }
+        let messages = self.inbound.messages();
+        if options.conflate || messages == 0 {
+            return false;
+        }
+        (options.recv_hwm > 0 && messages >= options.recv_hwm as usize)
+            || (options.recv_hwm_bytes > 0 && self.inbound.len() >= options.recv_hwm_bytes)
+    }
+
+    /// How much to read at once.
+    fn read_limit(&self, options: &Options) -> usize {
+        if self.is_handshaking() {
+            return HANDSHAKE_READ_LEN;
+        }
+        let by_messages = match options.recv_hwm as usize {
+            0 => READ_LEN_MAX,
+            hwm => hwm.saturating_mul(READ_LEN_PER_MESSAGE),
+        };
+        let by_bytes = if options.recv_hwm_bytes == 0 { READ_LEN_MAX } else { options.recv_hwm_bytes };
+        by_messages.min(by_bytes).clamp(READ_LEN_MIN, READ_LEN_MAX)
+    }
+
+    /// Appends a command to what is to be sent.
+    ///
+    /// # Errors
+    /// [`Misbehaviour::CommandFlood`] if the peer makes us answer faster than it reads.
+    fn push_command(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), ProtocolError> {
+        match &mut self.outbox {
+            Outbox::Wire(frames) => {
+                if frames.commands > 0 && frames.messages == 0 && frames.len() > COMMAND_BACKLOG_LEN_MAX {
+                    return Err(Misbehaviour::CommandFlood.into());
+                }
+                frames.push_command(encode);
+            }
+            Outbox::Memory(pipes) => {
+                let mut frames = FrameBuffer::default();
+                frames.push_command(encode);
+                pipes.out.write_encoded(&frames);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn begin_handshake(
+        &mut self,
+        socket_type: SocketType,
+        routing_id: Frame,
+        mechanism: Box<dyn Mechanism>,
+        deadline: Option<Instant>,
+    ) {
+        let handshake = Handshake::start(socket_type, routing_id, mechanism, &mut self.prelude);
+        self.stage = Stage::Handshake(Box::new(handshake));
+        self.handshake_deadline = deadline;
+    }
+
+    /// Goes on with the handshake; says whether it is over.
+    pub(crate) fn advance_handshake(&mut self) -> Result<bool, ProtocolError> {
+        let Stage::Handshake(handshake) = &mut self.stage else { return Ok(false) };
+        let (taken, peer) = handshake.advance(self.inbound.unscanned(), &mut self.prelude)?;
+        self.inbound.consume(taken);
+        let Some(peer) = peer else { return Ok(false) };
+        self.adopt_version(peer.version.unwrap_or(Version::V3_1));
+        self.peer = Arc::new(peer);
+        self.stage = Stage::Ready;
+        self.draining = true;
+        self.handshake_deadline = None;
+        self.counters.established += 1;
+        Ok(true)
+    }
+
+    /// Takes what is to be written: what a write left over, else the prelude, else, once messages may travel, the
+    /// outbox.
+    pub(crate) fn begin_write(&mut self) -> Option<Output> {
+        let output = match self.unsent.take() {
+            Some(unsent) => unsent,
+            None if !self.prelude.is_empty() => Output::prelude(std::mem::take(&mut self.prelude)),
+            None => self.begin_write_of_outbox()?,
+        };
+        self.in_flight = Load { messages: output.frames.messages, bytes: output.remaining() };
+        Some(output)
+    }
+
+    fn begin_write_of_outbox(&mut self) -> Option<Output> {
+        let may_write = self.is_ready();
+        match &mut self.outbox {
+            Outbox::Wire(frames) if may_write && !frames.is_empty() => Some(Output::new(std::mem::take(frames))),
+            _ => None,
+        }
+    }
+
+    /// Ends the connection, as far as the transport goes. Returns the messages that were not sent whole, and counts
+    /// them as lost.
+    pub(crate) fn detach(&mut self) -> FrameBuffer {
+        let unsent = self.take_unsent_messages();
+        self.counters.lost += unsent.messages() as u64;
+        self.close_pipes();
+        self.outbox = Outbox::Wire(FrameBuffer::default());
+        self.prelude = Vec::new();
+        self.stage = Stage::Gone;
+        self.draining = false;
+        self.heartbeat = None;
+        self.handshake_deadline = None;
+        unsent
+    }
+
+    /// Takes over what another connection had queued.
+    pub(crate) fn adopt_queue(&mut self, queue: FrameBuffer) {
+        self.outbox = Outbox::Wire(queue);
+        self.outbox_version = Version::V3_1;
+    }
+
+    /// Takes all that waits to be sent, except for what the driver holds. Only whole messages are kept.
+    fn take_unsent_messages(&mut self) -> FrameBuffer {
+        let mut kept = FrameBuffer::default();
+        if let Some(output) = self.unsent.take() {
+            kept.append(&output.frames.messages_after(output.written(), self.outbox_version, Version::V3_1));
+        }
+        if let Outbox::Wire(frames) = &self.outbox {
+            kept.append(&frames.messages_after(0, self.outbox_version, Version::V3_1));
+        }
+        kept
+    }
+
+    /// Encodes what is queued for the version that the handshake found.
+    fn adopt_version(&mut self, version: Version) {
+        self.version = version;
+        if let Outbox::Wire(frames) = &mut self.outbox {
+            if (self.outbox_version == Version::V1_0) != (version == Version::V1_0) {
+                *frames = frames.messages_after(0, self.outbox_version, version);
+            }
+        }
+        self.outbox_version = version;
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match &self.heartbeat {
+            Some(heartbeat) => heartbeat.deadline(),
+            None => self.handshake_deadline,
+        }
+    }
+
+    /// Tells the other end of memory pipes that this end is gone.
+    fn close_pipes(&mut self) {
+        if let Outbox::Memory(pipes) = &self.outbox {
+            pipes.out.close_writer();
+            pipes.input.close_reader();
+        }
+    }
+}
+
+impl Load {
+    #[inline]
+    fn add(&mut self, messages: usize, bytes: usize) {
+        self.messages += messages;
+        self.bytes += bytes;
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("version", &self.version).field("peer", &self.peer).finish_non_exhaustive()
+    }
+}

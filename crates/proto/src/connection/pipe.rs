@@ -1,0 +1,219 @@
+//! One direction between two sockets of the same process: the sender encodes into the buffer that the receiver takes.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use super::frame_buffer::FrameBuffer;
+use crate::wire::Version;
+
+/// Tells a socket that something changed at the other end of a pipe.
+///
+/// It is called while the caller's own socket is locked: it must not block, and must not touch that socket.
+pub trait Notify: Send + Sync {
+    /// There may be something to read, or room to write, or the end of the pipe.
+    fn notify(&self);
+}
+
+/// A pipe between two machines. Each machine holds both of its pipes by [`Arc`]: one to write, one to read.
+///
+/// Everything but the reader's count of consumed messages is under one small lock, so that no wake-up is lost: the
+/// reader says under the lock that it found nothing, and the writer that comes next tells it.
+pub struct Pipe {
+    shared: Mutex<Shared>,
+    /// Messages the reader has cut, ever.
+    consumed: AtomicU64,
+    /// The writer found the pipe full and waits. Set and cleared under the lock; a reader's look without the lock is
+    /// only for waking the writer early.
+    writer_waits: AtomicBool,
+}
+
+#[derive(Default)]
+struct Shared {
+    frames: FrameBuffer,
+    /// Messages ever written.
+    written: u64,
+    /// Messages that may be written and not consumed; 0: no limit.
+    capacity: u64,
+    conflate: bool,
+    reader_waits: bool,
+    writer_gone: bool,
+    reader_gone: bool,
+    reader: Option<Arc<dyn Notify>>,
+    writer: Option<Arc<dyn Notify>>,
+}
+
+/// What became of a message written to a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Yes,
+    Full,
+    Gone,
+}
+
+impl Pipe {
+    /// A pipe for `capacity` messages (0: no limit).
+    pub fn new(capacity: u64, conflate: bool, writer: Arc<dyn Notify>, reader: Arc<dyn Notify>) -> Self {
+        let shared = Shared {
+            capacity,
+            conflate,
+            reader_waits: true,
+            reader: Some(reader),
+            writer: Some(writer),
+            ..Shared::default()
+        };
+        Self { shared: Mutex::new(shared), consumed: AtomicU64::new(0), writer_waits: AtomicBool::new(false) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes one message, which `encode` appends. Returns the bytes it took, too.
+    #[inline]
+    pub(crate) fn write_message(&self, encode: impl FnOnce(&mut FrameBuffer)) -> (Written, usize) {
+        let mut shared = self.lock();
+        if shared.reader_gone {
+            return (Written::Gone, 0);
+        }
+        if shared.is_full(self.consumed.load(Ordering::Acquire)) {
+            self.writer_waits.store(true, Ordering::Relaxed);
+            return (Written::Full, 0);
+        }
+        if shared.conflate {
+            shared.drop_messages();
+        }
+        shared.written += 1;
+        let before = shared.frames.len();
+        encode(&mut shared.frames);
+        let len = shared.frames.len() - before;
+        shared.wake_reader();
+        (Written::Yes, len)
+    }
+
+    /// Writes what must not wait for room: commands, and messages that were queued before there was a pipe.
+    pub(crate) fn write_encoded(&self, encoded: &FrameBuffer) {
+        let mut shared = self.lock();
+        if !shared.reader_gone {
+            shared.written += encoded.messages() as u64;
+            shared.frames.append(encoded);
+            shared.wake_reader();
+        }
+    }
+
+    /// Whether a message would find room now; if not, the writer is told when one does.
+    pub(crate) fn has_room(&self) -> bool {
+        let shared = self.lock();
+        let full = !shared.reader_gone && shared.is_full(self.consumed.load(Ordering::Acquire));
+        if full {
+            self.writer_waits.store(true, Ordering::Relaxed);
+        }
+        !full
+    }
+
+    /// Gives all frames to the reader, whose own buffer is empty; `false` if there are none. Then the reader is told
+    /// when some come.
+    pub(crate) fn take(&self, take: impl FnOnce(&mut FrameBuffer)) -> bool {
+        let mut shared = self.lock();
+        if self.writer_waits.load(Ordering::Relaxed) {
+            self.writer_waits.store(false, Ordering::Relaxed);
+            notify(shared.writer.as_ref());
+        }
+        if shared.frames.is_empty() {
+            shared.reader_waits = true;
+            return false;
+        }
+        take(&mut shared.frames);
+        true
+    }
+
+    /// Notes that the reader has cut messages: `consumed` of them in all.
+    #[inline]
+    pub(crate) fn set_consumed(&self, consumed: u64) {
+        self.consumed.store(consumed, Ordering::Release);
+        if self.writer_waits.load(Ordering::Relaxed) {
+            self.wake_writer();
+        }
+    }
+
+    #[cold]
+    fn wake_writer(&self) {
+        let shared = self.lock();
+        self.writer_waits.store(false, Ordering::Relaxed);
+        notify(shared.writer.as_ref());
+    }
+
+    /// Changes how many messages fit in.
+    pub(crate) fn set_capacity(&self, capacity: u64) {
+        let mut shared = self.lock();
+        shared.capacity = capacity;
+        notify(shared.writer.as_ref());
+    }
+
+    /// Messages that are in the pipe, or taken by the reader and not cut.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.lock().written.saturating_sub(self.consumed.load(Ordering::Acquire))
+    }
+
+    /// The writer writes no more; what is in the pipe can still be read.
+    pub(crate) fn close_writer(&self) {
+        let mut shared = self.lock();
+        shared.writer_gone = true;
+        shared.writer = None;
+        notify(shared.reader.as_ref());
+    }
+
+    /// The reader reads no more; what is in the pipe is lost.
+    pub(crate) fn close_reader(&self) {
+        let mut shared = self.lock();
+        shared.reader_gone = true;
+        shared.reader = None;
+        shared.frames = FrameBuffer::default();
+        notify(shared.writer.as_ref());
+    }
+
+    /// Whether the writer is gone and all that it wrote is taken.
+    pub(crate) fn is_ended(&self) -> bool {
+        let shared = self.lock();
+        shared.writer_gone && shared.frames.is_empty()
+    }
+
+    /// Whether the reader is gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lock().reader_gone
+    }
+}
+
+impl Shared {
+    #[inline]
+    fn is_full(&self, consumed: u64) -> bool {
+        !self.conflate && self.capacity > 0 && self.written - consumed >= self.capacity
+    }
+
+    #[inline]
+    fn wake_reader(&mut self) {
+        if std::mem::take(&mut self.reader_waits) {
+            notify(self.reader.as_ref());
+        }
+    }
+
+    /// Drops the messages that the reader has not taken, and keeps the commands.
+    fn drop_messages(&mut self) {
+        self.written -= self.frames.messages() as u64;
+        self.frames.retain_commands(Version::V3_1);
+    }
+}
+
+impl std::fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipe").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn notify(whom: Option<&Arc<dyn Notify>>) {
+    if let Some(whom) = whom {
+        whom.notify();
+    }
+}

@@ -1,0 +1,587 @@
+//! All connections of a socket, as its pattern sees them: places to write to and to cut messages from.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PeerInfo, Pipe, Read, Stage, Written,
+    heartbeat::{Due, Heartbeat},
+};
+use crate::{
+    error::ProtocolError,
+    event::Event,
+    frame::Frame,
+    limits::{READ_LEN_MIN, SPARE_BUFFERS, WRITE_LEN},
+    message::{Message, Outgoing},
+    options::Options,
+    wire::{Version, command},
+};
+
+/// Names one connection of a socket, for good: a later connection never has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId {
+    index: u32,
+    generation: u32,
+}
+
+/// Generations use 31 bits, so that an id is a number below 2^63.
+const GENERATION_MASK: u32 = u32::MAX >> 1;
+
+impl ConnectionId {
+    /// The place in tables: small, and used again after the connection is gone.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// The id as a number below 2^63, for tables that hold numbers only.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// The id that [`to_bits`](Self::to_bits) was made of.
+    pub fn from_bits(bits: u64) -> Self {
+        Self { index: bits as u32, generation: (bits >> 32) as u32 & GENERATION_MASK }
+    }
+}
+
+/// The connections of a socket.
+#[derive(Default)]
+pub struct Connections {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    pub(crate) options: Options,
+    pub(super) spares: Vec<Vec<u8>>,
+    flushes: VecDeque<ConnectionId>,
+    resumed: VecDeque<ConnectionId>,
+    events: VecDeque<Event>,
+    timers: BTreeSet<(Instant, ConnectionId)>,
+    /// Connections whose pipes gave commands that are not looked at yet.
+    unscanned: Vec<ConnectionId>,
+    /// Connections that are lost and whose last message is taken.
+    drained: Vec<ConnectionId>,
+    /// What connections that are gone have counted.
+    past: super::Counters,
+    scratch: FrameBuffer,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    connection: Option<Box<Connection>>,
+}
+
+impl Connections {
+    pub(crate) fn new(options: Options) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    pub(crate) fn insert(&mut self) -> ConnectionId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            (self.slots.len() - 1) as u32
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.connection = Some(Box::new(Connection::new()));
+        ConnectionId { index, generation: slot.generation }
+    }
+
+    pub(crate) fn remove(&mut self, id: ConnectionId) {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else { return };
+        let Some(mut connection) = slot.connection.take() else { return };
+        slot.generation = slot.generation.wrapping_add(1) & GENERATION_MASK;
+        self.free.push(id.index);
+        if let Some(timer) = connection.timer {
+            self.timers.remove(&(timer, id));
+        }
+        connection.counters.lost += match &connection.outbox {
+            Outbox::Wire(_) => connection.queued().messages as u64,
+            Outbox::Memory(_) => 0,
+        };
+        self.past += connection.counters;
+        connection.close_pipes();
+    }
+
+    /// The connection, if it is still there.
+    #[inline]
+    pub fn get(&self, id: ConnectionId) -> Option<&Connection> {
+        let slot = self.slots.get(id.index())?;
+        slot.connection.as_deref().filter(|_| slot.generation == id.generation)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(id.index())?;
+        slot.connection.as_deref_mut().filter(|_| slot.generation == id.generation)
+    }
+
+    /// All connections.
+    pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let id = ConnectionId { index: index as u32, generation: slot.generation };
+            slot.connection.as_deref().map(|connection| (id, connection))
+        })
+    }
+
+    /// What all connections have counted, those that are gone included.
+    pub fn totals(&self) -> super::Counters {
+        let mut totals = self.past;
+        self.iter().for_each(|(_, connection)| totals += connection.counters);
+        totals
+    }
+
+    pub(crate) fn count(&mut self, id: ConnectionId, count: impl FnOnce(&mut super::Counters)) {
+        match self.get_mut(id) {
+            Some(connection) => count(&mut connection.counters),
+            None => count(&mut self.past),
+        }
+    }
+
+    /// Counts what concerns no single peer.
+    pub(crate) fn count_unaddressed(&mut self, count: impl FnOnce(&mut super::Counters)) {
+        count(&mut self.past);
+    }
+
+    // ---- what patterns write
+
+    /// Writes the frames of `envelope` and then those of `message` from the frame `skip` on, as one message.
+    #[inline]
+    pub(crate) fn write(
+        &mut self,
+        id: ConnectionId,
+        envelope: &[Frame],
+        message: &Outgoing<'_>,
+        skip: usize,
+    ) -> Written {
+        self.write_with(id, |frames, version| frames.push_message(version, envelope, message, skip))
+    }
+
+    /// Encodes a message once, to be given to many by [`write_encoded`](Self::write_encoded).
+    pub(crate) fn encode(&mut self, version: Version, message: &Outgoing<'_>) -> FrameBuffer {
+        let mut frames = std::mem::take(&mut self.scratch);
+        frames.clear();
+        frames.push_message(version, &[], message, 0);
+        frames
+    }
+
+    /// Gives the encoding's buffer back.
+    pub(crate) fn recycle(&mut self, frames: FrameBuffer) {
+        self.scratch = frames;
+    }
+
+    /// Writes a message that is encoded for the connection's version.
+    #[inline]
+    pub(crate) fn write_encoded(&mut self, id: ConnectionId, encoded: &FrameBuffer) -> Written {
+        self.write_with(id, |frames, _| frames.append(encoded))
+    }
+
+    /// Writes a body without framing, to a raw peer.
+    pub(crate) fn write_raw(&mut self, id: ConnectionId, body: &[u8]) -> Written {
+        self.write_with(id, |frames, _| frames.push_raw(body))
+    }
+
+    #[inline]
+    fn write_with(&mut self, id: ConnectionId, push: impl FnOnce(&mut FrameBuffer, Version)) -> Written {
+        let slot = match self.slots.get_mut(id.index()) {
+            Some(slot) if slot.generation == id.generation => slot,
+            _ => return Written::Gone,
+        };
+        let Some(connection) = slot.connection.as_deref_mut() else { return Written::Gone };
+        if let Outbox::Memory(pipes) = &connection.outbox {
+            let (written, len) = pipes.out.write_message(|frames| push(frames, Version::V3_1));
+            connection.note_written(written, len);
+            return written;
+        }
+        if !connection.has_room(&self.options) {
+            connection.note_written(Written::Full, 0);
+            return Written::Full;
+        }
+        let version = connection.outbox_version;
+        let Outbox::Wire(frames) = &mut connection.outbox else { unreachable!("memory was dealt with above") };
+        if self.options.conflate && frames.messages > 0 {
+            connection.counters.conflated += frames.messages as u64;
+            connection.counters.messages_out -= frames.messages as u64;
+            frames.retain_commands(version);
+        }
+        if frames.capacity() == 0
+            && let Some(spare) = self.spares.pop()
+        {
+            frames.give_spare(spare);
+        }
+        let was_empty = frames.is_empty();
+        push(frames, version);
+        connection.counters.messages_out += 1;
+        if was_empty || frames.len() >= WRITE_LEN {
+            self.want_flush(id);
+        }
+        Written::Yes
+    }
+
+    /// Whether a message would find room; if not, the pattern hears of it when one does.
+    pub(crate) fn has_room(&mut self, id: ConnectionId) -> bool {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else {
+            return false;
+        };
+        let Some(connection) = slot.connection.as_deref_mut() else { return false };
+        let room = match &connection.outbox {
+            Outbox::Wire(_) => connection.has_room(&self.options),
+            Outbox::Memory(pipes) => pipes.out.has_room(),
+        };
+        connection.wants_room |= !room;
+        room
+    }
+
+    /// Sends a subscription or its end upstream.
+    pub(crate) fn write_subscription(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
+        let Some(connection) = self.get_mut(id).filter(|connection| connection.is_ready()) else { return };
+        let version = connection.version;
+        let encode = |bytes: &mut Vec<u8>| {
+            command::encode_subscription(version, subscribe, prefix, bytes);
+        };
+        // In older versions it is a message by its form alone: no high-water mark may drop it.
+        let pushed = connection.push_command(encode);
+        self.after_command(id, pushed);
+    }
+
+    pub(crate) fn write_command(&mut self, id: ConnectionId, command: command::Command<'_>) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let pushed = connection.push_command(|bytes| command.encode(bytes));
+        self.after_command(id, pushed);
+    }
+
+    fn after_command(&mut self, id: ConnectionId, pushed: Result<(), ProtocolError>) {
+        match pushed {
+            Ok(()) => self.want_flush(id),
+            Err(error) => self.fail(id, error),
+        }
+    }
+
+    /// Puts the connection on the list of those to flush.
+    pub(crate) fn want_flush(&mut self, id: ConnectionId) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let flush = match &connection.outbox {
+            Outbox::Wire(frames) if frames.len() >= WRITE_LEN => Flush::Full,
+            Outbox::Wire(_) => Flush::Dirty,
+            Outbox::Memory(_) => return,
+        };
+        if connection.flush.replace(flush).is_none_or(|before| before < flush) {
+            self.flushes.push_back(id);
+        }
+    }
+
+    /// The next connection that wants to be flushed.
+    #[inline]
+    pub fn poll_flush(&mut self) -> Option<(ConnectionId, Flush)> {
+        while let Some(id) = self.flushes.pop_front() {
+            if let Some(flush) = self.get_mut(id).and_then(|connection| connection.flush.take()) {
+                return Some((id, flush));
+            }
+        }
+        None
+    }
+
+    /// Whether the driver has something to do: flush, read on, or take an event.
+    #[inline]
+    pub fn wants_attention(&self) -> bool {
+        !self.flushes.is_empty() || !self.resumed.is_empty() || !self.events.is_empty() || !self.unscanned.is_empty()
+    }
+
+    // ---- what patterns read
+
+    /// Whether a whole message can be cut. A pipe is asked for more if nothing is left of what it gave.
+    pub(crate) fn has_message(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.get_mut(id) else { return false };
+        if connection.inbound.messages() == 0 && connection.refill() && connection.inbound.messages() == 0 {
+            self.unscanned.push(id);
+            return false;
+        }
+        connection.inbound.messages() > 0
+    }
+
+    /// Takes the next message of the connection.
+    #[inline]
+    pub(crate) fn cut(&mut self, id: ConnectionId) -> Option<Message> {
+        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;
+        let connection = slot.connection.as_deref_mut()?;
+        if connection.inbound.messages() == 0 && (!connection.refill() || connection.inbound.messages() == 0) {
+            if connection.inbound.has_unscanned() {
+                self.unscanned.push(id);
+            }
+            return None;
+        }
+        if self.options.conflate {
+            connection.drop_all_but_newest();
+        }
+        let message = connection.inbound.cut(connection.version);
+        connection.counters.messages_in += 1;
+        connection.note_consumed();
+        if connection.inbound.messages() == 0 && matches!(connection.stage, Stage::Gone) {
+            self.drained.push(id);
+        }
+        if connection.read_paused && connection.inbound.messages() * 2 <= self.options.recv_hwm as usize {
+            connection.read_paused = false;
+            self.resumed.push_back(id);
+        }
+        message
+    }
+
+    /// Takes what a raw peer sent since the last time.
+    pub(crate) fn cut_raw(&mut self, id: ConnectionId) -> Option<Frame> {
+        let connection = self.get_mut(id)?;
+        let bytes = connection.inbound.unscanned();
+        if bytes.is_empty() {
+            return None;
+        }
+        let frame = Frame::from(bytes);
+        connection.inbound.consume(frame.len());
+        connection.counters.messages_in += 1;
+        if std::mem::take(&mut connection.read_paused) {
+            self.resumed.push_back(id);
+        }
+        Some(frame)
+    }
+
+    /// The next connection that may be read again, after a high-water mark had stopped it.
+    pub fn poll_resumed(&mut self) -> Option<ConnectionId> {
+        self.resumed.pop_front()
+    }
+
+    // ---- what patterns decide
+
+    /// Sends the empty message by which a ROUTER learns of this socket, if the options say so.
+    pub(crate) fn probe_router(&mut self, id: ConnectionId) {
+        if self.options.probe_router {
+            self.write(id, &[], &Outgoing::Body(&[]), 0);
+        }
+    }
+
+    /// Closes a connection: the pattern has no more use for it.
+    pub(crate) fn close(&mut self, id: ConnectionId) {
+        if self.get(id).is_some() {
+            self.events.push_back(Event::Closed(id));
+        }
+    }
+
+    /// Gives a connection up because of what its peer did. What was received whole can still be taken.
+    pub(crate) fn fail(&mut self, id: ConnectionId, error: ProtocolError) {
+        let Some(connection) = self.get_mut(id).filter(|connection| !matches!(connection.stage, Stage::Failed)) else {
+            return;
+        };
+        if connection.is_handshaking() {
+            connection.counters.handshake_failures += 1;
+        }
+        connection.stage = Stage::Failed;
+        connection.heartbeat = None;
+        connection.handshake_deadline = None;
+        self.events.push_back(Event::Failed(id, error));
+    }
+
+    pub(crate) fn push_event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Takes a connection whose commands are to be looked at.
+    pub(crate) fn poll_unscanned(&mut self) -> Option<ConnectionId> {
+        self.unscanned.pop()
+    }
+
+    /// Takes a connection that is lost and has nothing left to receive.
+    pub(crate) fn poll_drained(&mut self) -> Option<ConnectionId> {
+        self.drained.pop()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    // ---- time
+
+    /// Notes when the connection next needs to be looked at.
+    pub(crate) fn arm_timer(&mut self, id: ConnectionId) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let (before, after) = (connection.timer, connection.deadline());
+        // Deadlines that move into the future are found out when the old one comes.
+        let keep = matches!((before, after), (Some(before), Some(after)) if before <= after);
+        if keep || before == after {
+            return;
+        }
+        connection.timer = after;
+        before.map(|before| self.timers.remove(&(before, id)));
+        after.map(|after| self.timers.insert((after, id)));
+    }
+
+    /// When [`expired`](Self::expired) next has something.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Takes a connection whose time has come.
+    pub(crate) fn expired(&mut self, now: Instant) -> Option<ConnectionId> {
+        let &(deadline, id) = self.timers.first().filter(|(deadline, _)| *deadline <= now)?;
+        self.timers.remove(&(deadline, id));
+        if let Some(connection) = self.get_mut(id) {
+            connection.timer = None;
+        }
+        Some(id)
+    }
+
+    pub(crate) fn begin_heartbeat(&mut self, id: ConnectionId, now: Instant) {
+        let heartbeat = Heartbeat::new(&self.options, now);
+        if let Some(connection) = self.get_mut(id).filter(|connection| connection.version.has_commands()) {
+            connection.heartbeat = Some(heartbeat);
+        }
+        self.arm_timer(id);
+    }
+
+    /// What the time demands of the connection.
+    pub(crate) fn due(&mut self, id: ConnectionId, now: Instant) -> Result<Due, ProtocolError> {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else {
+            return Ok(Due::Nothing);
+        };
+        let Some(connection) = slot.connection.as_deref_mut() else { return Ok(Due::Nothing) };
+        match (&mut connection.heartbeat, connection.handshake_deadline) {
+            (Some(heartbeat), _) => Ok(heartbeat.handle_timeout(&self.options, now)),
+            (None, Some(deadline)) if deadline <= now => Err(ProtocolError::HandshakeTimedOut),
+            _ => Ok(Due::Nothing),
+        }
+    }
+
+    // ---- bytes
+
+    pub(crate) fn wants_read(&mut self, id: ConnectionId, backlogged: bool) -> bool {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else {
+            return false;
+        };
+        let Some(connection) = slot.connection.as_deref_mut() else { return false };
+        if matches!(connection.stage, Stage::Failed | Stage::Gone) {
+            return false;
+        }
+        let full = backlogged || connection.recv_is_full(&self.options);
+        if full && !connection.read_paused {
+            connection.counters.recv_hwm_hits += 1;
+            connection.read_paused = true;
+        }
+        !full
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        id: ConnectionId,
+        read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<Read> {
+        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation);
+        let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let limit = connection.read_limit(&self.options);
+        let result = connection.inbound.read(limit, &mut self.spares, read)?;
+        connection.counters.bytes_in += result.len as u64;
+        Ok(result)
+    }
+
+    pub(crate) fn end_write(&mut self, id: ConnectionId, output: Output) {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else { return };
+        let Some(connection) = slot.connection.as_deref_mut() else { return };
+        let written = connection.in_flight.bytes - output.remaining();
+        connection.counters.bytes_out += written as u64;
+        connection.in_flight = Load::default();
+        connection.draining = output.remaining() == 0 && connection.is_ready();
+        if output.remaining() > 0 {
+            connection.unsent = Some(output);
+            return;
+        }
+        let mut frames = output.frames;
+        frames.clear();
+        let spare = frames.take_spare();
+        if spare.capacity() >= READ_LEN_MIN && self.spares.len() < SPARE_BUFFERS {
+            self.spares.push(spare);
+        }
+        let has_more = match &connection.outbox {
+            Outbox::Wire(frames) => connection.is_ready() && !frames.is_empty() || !connection.prelude.is_empty(),
+            Outbox::Memory(_) => false,
+        };
+        if has_more {
+            self.want_flush(id);
+        }
+    }
+
+    /// Whether the pattern waits for room in the connection, and there is some. It is told only once.
+    pub(crate) fn take_room_for(&mut self, id: ConnectionId) -> bool {
+        let waits = self.get_mut(id).is_some_and(|connection| std::mem::take(&mut connection.wants_room));
+        waits && self.has_room(id)
+    }
+
+    // ---- memory pipes
+
+    /// Takes what the other end of the connection's pipe has written, if all before is taken.
+    pub(crate) fn refill(&mut self, id: ConnectionId) -> bool {
+        self.get_mut(id).is_some_and(Connection::refill)
+    }
+
+    /// Whether the other end has closed, and all that it wrote is taken.
+    pub(crate) fn pipe_has_ended(&self, id: ConnectionId) -> bool {
+        match self.get(id).map(|connection| &connection.outbox) {
+            Some(Outbox::Memory(pipes)) => pipes.input.is_ended(),
+            _ => false,
+        }
+    }
+
+    /// Joins the connection with a socket of the same process: `out` and `input` are the two directions. What was
+    /// queued goes into the pipe.
+    pub(crate) fn attach_pipes(&mut self, id: ConnectionId, out: Arc<Pipe>, input: Arc<Pipe>, peer: PeerInfo) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let queued = connection.take_unsent_messages();
+        if !queued.is_empty() {
+            out.write_encoded(&queued);
+        }
+        connection.outbox = Outbox::Memory(MemoryPipes { out, input, consumed: 0 });
+        connection.peer = Arc::new(peer);
+        connection.version = Version::V3_1;
+        connection.stage = Stage::Ready;
+        connection.counters.established += 1;
+    }
+}
+
+impl Connection {
+    #[inline]
+    fn note_written(&mut self, written: Written, len: usize) {
+        match written {
+            Written::Yes => {
+                self.counters.messages_out += 1;
+                self.counters.bytes_out += len as u64;
+            }
+            Written::Full => {
+                self.wants_room = true;
+                self.counters.send_hwm_hits += 1;
+            }
+            Written::Gone => {}
+        }
+    }
+
+    /// Takes from the pipe what the sender put there.
+    fn refill(&mut self) -> bool {
+        let Outbox::Memory(pipes) = &self.outbox else { return false };
+        let inbound = &mut self.inbound;
+        inbound.is_drained() && pipes.input.take(|frames| inbound.swap(frames))
+    }
+
+    #[inline]
+    fn note_consumed(&mut self) {
+        if let Outbox::Memory(pipes) = &mut self.outbox {
+            pipes.consumed += 1;
+            pipes.input.set_consumed(pipes.consumed);
+        }
+    }
+
+    fn drop_all_but_newest(&mut self) {
+        while self.inbound.messages() > 1 {
+            self.inbound.cut(self.version);
+            self.counters.conflated += 1;
+            self.note_consumed();
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What a peer can do wrong, by the rule it broke.
+
+use std::fmt;
+
+use crate::socket_type::SocketType;
+
+/// Why a connection was closed: the peer broke a rule, or does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The peer broke a rule of the wire protocol.
+    Misbehaved(Misbehaviour),
+    /// The peer keeps the rules and still cannot be talked to.
+    Incompatible(Incompatibility),
+    /// The peer sent ERROR with this reason.
+    RefusedByPeer(String),
+    /// The handshake was not over in time.
+    HandshakeTimedOut,
+    /// Nothing came in for the heartbeat time-out.
+    HeartbeatTimedOut,
+}
+
+/// The rule of the wire protocol that was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misbehaviour {
+    /// The mechanism name is not 20 bytes of upper-case letters, digits, `-_.+` padded by zeros (RFC 37, "mechanism").
+    MechanismName,
+    /// A frame has a reserved flag set (RFC 37, "flags"; RFC 15, "flags").
+    ReservedFlag,
+    /// A command frame has MORE set (RFC 37, "command").
+    CommandWithMore,
+    /// A frame of ZMTP 1.0 says that it is zero bytes long, which leaves no room for its flags (RFC 13).
+    ZeroLengthFrame,
+    /// A length is beyond 2^63 − 1 (RFC 37, "long-size").
+    LengthOverflow,
+    /// The message is larger than the maximum message size of this socket.
+    MessageTooLarge,
+    /// The command is longer than any legal one.
+    CommandTooLong,
+    /// A command's name is empty, or its length does not fit the frame (RFC 37, "command").
+    CommandName,
+    /// A message frame came where the handshake wants a command (RFC 37, "security handshake").
+    MessageInHandshake,
+    /// The mechanism does not allow this command at this point.
+    UnexpectedCommand,
+    /// The metadata's lengths do not fit the command (RFC 37, "metadata").
+    Metadata,
+    /// READY lacks Socket-Type (RFC 37, "Connection metadata").
+    NoSocketType,
+    /// The routing id is longer than 255 bytes, or starts with the zero byte that is kept for generated ids.
+    RoutingId,
+    /// A PING is too short for its TTL, or its context is longer than 16 bytes (RFC 37, "Connection heartbeating").
+    Ping,
+    /// An ERROR's reason does not fit the command (RFC 37, "error").
+    ErrorReason,
+    /// A message does not have the frames that the pattern needs.
+    Envelope,
+    /// The peer sends commands that want answers and does not read those.
+    CommandFlood,
+    /// The peer subscribes at a socket that does not publish.
+    Subscription,
+    /// There is no room for more subscriptions.
+    SubscriptionFlood,
+    /// The peer sends messages to a socket that receives none.
+    UnexpectedMessage,
+}
+
+/// What does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incompatibility {
+    /// The socket types do not talk to each other (RFC 28 to 31).
+    SocketType {
+        /// Of this socket.
+        ours: SocketType,
+        /// Of the peer; `None` if it names a type that is not known here.
+        theirs: Option<SocketType>,
+    },
+    /// The peer wants another security mechanism.
+    Mechanism {
+        /// This socket's mechanism.
+        ours: &'static str,
+        /// The peer's mechanism.
+        theirs: String,
+    },
+    /// The peer's version of the protocol has no security, and this socket wants some.
+    VersionWithoutSecurity,
+    /// Another connection has this routing id already.
+    RoutingIdTaken,
+    /// This socket takes one peer, and has it.
+    PeerTaken,
+}
+
+impl From<Misbehaviour> for ProtocolError {
+    fn from(rule: Misbehaviour) -> Self {
+        Self::Misbehaved(rule)
+    }
+}
+
+impl From<Incompatibility> for ProtocolError {
+    fn from(reason: Incompatibility) -> Self {
+        Self::Incompatible(reason)
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misbehaved(rule) => write!(f, "the peer broke the protocol: {rule}"),
+            Self::Incompatible(reason) => reason.fmt(f),
+            Self::RefusedByPeer(reason) => write!(f, "the peer refused the connection: {reason}"),
+            Self::HandshakeTimedOut => f.write_str("the handshake was not over in time"),
+            Self::HeartbeatTimedOut => f.write_str("the peer has been silent for the heartbeat time-out"),
+        }
+    }
+}
+
+impl fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MechanismName => "malformed mechanism name",
+            Self::ReservedFlag => "reserved frame flag set",
+            Self::CommandWithMore => "command frame with MORE",
+            Self::ZeroLengthFrame => "frame of length zero in ZMTP 1.0",
+            Self::LengthOverflow => "frame length beyond 2^63 - 1",
+            Self::MessageTooLarge => "message larger than the maximum message size",
+            Self::CommandTooLong => "command too long",
+            Self::CommandName => "malformed command name",
+            Self::MessageInHandshake => "message frame in the handshake",
+            Self::UnexpectedCommand => "command not allowed here",
+            Self::Metadata => "malformed metadata",
+            Self::NoSocketType => "READY without Socket-Type",
+            Self::RoutingId => "illegal routing id",
+            Self::Ping => "malformed PING",
+            Self::ErrorReason => "malformed ERROR",
+            Self::Envelope => "message without the frames its pattern needs",
+            Self::CommandFlood => "commands sent faster than their answers are read",
+            Self::Subscription => "subscription at a socket that does not publish",
+            Self::SubscriptionFlood => "more subscriptions than there is room for",
+            Self::UnexpectedMessage => "message to a socket that receives none",
+        })
+    }
+}
+
+impl fmt::Display for Incompatibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SocketType { ours, theirs: Some(theirs) } => write!(f, "a {theirs} cannot talk to a {ours}"),
+            Self::SocketType { ours, theirs: None } => write!(f, "the peer's socket type is not known to a {ours}"),
+            Self::Mechanism { ours, theirs } => {
+                write!(f, "the peer uses the security mechanism {theirs}, this socket {ours}")
+            }
+            Self::VersionWithoutSecurity => {
+                f.write_str("the peer's ZMTP version has no security, this socket wants it")
+            }
+            Self::RoutingIdTaken => f.write_str("another peer has the same routing id"),
+            Self::PeerTaken => f.write_str("the socket takes one peer and has it"),
+        }
+    }
+}
+
+impl std::error::Error for ProtocolError {}

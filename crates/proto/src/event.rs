@@ -1,0 +1,16 @@
+//! What the machine tells its driver.
+
+use crate::{connection::ConnectionId, error::ProtocolError};
+
+/// Something happened on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The handshake is over; messages flow.
+    Established(ConnectionId),
+    /// The connection must be closed: the peer broke a rule or does not fit. What is left to send is sent first where
+    /// that is possible (an ERROR that says why).
+    Failed(ConnectionId, ProtocolError),
+    /// The pattern has no more use for the connection (a ROUTER handed its routing id over, a STREAM closed it).
+    Closed(ConnectionId),
+}

@@ -1,0 +1,235 @@
+//! One frame of a message: up to 55 bytes in place, or a reference-counted body.
+
+use std::{fmt, ops::Deref};
+
+use bytes::Bytes;
+
+/// Bodies up to this many bytes are kept in the [`Frame`] itself, without an allocation.
+pub const INLINE_LEN_MAX: usize = 55;
+
+/// One frame: a sequence of bytes without meaning to the library.
+///
+/// A frame takes 64 bytes. Up to [`INLINE_LEN_MAX`] bytes are kept in it, a longer body is reference-counted, so that
+/// a clone never copies more than 64 bytes.
+#[derive(Clone)]
+pub struct Frame(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Inline { len: u8, bytes: [u8; INLINE_LEN_MAX] },
+    Shared(Bytes),
+}
+
+impl Frame {
+    /// An empty frame.
+    pub const fn new() -> Self {
+        Self(Repr::Inline { len: 0, bytes: [0; INLINE_LEN_MAX] })
+    }
+
+    /// A frame with a copy of `body`.
+    pub fn copy_from_slice(body: &[u8]) -> Self {
+        if body.len() <= INLINE_LEN_MAX {
+            let mut bytes = [0; INLINE_LEN_MAX];
+            bytes[..body.len()].copy_from_slice(body);
+            Self(Repr::Inline { len: body.len() as u8, bytes })
+        } else {
+            Self(Repr::Shared(Bytes::copy_from_slice(body)))
+        }
+    }
+
+    /// A frame with a copy of the first `len` bytes of `source`.
+    ///
+    /// Where `source` goes on behind the body, a copy of constant length replaces one of variable length: what is
+    /// behind `len` is never shown.
+    ///
+    /// # Panics
+    /// If `source` is shorter than `len`.
+    #[inline]
+    pub(crate) fn copy_prefix(source: &[u8], len: usize) -> Self {
+        match source.first_chunk::<INLINE_LEN_MAX>() {
+            Some(chunk) if len <= INLINE_LEN_MAX => Self(Repr::Inline { len: len as u8, bytes: *chunk }),
+            _ => Self::copy_from_slice(&source[..len]),
+        }
+    }
+
+    /// The body's length in bytes.
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// Whether the body is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The body.
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Shared(body) => body,
+        }
+    }
+
+    /// The body as [`Bytes`]; a body kept in place is copied.
+    pub fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Repr::Inline { len, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(len)]),
+            Repr::Shared(body) => body,
+        }
+    }
+
+    /// The body as a vector, without a copy where nobody else holds it.
+    pub fn into_vec(self) -> Vec<u8> {
+        match self.0 {
+            Repr::Inline { len, bytes } => bytes[..usize::from(len)].to_vec(),
+            Repr::Shared(body) => body.into(),
+        }
+    }
+
+    /// The shared body, if the frame has one.
+    pub(crate) fn shared(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Repr::Inline { .. } => None,
+            Repr::Shared(body) => Some(body),
+        }
+    }
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl std::borrow::Borrow<[u8]> for Frame {
+    fn borrow(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Frame {}
+
+impl std::hash::Hash for Frame {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
+
+macro_rules! frame_eq {
+    ($($other:ty),+) => {$(
+        impl PartialEq<$other> for Frame {
+            fn eq(&self, other: &$other) -> bool {
+                let other: &[u8] = other.as_ref();
+                self.as_slice() == other
+            }
+        }
+    )+};
+}
+
+frame_eq!([u8], str, &[u8], &str, Vec<u8>, bytes::Bytes);
+
+impl<const N: usize> PartialEq<[u8; N]> for Frame {
+    fn eq(&self, other: &[u8; N]) -> bool {
+        self.as_slice() == other
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN_LEN: usize = 64;
+        let body = self.as_slice();
+        let shown = &body[..body.len().min(SHOWN_LEN)];
+        write!(f, "\"{}\"", shown.escape_ascii())?;
+        if body.len() > SHOWN_LEN {
+            write!(f, "… ({} bytes)", body.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Bytes> for Frame {
+    fn from(body: Bytes) -> Self {
+        if body.len() <= INLINE_LEN_MAX { Self::copy_from_slice(&body) } else { Self(Repr::Shared(body)) }
+    }
+}
+
+impl From<Vec<u8>> for Frame {
+    fn from(body: Vec<u8>) -> Self {
+        if body.len() <= INLINE_LEN_MAX { Self::copy_from_slice(&body) } else { Self(Repr::Shared(body.into())) }
+    }
+}
+
+impl From<String> for Frame {
+    fn from(body: String) -> Self {
+        body.into_bytes().into()
+    }
+}
+
+impl From<&[u8]> for Frame {
+    fn from(body: &[u8]) -> Self {
+        Self::copy_from_slice(body)
+    }
+}
+
+impl From<&str> for Frame {
+    fn from(body: &str) -> Self {
+        Self::copy_from_slice(body.as_bytes())
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Frame {
+    fn from(body: &[u8; N]) -> Self {
+        Self::copy_from_slice(body)
+    }
+}
+
+impl From<&Frame> for Frame {
+    fn from(frame: &Frame) -> Self {
+        frame.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fits_in_a_cache_line() {
+        assert_eq!(size_of::<Frame>(), 64);
+    }
+
+    #[test]
+    fn bodies_survive_on_both_sides_of_the_inline_limit() {
+        for len in [0, 1, INLINE_LEN_MAX, INLINE_LEN_MAX + 1, 10_000] {
+            let body: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            let mut longer = body.clone();
+            longer.resize(len + 100, 0xEE);
+            for frame in [Frame::from(&body[..]), Frame::from(body.clone()), Frame::copy_prefix(&longer, len)] {
+                assert_eq!(frame, body);
+                assert_eq!(frame.clone().into_vec(), body);
+                assert_eq!(frame.into_bytes(), body);
+            }
+        }
+    }
+}

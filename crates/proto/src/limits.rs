@@ -1,0 +1,58 @@
+//! Every limit of the protocol machine, with its reason.
+
+use std::time::Duration;
+
+/// The longest command a peer may send before it is authenticated. READY carries a handful of properties; 8 KiB
+/// leave room for application metadata and keep what a stranger makes us hold below two pages.
+pub const HANDSHAKE_COMMAND_LEN_MAX: usize = 8 * 1024;
+
+/// What may be read from a peer at once before its handshake is over: the longest command and its header.
+pub const HANDSHAKE_READ_LEN: usize = HANDSHAKE_COMMAND_LEN_MAX + 16;
+
+/// The longest command after the handshake. A subscription is the only one without a length of its own.
+pub const COMMAND_LEN_MAX: usize = 1024 * 1024;
+
+/// The longest routing id (RFC 37 gives its length one byte).
+pub const ROUTING_ID_LEN_MAX: usize = 255;
+
+/// The longest context of a PING (RFC 37).
+pub const PING_CONTEXT_LEN_MAX: usize = 16;
+
+/// A body of this many bytes is no longer copied into the outgoing buffer but referenced; and one that is not yet
+/// complete when it is met in the incoming buffer is read straight into its final place. Below it, copying costs
+/// less than one more entry in a gathered write.
+pub const LARGE_BODY_LEN: usize = 8 * 1024;
+
+/// What the outgoing buffer of a connection holds when it is time to write it: larger writes are not faster.
+pub const WRITE_LEN: usize = 64 * 1024;
+
+/// What a connection whose transport is taking bytes may hold beyond its high-water mark, so that a stream of small
+/// messages needs no system call for every thousand of them. Once the transport stops, the mark is exact.
+pub const DRAINING_LEN_MAX: usize = 4 * WRITE_LEN;
+
+/// The least and the most that is read from a connection at once.
+pub const READ_LEN_MIN: usize = 8 * 1024;
+/// See [`READ_LEN_MIN`].
+pub const READ_LEN_MAX: usize = 256 * 1024;
+
+/// What one message under a receive high-water mark is taken to need of the incoming buffer: a mark of 1 reads
+/// [`READ_LEN_MIN`] at once, the default mark of 1000 reads [`READ_LEN_MAX`].
+pub const READ_LEN_PER_MESSAGE: usize = 256;
+
+/// What the first piece of a large body's final place may take before any of it has arrived. Beyond it, the place
+/// grows with the bytes that come, so that a length alone, which costs a peer nothing, costs us nothing.
+pub const BODY_RESERVE_LEN_MAX: usize = 1024 * 1024;
+
+/// Commands of one connection that may wait to be sent, in bytes: a peer that sends PINGs and never reads the PONGs
+/// is cut off.
+pub const COMMAND_BACKLOG_LEN_MAX: usize = 256 * 1024;
+
+/// Buffers of [`WRITE_LEN`] and [`READ_LEN_MAX`] bytes that an idle socket keeps for reuse.
+pub const SPARE_BUFFERS: usize = 4;
+
+/// How long a handshake may take by default, as in libzmq.
+pub const HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Subscriptions and messages from below that may wait for an XPUB's application before its peers are read no more.
+/// It is large because many programs use XPUB as a PUB and never receive.
+pub const XPUB_BACKLOG_MAX: usize = 1_000_000;

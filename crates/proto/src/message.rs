@@ -1,0 +1,415 @@
+//! A message: one frame without an allocation, or several; and what a caller hands over to be sent.
+
+use std::{
+    collections::{VecDeque, vec_deque},
+    fmt,
+    ops::Index,
+    slice,
+};
+
+use crate::frame::Frame;
+
+/// One frame, or several that travel and arrive together or not at all.
+///
+/// `Message::from` takes what a [`Frame`] can be made of, and arrays or vectors of it for a message of several frames:
+///
+/// ```
+/// use nought_proto::Message;
+///
+/// let single = Message::from("hello");
+/// let several = Message::from(["weather.berlin", "21 °C"]);
+/// assert_eq!(single.len(), 1);
+/// assert_eq!(&several[0], "weather.berlin");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message(Parts);
+
+#[derive(Clone)]
+enum Parts {
+    One(Frame),
+    Many(VecDeque<Frame>),
+}
+
+impl Message {
+    /// A message without frames, to be filled with [`push_back`](Self::push_back). Sending it as it is, is an error.
+    pub const fn new() -> Self {
+        Self(Parts::Many(VecDeque::new()))
+    }
+
+    /// The number of frames.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Parts::One(_) => 1,
+            Parts::Many(frames) => frames.len(),
+        }
+    }
+
+    /// Whether there is no frame (a message of one empty frame is not empty).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of all frames' bodies together.
+    pub fn body_len(&self) -> usize {
+        self.frames().map(Frame::len).sum()
+    }
+
+    /// The frames in their order.
+    pub fn frames(&self) -> Frames<'_> {
+        match &self.0 {
+            Parts::One(frame) => Frames(FramesRepr::One(slice::from_ref(frame).iter())),
+            Parts::Many(frames) => Frames(FramesRepr::Many(frames.iter())),
+        }
+    }
+
+    /// The frame at `index`.
+    pub fn get(&self, index: usize) -> Option<&Frame> {
+        match &self.0 {
+            Parts::One(frame) => (index == 0).then_some(frame),
+            Parts::Many(frames) => frames.get(index),
+        }
+    }
+
+    /// The first frame.
+    pub fn first(&self) -> Option<&Frame> {
+        self.get(0)
+    }
+
+    /// The first frame's body; an empty slice where there is no frame.
+    pub fn as_slice(&self) -> &[u8] {
+        self.first().map_or(&[], Frame::as_slice)
+    }
+
+    /// Appends a frame.
+    pub fn push_back(&mut self, frame: impl Into<Frame>) {
+        self.as_many().push_back(frame.into());
+    }
+
+    /// Puts a frame before all others, as an envelope does.
+    pub fn push_front(&mut self, frame: impl Into<Frame>) {
+        self.as_many().push_front(frame.into());
+    }
+
+    /// Takes the first frame off.
+    pub fn pop_front(&mut self) -> Option<Frame> {
+        self.as_many().pop_front()
+    }
+
+    /// Takes the last frame off.
+    pub fn pop_back(&mut self) -> Option<Frame> {
+        self.as_many().pop_back()
+    }
+
+    /// The frames in their order, by value.
+    pub fn into_frames(self) -> impl ExactSizeIterator<Item = Frame> + DoubleEndedIterator {
+        match self.0 {
+            Parts::One(frame) => VecDeque::from([frame]).into_iter(),
+            Parts::Many(frames) => frames.into_iter(),
+        }
+    }
+
+    fn as_many(&mut self) -> &mut VecDeque<Frame> {
+        if let Parts::One(frame) = &mut self.0 {
+            self.0 = Parts::Many(VecDeque::from([std::mem::take(frame)]));
+        }
+        match &mut self.0 {
+            Parts::Many(frames) => frames,
+            Parts::One(_) => unreachable!("made many above"),
+        }
+    }
+}
+
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::One(a), Self::One(b)) => a == b,
+            (Self::Many(a), Self::Many(b)) => a == b,
+            (Self::One(one), Self::Many(many)) | (Self::Many(many), Self::One(one)) => {
+                many.len() == 1 && many[0] == *one
+            }
+        }
+    }
+}
+
+impl Eq for Parts {}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.frames()).finish()
+    }
+}
+
+impl Index<usize> for Message {
+    type Output = Frame;
+
+    /// The frame at `index`.
+    ///
+    /// # Panics
+    /// If there is none; [`get`](Message::get) does not.
+    fn index(&self, index: usize) -> &Frame {
+        self.get(index).expect("the message has no frame at this index")
+    }
+}
+
+macro_rules! message_eq_single_frame {
+    ($($other:ty),+) => {$(
+        impl PartialEq<$other> for Message {
+            /// Whether the message is this single frame.
+            fn eq(&self, other: &$other) -> bool {
+                let other: &[u8] = other.as_ref();
+                self.len() == 1 && self.as_slice() == other
+            }
+        }
+    )+};
+}
+
+message_eq_single_frame!([u8], str, &[u8], &str, Vec<u8>);
+
+impl<const N: usize> PartialEq<[u8; N]> for Message {
+    /// Whether the message is this single frame.
+    fn eq(&self, other: &[u8; N]) -> bool {
+        *self == other[..]
+    }
+}
+
+impl From<VecDeque<Frame>> for Message {
+    fn from(frames: VecDeque<Frame>) -> Self {
+        Self(Parts::Many(frames))
+    }
+}
+
+impl<T: Into<Frame>, const N: usize> From<[T; N]> for Message {
+    fn from(frames: [T; N]) -> Self {
+        frames.into_iter().collect()
+    }
+}
+
+impl<T: Into<Frame>> FromIterator<T> for Message {
+    fn from_iter<I: IntoIterator<Item = T>>(frames: I) -> Self {
+        Self(Parts::Many(frames.into_iter().map(Into::into).collect()))
+    }
+}
+
+impl<'a> IntoIterator for &'a Message {
+    type Item = &'a Frame;
+    type IntoIter = Frames<'a>;
+
+    fn into_iter(self) -> Frames<'a> {
+        self.frames()
+    }
+}
+
+macro_rules! message_from_frames {
+    ($($source:ty),+) => {$(
+        impl From<Vec<$source>> for Message {
+            fn from(frames: Vec<$source>) -> Self {
+                frames.into_iter().collect()
+            }
+        }
+
+        impl From<Vec<$source>> for Outgoing<'_> {
+            fn from(frames: Vec<$source>) -> Self {
+                Self::Owned(frames.into())
+            }
+        }
+    )+};
+}
+
+message_from_frames!(Frame, Vec<u8>, String, &str, &[u8], bytes::Bytes);
+
+macro_rules! message_from_one_frame {
+    ($($source:ty),+) => {$(
+        impl From<$source> for Message {
+            fn from(body: $source) -> Self {
+                Self(Parts::One(body.into()))
+            }
+        }
+    )+};
+}
+
+message_from_one_frame!(Frame, &Frame, &[u8], &str, Vec<u8>, String, bytes::Bytes);
+
+impl<const N: usize> From<&[u8; N]> for Message {
+    fn from(body: &[u8; N]) -> Self {
+        Self(Parts::One(body.into()))
+    }
+}
+
+/// The frames of a [`Message`], from [`Message::frames`].
+#[derive(Clone, Debug)]
+pub struct Frames<'a>(FramesRepr<'a>);
+
+#[derive(Clone, Debug)]
+enum FramesRepr<'a> {
+    One(slice::Iter<'a, Frame>),
+    Many(vec_deque::Iter<'a, Frame>),
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = &'a Frame;
+
+    fn next(&mut self) -> Option<&'a Frame> {
+        match &mut self.0 {
+            FramesRepr::One(frames) => frames.next(),
+            FramesRepr::Many(frames) => frames.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            FramesRepr::One(frames) => frames.size_hint(),
+            FramesRepr::Many(frames) => frames.size_hint(),
+        }
+    }
+}
+
+impl ExactSizeIterator for Frames<'_> {}
+
+/// What a caller hands over to be sent: a message, or the borrowed body of a single frame, which is encoded straight
+/// into the connection's buffer without a [`Message`] in between.
+#[derive(Debug)]
+pub enum Outgoing<'a> {
+    /// The body of the only frame.
+    Body(&'a [u8]),
+    /// A message of the caller's.
+    Borrowed(&'a Message),
+    /// A message given away.
+    Owned(Message),
+}
+
+impl Outgoing<'_> {
+    /// The number of frames.
+    pub fn len(&self) -> usize {
+        self.message().map_or(1, Message::len)
+    }
+
+    /// Whether there is no frame.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The body of the frame at `index`.
+    pub fn body(&self, index: usize) -> Option<&[u8]> {
+        match self {
+            Self::Body(body) => (index == 0).then_some(*body),
+            Self::Borrowed(message) => message.get(index).map(Frame::as_slice),
+            Self::Owned(message) => message.get(index).map(Frame::as_slice),
+        }
+    }
+
+    /// The bytes of all frames' bodies together.
+    pub fn body_len(&self) -> usize {
+        match self {
+            Self::Body(body) => body.len(),
+            Self::Borrowed(message) => message.body_len(),
+            Self::Owned(message) => message.body_len(),
+        }
+    }
+
+    /// The message itself, where it is one.
+    pub fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Body(_) => None,
+            Self::Borrowed(message) => Some(message),
+            Self::Owned(message) => Some(message),
+        }
+    }
+
+    /// The message, copied where it was only borrowed.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Body(body) => body.into(),
+            Self::Borrowed(message) => message.clone(),
+            Self::Owned(message) => message,
+        }
+    }
+}
+
+impl<'a> From<&'a Message> for Outgoing<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self::Borrowed(message)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Outgoing<'a> {
+    fn from(body: &'a [u8]) -> Self {
+        Self::Body(body)
+    }
+}
+
+impl<'a> From<&'a str> for Outgoing<'a> {
+    fn from(body: &'a str) -> Self {
+        Self::Body(body.as_bytes())
+    }
+}
+
+impl<'a> From<&'a String> for Outgoing<'a> {
+    fn from(body: &'a String) -> Self {
+        Self::Body(body.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Outgoing<'a> {
+    fn from(body: &'a Vec<u8>) -> Self {
+        Self::Body(body)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Outgoing<'a> {
+    fn from(body: &'a [u8; N]) -> Self {
+        Self::Body(body)
+    }
+}
+
+macro_rules! outgoing_from_owned {
+    ($($source:ty),+) => {$(
+        impl From<$source> for Outgoing<'_> {
+            fn from(owned: $source) -> Self {
+                Self::Owned(owned.into())
+            }
+        }
+    )+};
+}
+
+outgoing_from_owned!(Message, Frame, Vec<u8>, String, bytes::Bytes);
+
+impl<T: Into<Frame>, const N: usize> From<[T; N]> for Outgoing<'_> {
+    fn from(frames: [T; N]) -> Self {
+        Self::Owned(frames.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_no_more_than_its_frame() {
+        assert_eq!(size_of::<Message>(), size_of::<Frame>());
+    }
+
+    #[test]
+    fn one_frame_and_a_list_of_one_are_the_same_message() {
+        assert_eq!(Message::from("a"), Message::from(["a"]));
+        assert_eq!(Message::from("a"), *"a");
+        assert_ne!(Message::from(["a", "b"]), Message::from("a"));
+    }
+
+    #[test]
+    fn frames_are_pushed_and_popped_at_both_ends() {
+        let mut message = Message::from("body");
+        message.push_front("");
+        message.push_front("id");
+        message.push_back("tail");
+        assert_eq!(message, Message::from(["id", "", "body", "tail"]));
+        assert_eq!(message.pop_front().unwrap(), *"id");
+        assert_eq!(message.pop_back().unwrap(), *"tail");
+        assert_eq!(message.len(), 2);
+    }
+}

@@ -1,0 +1,103 @@
+//! What a socket's user decides about its protocol.
+
+use std::time::Duration;
+
+use crate::{frame::Frame, limits::HANDSHAKE_TIMEOUT_DEFAULT, message::Message, wire::metadata::Metadata};
+
+/// The options of a [`Socket`](crate::Socket) machine. Defaults are libzmq's.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Messages that may wait for each peer before sending blocks or drops; 0: no limit. Default 1000.
+    pub send_hwm: u32,
+    /// Messages from each peer that may wait to be received before its transport is no longer read; 0: no limit.
+    /// Default 1000.
+    pub recv_hwm: u32,
+    /// Bytes that may wait for each peer, beside [`send_hwm`](Self::send_hwm); 0: no limit. Default 0.
+    pub send_hwm_bytes: usize,
+    /// Bytes from each peer that may wait, beside [`recv_hwm`](Self::recv_hwm); 0: no limit. Default 0.
+    pub recv_hwm_bytes: usize,
+    /// The name by which a ROUTER knows this socket; at most 255 bytes. Default: empty, the ROUTER makes one up.
+    pub routing_id: Frame,
+    /// Queue only to peers whose handshake is over (libzmq's IMMEDIATE 1). Default false.
+    pub immediate: bool,
+    /// Keep only the newest message in each direction, in place of the high-water marks. Messages of several frames
+    /// are not for such sockets. Default false.
+    pub conflate: bool,
+    /// The largest message taken from a peer, all its frames together, in bytes. Default: none.
+    pub max_message_size: Option<u64>,
+    /// How long a handshake may take; `None`: for ever. Default 30 s.
+    pub handshake_timeout: Option<Duration>,
+    /// How often a PING is sent; `None`: never. Default `None`.
+    pub heartbeat_interval: Option<Duration>,
+    /// How long the peer is told to wait for us before it gives up; at most 6553.5 s. Default: no say.
+    pub heartbeat_ttl: Option<Duration>,
+    /// How long to wait for the peer after a PING; `None`: as long as the interval.
+    pub heartbeat_timeout: Option<Duration>,
+    /// Properties sent to the peer beside the socket type, their names starting with `X-`.
+    pub metadata: Metadata,
+
+    /// ROUTER: sending to a peer that is not there, or whose queue is full, is an error, not a drop.
+    pub router_mandatory: bool,
+    /// ROUTER: a peer with a routing id that is taken replaces the one that has it.
+    pub router_handover: bool,
+    /// ROUTER, DEALER, REQ: an empty message is sent to each new peer, so that a ROUTER learns of this socket.
+    pub probe_router: bool,
+    /// REQ: a request id goes with each request, and replies to older ones are dropped.
+    pub req_correlate: bool,
+    /// REQ: a request may be sent before the reply to the one before has come.
+    pub req_relaxed: bool,
+    /// XPUB: each subscription is passed up, not only the first of its prefix.
+    pub xpub_verbose: bool,
+    /// XPUB: each end of a subscription is passed up, too.
+    pub xpub_verboser: bool,
+    /// XPUB: subscriptions take effect only when the application says so.
+    pub xpub_manual: bool,
+    /// PUB, XPUB: a peer whose queue is full makes sending wait, where otherwise the message is dropped for it.
+    pub xpub_nodrop: bool,
+    /// PUB, XPUB: sent to each new subscriber.
+    pub xpub_welcome: Option<Message>,
+    /// PUB, XPUB, SUB, XSUB: messages that match no subscription are wanted, and not those that match one.
+    pub invert_matching: bool,
+    /// XSUB: each subscription and each end of one is sent upstream, not only the first and the last of its prefix.
+    pub xsub_verbose: bool,
+    /// STREAM: empty messages tell of connections and their ends. Default true.
+    pub stream_notify: bool,
+    /// The first of the numbers from which generated routing ids and request ids are counted. Default 0; a driver
+    /// gives each socket a random one, so that ids of two runs differ.
+    pub id_seed: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            send_hwm: 1000,
+            recv_hwm: 1000,
+            send_hwm_bytes: 0,
+            recv_hwm_bytes: 0,
+            routing_id: Frame::new(),
+            immediate: false,
+            conflate: false,
+            max_message_size: None,
+            handshake_timeout: Some(HANDSHAKE_TIMEOUT_DEFAULT),
+            heartbeat_interval: None,
+            heartbeat_ttl: None,
+            heartbeat_timeout: None,
+            metadata: Metadata::new(),
+            router_mandatory: false,
+            router_handover: false,
+            probe_router: false,
+            req_correlate: false,
+            req_relaxed: false,
+            xpub_verbose: false,
+            xpub_verboser: false,
+            xpub_manual: false,
+            xpub_nodrop: false,
+            xpub_welcome: None,
+            invert_matching: false,
+            xsub_verbose: false,
+            stream_notify: true,
+            id_seed: 0,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! DEALER: sends to its peers in turns, receives from them in turns (RFC 28).
+
+use super::{Pattern, RecvRefusal, SendRefusal};
+use crate::{
+    connection::{ConnectionId, Connections},
+    message::{Message, Outgoing},
+    routing::{FairQueue, LoadBalancer},
+};
+
+#[derive(Default)]
+pub(super) struct Dealer {
+    outgoing: LoadBalancer,
+    incoming: FairQueue,
+}
+
+impl Dealer {
+    /// Writes to the peer whose turn it is, an envelope first.
+    pub(super) fn write(
+        &mut self,
+        connections: &mut Connections,
+        envelope: &[crate::Frame],
+        message: &Outgoing<'_>,
+    ) -> Option<ConnectionId> {
+        self.outgoing.write(connections, envelope, message, 0)
+    }
+}
+
+impl Pattern for Dealer {
+    fn opened(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.outgoing.activate(connections, id);
+    }
+
+    fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.outgoing.activate(connections, id);
+        connections.probe_router(id);
+    }
+
+    fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.outgoing.remove(connections, id);
+    }
+
+    fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.incoming.activate(connections, id);
+    }
+
+    fn writable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.outgoing.activate(connections, id);
+    }
+
+    fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        self.write(connections, &[], message).map(drop).ok_or(SendRefusal::WouldBlock)
+    }
+
+    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+        self.incoming.recv(connections).ok_or(RecvRefusal::WouldBlock)
+    }
+
+    fn can_send(&mut self, connections: &mut Connections) -> bool {
+        self.outgoing.has_room(connections)
+    }
+
+    fn can_recv(&mut self, connections: &mut Connections) -> bool {
+        self.incoming.has_message(connections)
+    }
+}

@@ -1,0 +1,163 @@
+//! The socket patterns: a file for each, one trait, one table. A new pattern is a file and a row.
+
+mod dealer;
+mod pair;
+mod publish;
+mod pull;
+mod push;
+mod rep;
+mod req;
+mod router;
+mod stream;
+mod sub;
+mod xpub;
+mod xsub;
+
+use std::fmt;
+
+use crate::{
+    connection::{ConnectionId, Connections},
+    error::Misbehaviour,
+    message::{Message, Outgoing},
+    options::Options,
+    socket_type::SocketType,
+};
+
+/// The table of patterns.
+pub(crate) fn new(socket_type: SocketType, options: &Options) -> Box<dyn Pattern> {
+    match socket_type {
+        SocketType::Pair => Box::new(pair::Pair::default()),
+        SocketType::Pub => Box::new(publish::Pub::default()),
+        SocketType::Sub => Box::new(sub::Sub::default()),
+        SocketType::Req => Box::new(req::Req::new(options)),
+        SocketType::Rep => Box::new(rep::Rep::default()),
+        SocketType::Dealer => Box::new(dealer::Dealer::default()),
+        SocketType::Router => Box::new(router::Router::new(options)),
+        SocketType::Pull => Box::new(pull::Pull::default()),
+        SocketType::Push => Box::new(push::Push::default()),
+        SocketType::XPub => Box::new(xpub::XPub::default()),
+        SocketType::XSub => Box::new(xsub::XSub::default()),
+        SocketType::Stream => Box::new(stream::Stream::new(options)),
+    }
+}
+
+/// The rules of one socket type: to whom a message goes, from whom the next one comes, and when there is none.
+///
+/// The `connections` are those of the socket; a pattern keeps only their ids. A connection that the pattern does not
+/// know, or no longer, is simply not there: nothing panics on an id.
+pub(crate) trait Pattern: Send {
+    /// A place to queue messages was made for a peer that is yet to come.
+    fn opened(&mut self, _connections: &mut Connections, _id: ConnectionId) {}
+
+    /// The handshake is over: the peer can be talked to.
+    fn established(&mut self, connections: &mut Connections, id: ConnectionId);
+
+    /// The peer is gone: nothing can be sent to it any more. What it sent whole can still be received.
+    fn lost(&mut self, connections: &mut Connections, id: ConnectionId);
+
+    /// All that the peer sent is received; the connection is about to go.
+    fn removed(&mut self, _id: ConnectionId) {}
+
+    /// Whole messages have come from the peer.
+    fn readable(&mut self, connections: &mut Connections, id: ConnectionId);
+
+    /// There is room again for messages to the peer, after there was none.
+    fn writable(&mut self, _connections: &mut Connections, _id: ConnectionId) {}
+
+    /// The peer subscribes, or ends a subscription.
+    fn subscription(&mut self, connections: &mut Connections, id: ConnectionId, _subscribe: bool, _prefix: &[u8]) {
+        connections.fail(id, Misbehaviour::Subscription.into());
+    }
+
+    /// Hands a message on, or says why not.
+    fn send(&mut self, _connections: &mut Connections, _message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        Err(SendRefusal::NotSupported)
+    }
+
+    /// The next message for the application, and whose it is.
+    fn recv(&mut self, _connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+        Err(RecvRefusal::NotSupported)
+    }
+
+    /// Whether sending would not have to wait.
+    fn can_send(&mut self, _connections: &mut Connections) -> bool {
+        false
+    }
+
+    /// Whether there is a message to receive.
+    fn can_recv(&mut self, _connections: &mut Connections) -> bool {
+        false
+    }
+
+    /// Subscribes (SUB, XSUB), or applies a subscription by hand (XPUB with manual).
+    fn subscribe(&mut self, _connections: &mut Connections, _prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        Err(SubscribeRefusal::NotSupported)
+    }
+
+    /// Ends one subscription.
+    fn unsubscribe(&mut self, _connections: &mut Connections, _prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        Err(SubscribeRefusal::NotSupported)
+    }
+
+    /// The number of prefixes subscribed to, by this socket or by its peers.
+    fn subscriptions(&self) -> usize {
+        0
+    }
+
+    /// Whether so much waits for the application that peers should not be read.
+    fn is_backlogged(&self) -> bool {
+        false
+    }
+}
+
+/// Why a message was not sent. It is still the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendRefusal {
+    /// Nobody has room now.
+    WouldBlock,
+    /// It is not this socket's turn: REP answers what it received, REQ waits for its reply (RFC 28).
+    OutOfTurn,
+    /// ROUTER with mandatory, and STREAM: the peer named by the first frame is not there.
+    Unroutable,
+    /// The socket type does not send.
+    NotSupported,
+    /// The message has no frame, or lacks the frame that names its peer, or has several where one is allowed.
+    Malformed,
+}
+
+/// Why no message was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvRefusal {
+    /// There is none now.
+    WouldBlock,
+    /// It is not this socket's turn: REQ sends first, REP answers first (RFC 28).
+    OutOfTurn,
+    /// The socket type does not receive.
+    NotSupported,
+}
+
+/// Why a subscription was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeRefusal {
+    /// The socket type has no subscriptions, or (XPUB) not by hand.
+    NotSupported,
+    /// There is no such subscription to end.
+    Unknown,
+    /// The table of subscriptions is full.
+    Full,
+}
+
+impl fmt::Display for SubscribeRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSupported => "this socket type does not subscribe; use SUB or XSUB, or XPUB with manual",
+            Self::Unknown => "there is no such subscription",
+            Self::Full => "the table of subscriptions is full",
+        })
+    }
+}
+
+impl std::error::Error for SubscribeRefusal {}

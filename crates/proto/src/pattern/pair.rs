@@ -1,0 +1,55 @@
+//! PAIR: one peer, both directions, no turns (RFC 31).
+
+use super::{Pattern, RecvRefusal, SendRefusal};
+use crate::{
+    connection::{ConnectionId, Connections, Written},
+    error::Incompatibility,
+    message::{Message, Outgoing},
+    routing::FairQueue,
+};
+
+#[derive(Default)]
+pub(super) struct Pair {
+    peer: Option<ConnectionId>,
+    /// The peer, and before it what is left of those that are gone.
+    incoming: FairQueue,
+}
+
+impl Pattern for Pair {
+    fn opened(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.peer.get_or_insert(id);
+    }
+
+    fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
+        if *self.peer.get_or_insert(id) != id {
+            connections.fail(id, Incompatibility::PeerTaken.into());
+        }
+    }
+
+    fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.peer.take_if(|peer| *peer == id);
+    }
+
+    fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.incoming.activate(connections, id);
+    }
+
+    fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        match self.peer.map(|peer| connections.write(peer, &[], message, 0)) {
+            Some(Written::Yes) => Ok(()),
+            _ => Err(SendRefusal::WouldBlock),
+        }
+    }
+
+    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+        self.incoming.recv(connections).ok_or(RecvRefusal::WouldBlock)
+    }
+
+    fn can_send(&mut self, connections: &mut Connections) -> bool {
+        self.peer.is_some_and(|peer| connections.has_room(peer))
+    }
+
+    fn can_recv(&mut self, connections: &mut Connections) -> bool {
+        self.incoming.has_message(connections)
+    }
+}

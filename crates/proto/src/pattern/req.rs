@@ -1,0 +1,143 @@
+//! REQ: a request, then its reply, in turns (RFC 28). It is a DEALER with an envelope: an empty frame, and before it,
+//! with correlate, the number of the request.
+
+use super::{Pattern, RecvRefusal, SendRefusal, dealer::Dealer};
+use crate::{
+    connection::{ConnectionId, Connections},
+    error::Misbehaviour,
+    frame::Frame,
+    message::{Message, Outgoing},
+    options::Options,
+};
+
+pub(super) struct Req {
+    dealer: Dealer,
+    turn: Turn,
+    request_number: u32,
+    /// A reply that was looked at before it was asked for.
+    reply: Option<(Message, ConnectionId)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Send,
+    /// Waits for the reply of this peer; of any, once that one is gone.
+    Recv(Option<ConnectionId>),
+}
+
+impl Req {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { dealer: Dealer::default(), turn: Turn::Send, request_number: options.id_seed, reply: None }
+    }
+
+    fn may_send(&self, connections: &Connections) -> bool {
+        self.turn == Turn::Send || connections.options.req_relaxed
+    }
+
+    /// Drops replies to earlier requests, so that none is taken for the reply to the next one.
+    fn drop_stale_replies(&mut self, connections: &mut Connections) {
+        let first = self.reply.take();
+        let stale = first.into_iter().chain(std::iter::from_fn(|| self.dealer.recv(connections).ok()));
+        let from: Vec<ConnectionId> = stale.map(|(_, id)| id).collect();
+        from.into_iter().for_each(|id| connections.count(id, |counters| counters.dropped_on_arrival += 1));
+    }
+
+    fn prefetch(&mut self, connections: &mut Connections) -> bool {
+        let Turn::Recv(expected) = self.turn else { return false };
+        while self.reply.is_none() {
+            let Ok((mut reply, id)) = self.dealer.recv(connections) else { return false };
+            if expected.is_some_and(|expected| expected != id) {
+                connections.count(id, |counters| counters.dropped_on_arrival += 1);
+                continue;
+            }
+            match self.open(&mut reply, connections.options.req_correlate) {
+                Envelope::Ours => self.reply = Some((reply, id)),
+                Envelope::Stale => connections.count(id, |counters| counters.dropped_on_arrival += 1),
+                Envelope::Malformed => connections.fail(id, Misbehaviour::Envelope.into()),
+            }
+        }
+        true
+    }
+
+    /// Takes the envelope off.
+    fn open(&self, reply: &mut Message, correlate: bool) -> Envelope {
+        if correlate {
+            match reply.pop_front() {
+                Some(number) if number == self.request_number.to_be_bytes() => {}
+                Some(number) if number.len() == 4 => return Envelope::Stale,
+                _ => return Envelope::Malformed,
+            }
+        }
+        match reply.pop_front() {
+            Some(delimiter) if delimiter.is_empty() && !reply.is_empty() => Envelope::Ours,
+            _ => Envelope::Malformed,
+        }
+    }
+}
+
+enum Envelope {
+    Ours,
+    Stale,
+    Malformed,
+}
+
+impl Pattern for Req {
+    fn opened(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.dealer.opened(connections, id);
+    }
+
+    fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.dealer.established(connections, id);
+    }
+
+    fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.dealer.lost(connections, id);
+        if self.turn == Turn::Recv(Some(id)) && !self.prefetch(connections) {
+            self.turn = Turn::Recv(None);
+        }
+    }
+
+    fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.dealer.readable(connections, id);
+    }
+
+    fn writable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.dealer.writable(connections, id);
+    }
+
+    fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        if !self.may_send(connections) {
+            return Err(SendRefusal::OutOfTurn);
+        }
+        if !self.dealer.can_send(connections) {
+            return Err(SendRefusal::WouldBlock);
+        }
+        // Before the request goes out: its own reply may come at once.
+        self.drop_stale_replies(connections);
+        let number = self.request_number.wrapping_add(1);
+        let envelope = [Frame::from(&number.to_be_bytes()), Frame::new()];
+        let envelope = if connections.options.req_correlate { &envelope[..] } else { &envelope[1..] };
+        let peer = self.dealer.write(connections, envelope, message).ok_or(SendRefusal::WouldBlock)?;
+        self.request_number = number;
+        self.turn = Turn::Recv(Some(peer));
+        Ok(())
+    }
+
+    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+        if self.turn == Turn::Send {
+            return Err(RecvRefusal::OutOfTurn);
+        }
+        self.prefetch(connections);
+        let reply = self.reply.take().ok_or(RecvRefusal::WouldBlock)?;
+        self.turn = Turn::Send;
+        Ok(reply)
+    }
+
+    fn can_send(&mut self, connections: &mut Connections) -> bool {
+        self.may_send(connections) && self.dealer.can_send(connections)
+    }
+
+    fn can_recv(&mut self, connections: &mut Connections) -> bool {
+        self.prefetch(connections)
+    }
+}

@@ -1,0 +1,132 @@
+//! ROUTER: its first frame names the peer (RFC 28).
+
+use std::collections::HashMap;
+
+use super::{Pattern, RecvRefusal, SendRefusal};
+use crate::{
+    connection::{ConnectionId, Connections, Written},
+    error::Incompatibility,
+    frame::Frame,
+    message::{Message, Outgoing},
+    options::Options,
+    routing::FairQueue,
+};
+
+pub(super) struct Router {
+    incoming: FairQueue,
+    peers: HashMap<Frame, ConnectionId>,
+    routing_ids: HashMap<ConnectionId, Frame>,
+    next_id: u32,
+}
+
+impl Router {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            incoming: FairQueue::default(),
+            peers: HashMap::new(),
+            routing_ids: HashMap::new(),
+            next_id: options.id_seed,
+        }
+    }
+
+    /// The name for a peer: what this side calls it, what it calls itself, or a made-up one.
+    fn name(&mut self, connections: &Connections, id: ConnectionId) -> Frame {
+        if let Some(assigned) = connections.get(id).and_then(|connection| connection.assigned_routing_id()) {
+            return assigned.clone();
+        }
+        match connections.get(id).map(|connection| &connection.peer().routing_id) {
+            Some(routing_id) if !routing_id.is_empty() => routing_id.clone(),
+            _ => self.next_routing_id(),
+        }
+    }
+
+    fn next_routing_id(&mut self) -> Frame {
+        loop {
+            let routing_id = generated_routing_id(self.next_id);
+            self.next_id = self.next_id.wrapping_add(1);
+            if !self.peers.contains_key(&routing_id) {
+                return routing_id;
+            }
+        }
+    }
+}
+
+/// A routing id that no peer may announce: a zero byte and a number.
+pub(super) fn generated_routing_id(number: u32) -> Frame {
+    let mut routing_id = [0; 5];
+    routing_id[1..].copy_from_slice(&number.to_be_bytes());
+    Frame::from(&routing_id)
+}
+
+impl Pattern for Router {
+    fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
+        let routing_id = self.name(connections, id);
+        if let Some(&taken_by) = self.peers.get(&routing_id) {
+            if !connections.options.router_handover {
+                connections.fail(id, Incompatibility::RoutingIdTaken.into());
+                return;
+            }
+            connections.close(taken_by);
+        }
+        self.peers.insert(routing_id.clone(), id);
+        self.routing_ids.insert(id, routing_id);
+        connections.probe_router(id);
+    }
+
+    fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        if let Some(routing_id) = self.routing_ids.get(&id) {
+            // After a handover the name is another's.
+            if self.peers.get(routing_id) == Some(&id) {
+                self.peers.remove(routing_id);
+            }
+        }
+    }
+
+    fn removed(&mut self, id: ConnectionId) {
+        self.routing_ids.remove(&id);
+    }
+
+    fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        if self.routing_ids.contains_key(&id) {
+            self.incoming.activate(connections, id);
+        }
+    }
+
+    fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        let routing_id = message.body(0).filter(|_| message.len() > 1).ok_or(SendRefusal::Malformed)?;
+        let mandatory = connections.options.router_mandatory;
+        let written = match self.peers.get(routing_id) {
+            Some(&peer) => (connections.write(peer, &[], message, 1), Some(peer)),
+            None => (Written::Gone, None),
+        };
+        match written {
+            (Written::Yes, _) => Ok(()),
+            (Written::Full, _) if mandatory => Err(SendRefusal::WouldBlock),
+            (Written::Gone, _) if mandatory => Err(SendRefusal::Unroutable),
+            (Written::Full, Some(peer)) => {
+                connections.count(peer, |counters| counters.dropped_at_hwm += 1);
+                Ok(())
+            }
+            _ => {
+                connections.count_unaddressed(|counters| counters.unroutable += 1);
+                Ok(())
+            }
+        }
+    }
+
+    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+        let (mut message, id) = self.incoming.recv(connections).ok_or(RecvRefusal::WouldBlock)?;
+        if let Some(routing_id) = self.routing_ids.get(&id) {
+            message.push_front(routing_id);
+        }
+        Ok((message, id))
+    }
+
+    fn can_send(&mut self, _connections: &mut Connections) -> bool {
+        true
+    }
+
+    fn can_recv(&mut self, connections: &mut Connections) -> bool {
+        self.incoming.has_message(connections)
+    }
+}

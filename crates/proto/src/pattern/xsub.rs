@@ -1,0 +1,103 @@
+//! XSUB: receives what it subscribed to, and sends subscriptions as messages (RFC 29).
+
+use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
+use crate::{
+    connection::{ConnectionId, Connections, Written},
+    message::{Message, Outgoing},
+    routing::{
+        FairQueue,
+        subscriptions::{Filter, Released},
+    },
+};
+
+#[derive(Default)]
+pub(super) struct XSub {
+    incoming: FairQueue,
+    upstream: Vec<ConnectionId>,
+    subscriptions: Filter,
+}
+
+impl XSub {
+    pub(super) fn matches(&self, topic: &[u8]) -> bool {
+        self.subscriptions.matches(topic)
+    }
+
+    fn forward(&self, connections: &mut Connections, subscribe: bool, prefix: &[u8]) {
+        self.upstream.iter().for_each(|&id| connections.write_subscription(id, subscribe, prefix));
+    }
+
+    fn send_upstream(&self, connections: &mut Connections, message: &Outgoing<'_>) {
+        for &id in &self.upstream {
+            if connections.write(id, &[], message, 0) == Written::Full {
+                connections.count(id, |counters| counters.dropped_at_hwm += 1);
+            }
+        }
+    }
+}
+
+impl Pattern for XSub {
+    fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.upstream.push(id);
+        self.subscriptions.for_each(|prefix| connections.write_subscription(id, true, prefix));
+    }
+
+    fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.upstream.retain(|peer| *peer != id);
+    }
+
+    fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.incoming.activate(connections, id);
+    }
+
+    fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        let body = message.body(0).ok_or(SendRefusal::Malformed)?;
+        match body {
+            [1, prefix @ ..] if message.len() == 1 => {
+                self.subscribe(connections, prefix).map_err(|_| SendRefusal::WouldBlock)
+            }
+            [0, prefix @ ..] if message.len() == 1 => {
+                // The end of a subscription that does not exist is nobody's business, as in libzmq.
+                let _ = self.unsubscribe(connections, prefix);
+                Ok(())
+            }
+            _ => {
+                self.send_upstream(connections, message);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+        self.incoming.recv(connections).ok_or(RecvRefusal::WouldBlock)
+    }
+
+    fn can_send(&mut self, _connections: &mut Connections) -> bool {
+        true
+    }
+
+    fn can_recv(&mut self, connections: &mut Connections) -> bool {
+        self.incoming.has_message(connections)
+    }
+
+    fn subscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        let is_new = self.subscriptions.subscribe(prefix).map_err(|_| SubscribeRefusal::Full)?;
+        if is_new || connections.options.xsub_verbose {
+            self.forward(connections, true, prefix);
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        match self.subscriptions.cancel(prefix) {
+            Released::Unknown => return Err(SubscribeRefusal::Unknown),
+            Released::StillHeld if !connections.options.xsub_verbose => {}
+            _ => self.forward(connections, false, prefix),
+        }
+        Ok(())
+    }
+
+    fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+}

@@ -1,0 +1,58 @@
+//! Receives from many peers in turns: one message from each that has some.
+
+use std::collections::VecDeque;
+
+use crate::{
+    connection::{ConnectionId, Connections},
+    message::Message,
+};
+
+/// The connections that have messages, in the order of their turns.
+#[derive(Debug, Default)]
+pub(crate) struct FairQueue {
+    turns: VecDeque<ConnectionId>,
+}
+
+impl FairQueue {
+    /// Gives a connection that has messages its turn, behind all others.
+    pub(crate) fn activate(&mut self, connections: &mut Connections, id: ConnectionId) {
+        let Some(connection) = connections.get_mut(id) else { return };
+        if !std::mem::replace(&mut connection.in_fair_queue, true) {
+            self.turns.push_back(id);
+        }
+    }
+
+    /// The next message, and whose it is.
+    #[inline]
+    pub(crate) fn recv(&mut self, connections: &mut Connections) -> Option<(Message, ConnectionId)> {
+        loop {
+            let id = *self.turns.front()?;
+            match connections.cut(id) {
+                Some(message) => {
+                    if self.turns.len() > 1 {
+                        self.turns.rotate_left(1);
+                    }
+                    return Some((message, id));
+                }
+                None => self.deactivate_front(connections),
+            }
+        }
+    }
+
+    /// Whether [`recv`](Self::recv) would find a message.
+    pub(crate) fn has_message(&mut self, connections: &mut Connections) -> bool {
+        while let Some(&id) = self.turns.front() {
+            if connections.has_message(id) {
+                return true;
+            }
+            self.deactivate_front(connections);
+        }
+        false
+    }
+
+    fn deactivate_front(&mut self, connections: &mut Connections) {
+        if let Some(connection) = self.turns.pop_front().and_then(|id| connections.get_mut(id)) {
+            connection.in_fair_queue = false;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The parts that patterns share: turns for receiving and sending, subscriptions.
+
+mod fair_queue;
+mod load_balancer;
+pub mod subscriptions;
+
+pub(crate) use self::{fair_queue::FairQueue, load_balancer::LoadBalancer};

@@ -1,0 +1,487 @@
+//! The machine of one socket: its pattern, tied to its connections.
+
+use std::{io, sync::Arc, time::Instant};
+
+use crate::{
+    connection::{
+        ConnectionId, Connections, Flush, FrameBuffer, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage, heartbeat,
+    },
+    error::ProtocolError,
+    event::Event,
+    frame::Frame,
+    mechanism::{Mechanism, Null},
+    message::{Message, Outgoing},
+    options::Options,
+    pattern::{self, Pattern, RecvRefusal, SendRefusal, SubscribeRefusal},
+    socket_type::SocketType,
+    wire::{
+        Command,
+        metadata::{IDENTITY, Metadata, SOCKET_TYPE},
+    },
+};
+
+/// A socket without I/O: messages on one side, bytes of its connections on the other.
+///
+/// Its driver makes connections with [`open`](Self::open) (to be connected) and [`accept`](Self::accept), starts them
+/// with [`start`](Self::start), feeds what comes in to [`read`](Self::read), and says when a transport's connection is
+/// gone with [`lose`](Self::lose). After each of these, and after each of the application's calls, it
+/// 1. takes events from [`poll_event`](Self::poll_event) and does what they say,
+/// 2. reads on those of [`poll_resumed`](Self::poll_resumed),
+/// 3. writes for those of [`poll_flush`](Self::poll_flush), between [`begin_write`](Self::begin_write) and
+///    [`end_write`](Self::end_write),
+/// 4. and calls [`handle_timeout`](Self::handle_timeout) when [`next_timeout`](Self::next_timeout) has come.
+pub struct Socket {
+    socket_type: SocketType,
+    connections: Connections,
+    pattern: Box<dyn Pattern>,
+}
+
+impl Socket {
+    /// A socket without connections.
+    pub fn new(socket_type: SocketType, options: Options) -> Self {
+        let pattern = pattern::new(socket_type, &options);
+        Self { socket_type, connections: Connections::new(options), pattern }
+    }
+
+    // ---- getters
+
+    /// The socket's type.
+    pub fn socket_type(&self) -> SocketType {
+        self.socket_type
+    }
+
+    /// The options, as they are now.
+    pub fn options(&self) -> &Options {
+        &self.connections.options
+    }
+
+    /// The connections, with their peers and counters.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// The number of prefixes subscribed to: by this socket (SUB, XSUB) or by its peers (PUB, XPUB).
+    pub fn subscriptions(&self) -> usize {
+        self.pattern.subscriptions()
+    }
+
+    // ---- the application's side
+
+    /// Hands a message on.
+    ///
+    /// # Errors
+    /// Why it was not taken; nothing has happened then.
+    #[inline]
+    pub fn send(&mut self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        self.check_frames(message)?;
+        self.pattern.send(&mut self.connections, message)
+    }
+
+    #[inline]
+    fn check_frames(&self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        if let Outgoing::Body(_) = message {
+            return Ok(());
+        }
+        match message.len() {
+            0 => Err(SendRefusal::Malformed),
+            2.. if self.connections.options.conflate => Err(SendRefusal::Malformed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the next message, and says on which connection it came.
+    ///
+    /// # Errors
+    /// Why there is none.
+    #[inline]
+    pub fn recv(&mut self) -> Result<(Message, ConnectionId), RecvRefusal> {
+        let received = self.pattern.recv(&mut self.connections);
+        self.remove_drained();
+        received
+    }
+
+    #[inline]
+    fn remove_drained(&mut self) {
+        while let Some(id) = self.connections.poll_drained() {
+            self.remove(id);
+        }
+    }
+
+    /// Whether [`send`](Self::send) would find room.
+    pub fn can_send(&mut self) -> bool {
+        self.pattern.can_send(&mut self.connections)
+    }
+
+    /// Whether [`recv`](Self::recv) would find a message.
+    pub fn can_recv(&mut self) -> bool {
+        let can_recv = self.pattern.can_recv(&mut self.connections);
+        self.remove_drained();
+        can_recv
+    }
+
+    /// Subscribes to all messages whose first frame starts with `prefix`; XPUB with manual: in the name of the peer
+    /// whose subscription was received last.
+    ///
+    /// # Errors
+    /// If the socket type does not subscribe, or the table is full.
+    pub fn subscribe(&mut self, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        self.pattern.subscribe(&mut self.connections, prefix)
+    }
+
+    /// Ends one subscription.
+    ///
+    /// # Errors
+    /// If there is no such one.
+    pub fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        self.pattern.unsubscribe(&mut self.connections, prefix)
+    }
+
+    /// Changes options; they apply from now on, to connections that are there, too, where that has a meaning.
+    pub fn set_options(&mut self, change: impl FnOnce(&mut Options)) {
+        change(&mut self.connections.options);
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.offer_room(id);
+        }
+    }
+
+    // ---- connections
+
+    /// Makes a connection for a peer that is to be connected to. Unless the options say
+    /// [`immediate`](Options::immediate), messages are queued for it from now on.
+    pub fn open(&mut self, assigned_routing_id: Option<Frame>) -> ConnectionId {
+        let id = self.insert(assigned_routing_id);
+        if !self.connections.options.immediate {
+            self.pattern.opened(&mut self.connections, id);
+        }
+        id
+    }
+
+    /// Makes a connection for a peer that has connected to us.
+    pub fn accept(&mut self) -> ConnectionId {
+        self.insert(None)
+    }
+
+    fn insert(&mut self, assigned_routing_id: Option<Frame>) -> ConnectionId {
+        let id = self.connections.insert();
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.assigned_routing_id = assigned_routing_id;
+        }
+        id
+    }
+
+    /// The transport's connection is there: the handshake begins.
+    pub fn start(&mut self, id: ConnectionId, now: Instant) {
+        if self.socket_type == SocketType::Stream {
+            return self.start_raw(id);
+        }
+        let mechanism = self.mechanism();
+        let routing_id = self.connections.options.routing_id.clone();
+        let timeout = self.connections.options.handshake_timeout;
+        let socket_type = self.socket_type;
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.begin_handshake(socket_type, routing_id, mechanism, timeout.map(|timeout| now + timeout));
+        }
+        self.connections.arm_timer(id);
+        self.connections.want_flush(id);
+    }
+
+    fn mechanism(&self) -> Box<dyn Mechanism> {
+        Box::new(Null::new(&self.metadata()))
+    }
+
+    fn metadata(&self) -> Metadata {
+        let options = &self.connections.options;
+        let mut metadata = Metadata::new();
+        metadata.push(SOCKET_TYPE, self.socket_type.name());
+        if self.socket_type.announces_routing_id() {
+            metadata.push(IDENTITY, &options.routing_id[..]);
+        }
+        options.metadata.iter().for_each(|(name, value)| metadata.push(name, value));
+        metadata
+    }
+
+    fn start_raw(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.stage = Stage::Raw;
+            connection.draining = true;
+        }
+        self.establish(id);
+    }
+
+    /// What a peer in the same process is told of this socket.
+    pub fn introduction(&self) -> PeerInfo {
+        let metadata = self.metadata();
+        let routing_id = Frame::from(metadata.get(IDENTITY).unwrap_or_default());
+        PeerInfo { version: None, socket_type: Some(self.socket_type), routing_id, metadata }
+    }
+
+    /// Joins the connection with a socket of the same process; see [`Pipe`]. What was queued goes over.
+    pub fn attach(&mut self, id: ConnectionId, out: Arc<Pipe>, input: Arc<Pipe>, peer: PeerInfo) {
+        self.connections.attach_pipes(id, out, input, peer);
+        self.establish(id);
+        self.pipe_changed(id);
+    }
+
+    fn establish(&mut self, id: ConnectionId) {
+        self.connections.push_event(Event::Established(id));
+        self.pattern.established(&mut self.connections, id);
+    }
+
+    /// The transport's connection is gone. What came whole can still be received.
+    ///
+    /// With `reopen`, a new connection takes over what was queued and not sent whole, to be connected again.
+    pub fn lose(&mut self, id: ConnectionId, reopen: Reopen) -> Option<ConnectionId> {
+        let connection = self.connections.get_mut(id)?;
+        let unsent = connection.detach();
+        let is_drained = connection.inbound.messages() == 0;
+        let assigned_routing_id = connection.assigned_routing_id.clone();
+        self.pattern.lost(&mut self.connections, id);
+        let reopened = (reopen == Reopen::Yes).then(|| self.reopen(id, unsent, assigned_routing_id));
+        if is_drained {
+            self.remove(id);
+        }
+        reopened
+    }
+
+    fn reopen(&mut self, lost: ConnectionId, unsent: FrameBuffer, routing_id: Option<Frame>) -> ConnectionId {
+        let keeps_queue = !matches!(self.socket_type, SocketType::Pub | SocketType::XPub | SocketType::Stream);
+        let id = self.insert(routing_id);
+        if keeps_queue {
+            self.connections.count(lost, |counters| counters.lost -= unsent.messages() as u64);
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.adopt_queue(unsent);
+            }
+        }
+        if !self.connections.options.immediate {
+            self.pattern.opened(&mut self.connections, id);
+        }
+        id
+    }
+
+    /// Sends no more to a connection, and lets what is queued for it go out; [`lose`](Self::lose) or
+    /// [`remove`](Self::remove) ends it.
+    pub fn retire(&mut self, id: ConnectionId) {
+        self.pattern.lost(&mut self.connections, id);
+    }
+
+    /// Forgets a connection with all that it holds.
+    pub fn remove(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            if !matches!(connection.stage, Stage::Gone) {
+                connection.detach();
+                self.pattern.lost(&mut self.connections, id);
+            }
+            self.pattern.removed(id);
+            self.connections.remove(id);
+        }
+    }
+
+    // ---- bytes in
+
+    /// Whether the connection should be read now. If not, [`poll_resumed`](Self::poll_resumed) names it later.
+    pub fn wants_read(&mut self, id: ConnectionId) -> bool {
+        let backlogged = self.pattern.is_backlogged();
+        self.connections.wants_read(id, backlogged)
+    }
+
+    /// Reads once with `read`, which appends to the spare capacity of the vector it is given, and works on what came.
+    /// A [`Read`] of length 0 says that the peer closed.
+    ///
+    /// # Errors
+    /// What `read` returned.
+    pub fn read(
+        &mut self,
+        id: ConnectionId,
+        now: Instant,
+        read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<Read> {
+        let result = self.connections.read(id, read)?;
+        if result.len > 0 {
+            self.received(id, now);
+        }
+        Ok(result)
+    }
+
+    fn received(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if let Some(heartbeat) = &mut connection.heartbeat {
+            heartbeat.received(now);
+        }
+        if connection.is_handshaking() {
+            self.handshake(id, now);
+        }
+        match self.connections.get(id).map(|connection| &connection.stage) {
+            Some(Stage::Ready) => self.scan(id),
+            Some(Stage::Raw) => self.pattern.readable(&mut self.connections, id),
+            _ => {}
+        }
+    }
+
+    fn handshake(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let advanced = connection.advance_handshake();
+        self.connections.want_flush(id);
+        match advanced {
+            Ok(false) => {}
+            Ok(true) => {
+                self.connections.begin_heartbeat(id, now);
+                self.establish(id);
+            }
+            Err(error) => self.connections.fail(id, error),
+        }
+    }
+
+    fn scan(&mut self, id: ConnectionId) {
+        let max_message_size = self.connections.options.max_message_size;
+        loop {
+            let Some(connection) = self.connections.get_mut(id).filter(|connection| connection.is_ready()) else {
+                return;
+            };
+            match connection.inbound.scan(connection.version, max_message_size) {
+                Ok(Some(command)) => self.command(id, command),
+                Ok(None) => break,
+                Err(error) => {
+                    self.connections.fail(id, error.into());
+                    break;
+                }
+            }
+        }
+        if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
+            self.pattern.readable(&mut self.connections, id);
+        }
+    }
+
+    fn command(&mut self, id: ConnectionId, command: ScannedCommand) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        // Copied, because the answer is written to the connection that holds the command.
+        let body = match command {
+            ScannedCommand::Here(range) => Frame::from(connection.inbound.bytes(range)),
+            ScannedCommand::Large(body) => Frame::from(body),
+        };
+        match Command::decode(&body) {
+            Ok(Command::Subscribe(prefix)) => self.subscription(id, true, prefix),
+            Ok(Command::Cancel(prefix)) => self.subscription(id, false, prefix),
+            Ok(Command::Ping { ttl_deciseconds, context }) => self.ping(id, ttl_deciseconds, context),
+            Ok(Command::Pong(_) | Command::Unknown(_)) => {}
+            Ok(Command::Error(reason)) => {
+                let reason = reason.escape_ascii().to_string();
+                self.connections.fail(id, ProtocolError::RefusedByPeer(reason));
+            }
+            Err(error) => self.connections.fail(id, error.into()),
+        }
+    }
+
+    fn subscription(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
+        // Subscriptions of older versions are messages; those before this one come first.
+        if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
+            self.pattern.readable(&mut self.connections, id);
+        }
+        self.pattern.subscription(&mut self.connections, id, subscribe, prefix);
+    }
+
+    fn ping(&mut self, id: ConnectionId, ttl_deciseconds: u16, context: &[u8]) {
+        self.connections.write_command(id, Command::Pong(context));
+        if let Some(heartbeat) = self.connections.get_mut(id).and_then(|connection| connection.heartbeat.as_mut()) {
+            heartbeat.received_ping(ttl_deciseconds);
+            self.connections.arm_timer(id);
+        }
+    }
+
+    /// Something happened at the other end of the connection's pipes.
+    pub fn pipe_changed(&mut self, id: ConnectionId) {
+        if self.connections.refill(id) {
+            self.scan(id);
+        }
+        self.offer_room(id);
+        if self.connections.pipe_has_ended(id) {
+            self.connections.push_event(Event::Closed(id));
+        }
+    }
+
+    // ---- bytes out
+
+    /// Takes what is to be written now; `None` if there is nothing. One write may be under way for a connection.
+    pub fn begin_write(&mut self, id: ConnectionId) -> Option<Output> {
+        self.connections.get_mut(id)?.begin_write()
+    }
+
+    /// Gives back what [`begin_write`](Self::begin_write) gave, after writing as much of it as the transport took.
+    pub fn end_write(&mut self, id: ConnectionId, output: Output) {
+        self.connections.end_write(id, output);
+        self.offer_room(id);
+    }
+
+    fn offer_room(&mut self, id: ConnectionId) {
+        if self.connections.take_room_for(id) {
+            self.pattern.writable(&mut self.connections, id);
+        }
+    }
+
+    // ---- the driver's questions
+
+    /// The next connection that wants to be written.
+    #[inline]
+    pub fn poll_flush(&mut self) -> Option<(ConnectionId, Flush)> {
+        self.connections.poll_flush()
+    }
+
+    /// The next connection that may be read again.
+    pub fn poll_resumed(&mut self) -> Option<ConnectionId> {
+        self.connections.poll_resumed()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        while let Some(id) = self.connections.poll_unscanned() {
+            self.scan(id);
+        }
+        self.connections.poll_event()
+    }
+
+    /// Whether one of the three has something.
+    #[inline]
+    pub fn wants_attention(&self) -> bool {
+        self.connections.wants_attention()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.connections.next_timeout()
+    }
+
+    /// Does what is due: sends PINGs, gives up handshakes and peers.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.connections.expired(now) {
+            self.connection_timeout(id, now);
+            self.connections.arm_timer(id);
+        }
+    }
+
+    fn connection_timeout(&mut self, id: ConnectionId, now: Instant) {
+        match self.connections.due(id, now) {
+            Ok(heartbeat::Due::Nothing) => {}
+            Ok(heartbeat::Due::Ping) => {
+                let ttl_deciseconds = heartbeat::ttl_deciseconds(self.connections.options.heartbeat_ttl);
+                self.connections.write_command(id, Command::Ping { ttl_deciseconds, context: b"" });
+            }
+            Ok(heartbeat::Due::PeerGone) => self.connections.fail(id, ProtocolError::HeartbeatTimedOut),
+            Err(error) => self.connections.fail(id, error),
+        }
+    }
+}
+
+/// Whether a lost connection is to be made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reopen {
+    /// It is: what was not sent waits for it.
+    Yes,
+    /// It is not: what was not sent is lost, and counted.
+    No,
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").field("socket_type", &self.socket_type).finish_non_exhaustive()
+    }
+}

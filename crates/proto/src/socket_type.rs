@@ -1,0 +1,154 @@
+//! The socket types, and which may talk to which.
+
+use std::{fmt, str::FromStr};
+
+/// The pattern that a socket takes part in, and its role in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum SocketType {
+    /// One peer, both directions (RFC 31).
+    Pair = 0,
+    /// Distributes to all subscribers (RFC 29).
+    Pub = 1,
+    /// Receives what it subscribed to (RFC 29).
+    Sub = 2,
+    /// Sends a request, receives its reply, in turns (RFC 28).
+    Req = 3,
+    /// Receives a request, sends its reply, in turns (RFC 28).
+    Rep = 4,
+    /// Requests without turns, spread over its peers (RFC 28).
+    Dealer = 5,
+    /// Replies without turns, addressed by routing id (RFC 28).
+    Router = 6,
+    /// Collects from its peers (RFC 30).
+    Pull = 7,
+    /// Spreads over its peers (RFC 30).
+    Push = 8,
+    /// A publisher that sees its subscriptions (RFC 29).
+    XPub = 9,
+    /// A subscriber that forwards subscriptions (RFC 29).
+    XSub = 10,
+    /// Raw bytes to and from peers that do not speak ZMTP.
+    Stream = 11,
+}
+
+impl SocketType {
+    /// All socket types, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Pair,
+        Self::Pub,
+        Self::Sub,
+        Self::Req,
+        Self::Rep,
+        Self::Dealer,
+        Self::Router,
+        Self::Pull,
+        Self::Push,
+        Self::XPub,
+        Self::XSub,
+        Self::Stream,
+    ];
+
+    /// The name as READY carries it (RFC 37, "The NULL Mechanism").
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pair => "PAIR",
+            Self::Pub => "PUB",
+            Self::Sub => "SUB",
+            Self::Req => "REQ",
+            Self::Rep => "REP",
+            Self::Dealer => "DEALER",
+            Self::Router => "ROUTER",
+            Self::Pull => "PULL",
+            Self::Push => "PUSH",
+            Self::XPub => "XPUB",
+            Self::XSub => "XSUB",
+            Self::Stream => "STREAM",
+        }
+    }
+
+    /// The number that ZMTP 2.0's greeting carries (RFC 15), and libzmq's constant.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The type with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether a peer of type `peer` may talk to a socket of this type (RFC 28 to 31).
+    pub fn accepts(self, peer: Self) -> bool {
+        use SocketType::*;
+        matches!(
+            (self, peer),
+            (Pair, Pair)
+                | (Pub | XPub, Sub | XSub)
+                | (Sub | XSub, Pub | XPub)
+                | (Req, Rep | Router)
+                | (Rep, Req | Dealer)
+                | (Dealer, Rep | Dealer | Router)
+                | (Router, Req | Dealer | Router)
+                | (Push, Pull)
+                | (Pull, Push)
+        )
+    }
+
+    /// Whether READY carries this socket's routing id (RFC 37, "Connection metadata").
+    pub fn announces_routing_id(self) -> bool {
+        matches!(self, Self::Req | Self::Dealer | Self::Router)
+    }
+}
+
+impl fmt::Display for SocketType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text is not the name of a socket type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownSocketType;
+
+impl fmt::Display for UnknownSocketType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a socket type; write one of")?;
+        SocketType::ALL.iter().try_for_each(|kind| write!(f, " {kind}"))
+    }
+}
+
+impl std::error::Error for UnknownSocketType {}
+
+impl FromStr for SocketType {
+    type Err = UnknownSocketType;
+
+    /// The type with this name, in upper or lower case.
+    fn from_str(name: &str) -> Result<Self, UnknownSocketType> {
+        Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name)).ok_or(UnknownSocketType)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acceptance_is_mutual() {
+        for a in SocketType::ALL {
+            for b in SocketType::ALL {
+                assert_eq!(a.accepts(b), b.accepts(a), "{a} and {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_and_names_lead_back() {
+        for kind in SocketType::ALL {
+            assert_eq!(SocketType::from_number(kind.number()), Some(kind));
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        assert_eq!(SocketType::from_number(12), None);
+        assert_eq!("PUSHY".parse::<SocketType>(), Err(UnknownSocketType));
+    }
+}
