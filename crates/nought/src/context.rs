@@ -1,0 +1,238 @@
+//! The context: what the sockets of a program share.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use nought_proto::SocketType;
+
+use crate::{
+    engine::{Core, driver::Driver, memory::Names},
+    error::SocketError,
+    resolver::Resolver,
+    socket::{Any, Kind, Socket, SocketBuilder, SocketOptions},
+    transport::{Transport, Transports},
+};
+
+/// The sockets a context allows by default, as in libzmq.
+const MAX_SOCKETS_DEFAULT: usize = 1023;
+
+/// The environment of sockets: their driver threads, their inproc names and their resolver.
+///
+/// A program needs one. Handles are cheap clones of the same context. When the last handle, those inside of
+/// [`Socket`]s included, is dropped, that drop waits until all closed sockets have sent what they had to send within
+/// their linger time; [`term`](Self::term) does the same at a moment of your choice.
+#[derive(Clone)]
+pub struct Context {
+    handle: Arc<Handle>,
+}
+
+/// The part that ends with the last handle.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// What the sockets' cores know of their context.
+pub(crate) struct Shared {
+    pub(crate) transports: Transports,
+    pub(crate) resolver: Resolver,
+    pub(crate) names: Names,
+    max_sockets: usize,
+    drivers: Vec<Arc<Driver>>,
+    next_driver: AtomicUsize,
+    sockets: Mutex<Sockets>,
+    closed: Condvar,
+}
+
+#[derive(Default)]
+struct Sockets {
+    live: HashMap<u64, Weak<Core>>,
+    next_id: u64,
+    is_shut_down: bool,
+}
+
+impl Context {
+    /// A context with one driver thread and the other defaults.
+    ///
+    /// # Panics
+    /// If the system cannot start a thread; [`ContextBuilder::build`] returns an error instead.
+    pub fn new() -> Self {
+        Self::builder().build().expect("a context needs one thread and two descriptors")
+    }
+
+    /// A context with other settings.
+    pub fn builder() -> ContextBuilder {
+        ContextBuilder { io_threads: 1, max_sockets: MAX_SOCKETS_DEFAULT, transports: Transports::new() }
+    }
+
+    /// A socket with the default options. Its kind is a type: `context.socket::<Push>()`.
+    ///
+    /// # Errors
+    /// See [`SocketBuilder::build`].
+    pub fn socket<K: Kind>(&self) -> Result<Socket<K>, SocketError> {
+        self.socket_builder::<K>().build()
+    }
+
+    /// A socket with other options.
+    pub fn socket_builder<K: Kind>(&self) -> SocketBuilder<K> {
+        SocketBuilder::new(self.clone(), K::TYPE)
+    }
+
+    /// A socket whose type is known when the program runs.
+    ///
+    /// # Errors
+    /// See [`SocketBuilder::build`].
+    pub fn any_socket(&self, socket_type: SocketType) -> Result<Socket<Any>, SocketError> {
+        self.any_socket_builder(socket_type).build()
+    }
+
+    /// A socket whose type is known when the program runs, with other options.
+    pub fn any_socket_builder(&self, socket_type: SocketType) -> SocketBuilder<Any> {
+        SocketBuilder::new(self.clone(), socket_type)
+    }
+
+    /// Makes every call on every socket of the context return with `Terminated`, those that wait now too. Sockets that
+    /// are closed later still send what they have.
+    pub fn shutdown(&self) {
+        self.handle.shared.shut_down();
+    }
+
+    /// Shuts down, and waits until every socket is closed and has sent what it had to send within its linger time.
+    ///
+    /// It waits for handles of sockets that other threads still hold: those threads see `Terminated` from their calls
+    /// and are to drop theirs.
+    pub fn term(&self) {
+        self.handle.shared.shut_down();
+        self.handle.shared.wait_for_sockets();
+    }
+
+    /// The number of sockets that are open or still lingering.
+    pub fn sockets(&self) -> usize {
+        self.handle.shared.lock().live.len()
+    }
+
+    pub(crate) fn make_core(&self, socket_type: SocketType, options: SocketOptions) -> Result<Arc<Core>, SocketError> {
+        Shared::make_core(&self.handle.shared, socket_type, options)
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("sockets", &self.sockets()).finish_non_exhaustive()
+    }
+}
+
+/// The settings of a context to be made.
+#[derive(Clone, Debug)]
+pub struct ContextBuilder {
+    io_threads: usize,
+    max_sockets: usize,
+    transports: Transports,
+}
+
+impl ContextBuilder {
+    /// The number of driver threads, at least 1. Sockets are spread over them. Callers do most input and output
+    /// themselves, so that more than one pays only with many sockets or very many connections. Default: 1.
+    #[must_use]
+    pub fn io_threads(mut self, io_threads: usize) -> Self {
+        self.io_threads = io_threads.max(1);
+        self
+    }
+
+    /// The number of sockets that may be open or lingering at a time. Default: 1023.
+    #[must_use]
+    pub fn max_sockets(mut self, max_sockets: usize) -> Self {
+        self.max_sockets = max_sockets;
+        self
+    }
+
+    /// Adds a transport, or replaces the one with the same scheme.
+    #[must_use]
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transports.insert(transport);
+        self
+    }
+
+    /// Makes the context and starts its threads.
+    ///
+    /// # Errors
+    /// If the system cannot start a thread, or has no descriptors left.
+    pub fn build(self) -> io::Result<Context> {
+        let drivers = (0..self.io_threads).map(|index| Driver::start(format!("nought-driver-{index}")));
+        let shared = Shared {
+            transports: self.transports,
+            resolver: Resolver::new(),
+            names: Names::default(),
+            max_sockets: self.max_sockets,
+            drivers: drivers.collect::<io::Result<_>>()?,
+            next_driver: AtomicUsize::new(0),
+            sockets: Mutex::default(),
+            closed: Condvar::new(),
+        };
+        Ok(Context { handle: Arc::new(Handle { shared: Arc::new(shared) }) })
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make_core(this: &Arc<Self>, socket_type: SocketType, options: SocketOptions) -> Result<Arc<Core>, SocketError> {
+        let mut sockets = this.lock();
+        if sockets.is_shut_down {
+            return Err(SocketError::Terminated);
+        }
+        if sockets.live.len() >= this.max_sockets {
+            return Err(SocketError::TooMany { max: this.max_sockets });
+        }
+        let id = sockets.next_id;
+        sockets.next_id += 1;
+        let driver = Arc::clone(&this.drivers[this.next_driver.fetch_add(1, Ordering::Relaxed) % this.drivers.len()]);
+        let machine = nought_proto::Socket::new(socket_type, options.protocol.clone());
+        let core = Core::new(id, machine, options, driver, Arc::clone(this))?;
+        sockets.live.insert(id, Arc::downgrade(&core));
+        Ok(core)
+    }
+
+    /// A socket has closed and sent all it had to.
+    pub(crate) fn socket_closed(&self, id: u64) {
+        self.lock().live.remove(&id);
+        self.closed.notify_all();
+    }
+
+    fn shut_down(&self) {
+        let mut sockets = self.lock();
+        sockets.is_shut_down = true;
+        let live: Vec<Arc<Core>> = sockets.live.values().filter_map(Weak::upgrade).collect();
+        drop(sockets);
+        live.iter().for_each(|core| core.terminate());
+    }
+
+    fn wait_for_sockets(&self) {
+        let mut sockets = self.lock();
+        while !sockets.live.is_empty() {
+            sockets = self.closed.wait(sockets).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.shut_down();
+        self.shared.wait_for_sockets();
+        self.shared.resolver.end();
+        self.shared.drivers.iter().for_each(|driver| driver.stop());
+    }
+}

@@ -1,0 +1,591 @@
+//! Where a socket listens and where it connects: resolving, accepting, connecting, and connecting again.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nought_proto::{ConnectionId, Frame, SocketType, socket::Reopen};
+
+use super::{
+    Core, State,
+    link::{Link, Origin},
+    poller::Token,
+};
+use crate::{
+    error::{BindError, ConnectError, UnknownEndpoint},
+    monitor::{SocketEvent, SocketEventKind},
+    resolver::Lookup,
+    transport::{
+        Channel, Connecting, Endpoint, Listener, Target, Transport, TransportOptions, is_exhaustion, is_transient,
+    },
+};
+
+const INPROC: &str = "inproc";
+
+/// How long to wait before accepting again when descriptors or memory have run out.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Peers accepted at once before others have their turn; the rest follow at the next look.
+const ACCEPTS_PER_TURN: usize = 256;
+
+/// What a socket is bound to and connects to.
+#[derive(Default)]
+pub(crate) struct Endpoints {
+    listeners: Vec<Option<Box<dyn Listener>>>,
+    connectors: Vec<Option<Connector>>,
+    names: Vec<String>,
+    memory_connections: HashMap<ConnectionId, String>,
+    timers: BTreeSet<(Instant, Timer)>,
+    pub(crate) last: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Accept(u32),
+    Connect(u32),
+}
+
+/// What keeps one endpoint connected.
+struct Connector {
+    endpoint: String,
+    transport: Arc<dyn Transport>,
+    address: String,
+    options: Arc<TransportOptions>,
+    id: ConnectionId,
+    /// What the last lookup gave and was not tried yet.
+    targets: VecDeque<Target>,
+    /// Attempts since the last handshake that succeeded.
+    attempts: u32,
+    /// When to try again, or to give the present attempt up.
+    timer: Option<Instant>,
+    waiting: bool,
+}
+
+impl Endpoints {
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Whether something of the kernel's can happen here beside the links.
+    pub(crate) fn any(&self) -> bool {
+        !self.listeners.is_empty() || !self.connectors.is_empty()
+    }
+
+    pub(super) fn add_memory_connection(&mut self, id: ConnectionId, name: &str) {
+        self.memory_connections.insert(id, name.to_owned());
+    }
+
+    pub(super) fn remove_memory_connection(&mut self, id: ConnectionId) -> Option<String> {
+        self.memory_connections.remove(&id)
+    }
+
+    pub(super) fn memory_connections(&self) -> impl Iterator<Item = ConnectionId> {
+        self.memory_connections.keys().copied()
+    }
+
+    /// The endpoint, as it was given to `connect`, that keeps this connection.
+    pub(crate) fn endpoint_of(&self, origin: Origin) -> Option<String> {
+        match origin {
+            Origin::Listener(index) => Some(self.listeners.get(index as usize)?.as_ref()?.endpoint().to_owned()),
+            Origin::Connector(index) => Some(self.connectors.get(index as usize)?.as_ref()?.endpoint.clone()),
+        }
+    }
+
+    /// What is known of a connection that has no link: its inproc name, or the endpoint it is to be connected to.
+    pub(crate) fn name_of(&self, id: ConnectionId) -> Option<String> {
+        if let Some(name) = self.memory_connections.get(&id) {
+            return Some(format!("{INPROC}://{name}"));
+        }
+        self.connectors
+            .iter()
+            .flatten()
+            .find(|connector| connector.id == id)
+            .map(|connector| connector.endpoint.clone())
+    }
+
+    /// Whether the connection is one that a connector keeps.
+    pub(super) fn keeps(&self, origin: Origin, id: ConnectionId) -> bool {
+        let Origin::Connector(index) = origin else { return false };
+        self.connectors.get(index as usize).and_then(Option::as_ref).is_some_and(|connector| connector.id == id)
+    }
+
+    fn connector(&mut self, index: u32) -> Option<&mut Connector> {
+        self.connectors.get_mut(index as usize)?.as_mut()
+    }
+
+    fn set_connect_timer(&mut self, index: u32, at: Option<Instant>) {
+        let Some(connector) = self.connectors.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        if let Some(before) = std::mem::replace(&mut connector.timer, at) {
+            self.timers.remove(&(before, Timer::Connect(index)));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, Timer::Connect(index)));
+        }
+    }
+
+    fn take_connector(&mut self, index: u32) -> Option<Connector> {
+        self.set_connect_timer(index, None);
+        self.connectors.get_mut(index as usize)?.take()
+    }
+
+    fn is_connecting_to(&self, endpoint: &str) -> bool {
+        self.connectors.iter().flatten().any(|connector| connector.endpoint == endpoint)
+    }
+}
+
+fn insert<T>(slots: &mut Vec<Option<T>>, item: T) -> u32 {
+    match slots.iter().position(Option::is_none) {
+        Some(index) => {
+            slots[index] = Some(item);
+            index as u32
+        }
+        None => {
+            slots.push(Some(item));
+            (slots.len() - 1) as u32
+        }
+    }
+}
+
+// ---- binding
+
+impl Core {
+    /// Listens at an endpoint; returns it with the wildcards resolved.
+    pub(crate) fn bind(&self, endpoint: &str) -> Result<String, BindError> {
+        let parsed = Endpoint::parse(endpoint)?;
+        if parsed.scheme() == INPROC {
+            return self.bind_name(parsed.address());
+        }
+        let transport = Arc::clone(self.context.transports.find(parsed.scheme())?);
+        let options = self.lock().options.transport.clone();
+        // Outside of the lock: a host name may take its time.
+        let listener = transport.bind(parsed.address(), &options)?;
+        let resolved = listener.endpoint().to_owned();
+        let mut state = self.lock();
+        if state.terminated {
+            return Err(BindError::Terminated);
+        }
+        let index = insert(&mut state.endpoints.listeners, listener);
+        let listener = state.endpoints.listeners[index as usize].as_ref().expect("it was put there just now");
+        self.poller
+            .add(listener.readiness(), Token::Listener(index))
+            .map_err(|source| BindError::System { endpoint: resolved.clone(), source })?;
+        state.endpoints.last = Some(resolved.clone());
+        self.publish(&mut state, SocketEvent::new(resolved.clone(), None, SocketEventKind::Listening));
+        drop(self.settle(state));
+        Ok(resolved)
+    }
+
+    fn bind_name(&self, name: &str) -> Result<String, BindError> {
+        if self.lock().terminated {
+            return Err(BindError::Terminated);
+        }
+        if self.lock().machine.socket_type() == SocketType::Stream {
+            return Err(BindError::NotForStream);
+        }
+        self.context.names.bind(name, &self.arc())?;
+        let endpoint = format!("{INPROC}://{name}");
+        let mut state = self.lock();
+        state.endpoints.names.push(name.to_owned());
+        state.endpoints.last = Some(endpoint.clone());
+        self.publish(&mut state, SocketEvent::new(endpoint.clone(), None, SocketEventKind::Listening));
+        Ok(endpoint)
+    }
+
+    /// Stops listening at an endpoint. Connections that were accepted there stay.
+    pub(crate) fn unbind(&self, endpoint: &str) -> Result<(), UnknownEndpoint> {
+        let mut state = self.lock();
+        let name = endpoint.strip_prefix("inproc://");
+        if let Some(position) = name.and_then(|name| state.endpoints.names.iter().position(|other| other == name)) {
+            let name = state.endpoints.names.swap_remove(position);
+            self.publish(&mut state, SocketEvent::new(endpoint.to_owned(), None, SocketEventKind::Closed));
+            drop(state);
+            self.context.names.unbind(&name, self);
+            return Ok(());
+        }
+        let is_it = |listener: &Option<Box<dyn Listener>>| {
+            listener.as_ref().is_some_and(|listener| listener.endpoint() == endpoint)
+        };
+        let position = state.endpoints.listeners.iter().position(is_it).ok_or(UnknownEndpoint)?;
+        self.stop_listening(&mut state, position);
+        Ok(())
+    }
+
+    fn stop_listening(&self, state: &mut State, position: usize) {
+        let Some(listener) = state.endpoints.listeners[position].take() else { return };
+        state.endpoints.timers.retain(|(_, timer)| *timer != Timer::Accept(position as u32));
+        self.poller.remove(listener.readiness());
+        let endpoint = listener.endpoint().to_owned();
+        drop(listener);
+        self.publish(state, SocketEvent::new(endpoint, None, SocketEventKind::Closed));
+    }
+
+    /// Stops listening everywhere.
+    pub(super) fn unbind_all(&self, state: &mut State) -> Vec<String> {
+        for position in 0..state.endpoints.listeners.len() {
+            self.stop_listening(state, position);
+        }
+        std::mem::take(&mut state.endpoints.names)
+    }
+
+    /// Accepts the peers that wait at a listener.
+    pub(super) fn accept_all(&self, state: &mut State, index: u32, now: Instant) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(Some(listener)) = state.endpoints.listeners.get(index as usize) else { return };
+            match listener.accept() {
+                Ok(channel) => self.accepted(state, index, channel, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_exhaustion(&error) || !is_transient(&error) => {
+                    return self.accept_failed(state, index, error, now);
+                }
+                // The peer gave up while it waited, or the like: the next one may not have.
+                Err(_) => {}
+            }
+        }
+        state.endpoints.timers.insert((now, Timer::Accept(index)));
+    }
+
+    fn accepted(&self, state: &mut State, index: u32, channel: Arc<dyn Channel>, now: Instant) {
+        let id = state.machine.accept();
+        let (local, remote) = (channel.local_endpoint(), channel.remote_endpoint());
+        if let Err(error) = self.add_link(state, Link::new(id, channel, Origin::Listener(index), false)) {
+            state.machine.remove(id);
+            return self.accept_failed(state, index, error, now);
+        }
+        self.publish(state, SocketEvent::new(local, Some(remote), SocketEventKind::Accepted));
+        state.machine.start(id, now);
+    }
+
+    /// Descriptors or memory ran out: others may give some back.
+    fn accept_failed(&self, state: &mut State, index: u32, error: io::Error, now: Instant) {
+        let endpoint = state.endpoints.endpoint_of(Origin::Listener(index)).unwrap_or_default();
+        let kind = SocketEventKind::AcceptFailed { error: Arc::new(error) };
+        self.publish(state, SocketEvent::new(endpoint, None, kind));
+        state.endpoints.timers.insert((now + ACCEPT_RETRY, Timer::Accept(index)));
+    }
+}
+
+// ---- connecting
+
+impl Core {
+    /// Begins to connect to an endpoint, and to keep connected.
+    pub(crate) fn connect(&self, endpoint: &str, routing_id: Option<Frame>) -> Result<(), ConnectError> {
+        let parsed = Endpoint::parse(endpoint)?;
+        if parsed.scheme() == INPROC {
+            return self.connect_name(parsed.address(), routing_id);
+        }
+        let transport = Arc::clone(self.context.transports.find(parsed.scheme())?);
+        let mut state = self.lock();
+        if state.terminated {
+            return Err(ConnectError::Terminated);
+        }
+        let options = Arc::new(state.options.transport.clone());
+        transport.check(parsed.address(), &options)?;
+        state.endpoints.last = Some(endpoint.to_owned());
+        if keeps_one_connection(state.machine.socket_type()) && state.endpoints.is_connecting_to(endpoint) {
+            return Ok(());
+        }
+        let connector = Connector {
+            endpoint: endpoint.to_owned(),
+            transport,
+            address: parsed.address().to_owned(),
+            options,
+            id: state.machine.open(routing_id),
+            targets: VecDeque::new(),
+            attempts: 0,
+            timer: None,
+            waiting: false,
+        };
+        let index = insert(&mut state.endpoints.connectors, connector);
+        self.resolve(&mut state, index, Instant::now());
+        drop(self.settle(state));
+        Ok(())
+    }
+
+    fn connect_name(&self, name: &str, routing_id: Option<Frame>) -> Result<(), ConnectError> {
+        let mut state = self.lock();
+        if state.terminated {
+            return Err(ConnectError::Terminated);
+        }
+        if state.machine.socket_type() == SocketType::Stream {
+            return Err(ConnectError::NotForStream);
+        }
+        let id = state.machine.open(routing_id);
+        state.endpoints.last = Some(format!("{INPROC}://{name}"));
+        state.endpoints.add_memory_connection(id, name);
+        drop(state);
+        self.context.names.connect(name, &self.arc(), id)
+    }
+
+    /// Stops connecting to an endpoint. What is queued for it is sent within the linger time.
+    pub(crate) fn disconnect(&self, endpoint: &str) -> Result<(), UnknownEndpoint> {
+        let mut state = self.lock();
+        if let Some(name) = endpoint.strip_prefix("inproc://") {
+            let is_it = |(_, other): &(&ConnectionId, &String)| *other == name;
+            let id = state.endpoints.memory_connections.iter().find(is_it).map(|(id, _)| *id).ok_or(UnknownEndpoint)?;
+            state.endpoints.remove_memory_connection(id);
+            state.machine.remove(id);
+            drop(self.settle(state));
+            self.context.names.forget(name, self, id);
+            return Ok(());
+        }
+        let is_it =
+            |connector: &Option<Connector>| connector.as_ref().is_some_and(|connector| connector.endpoint == endpoint);
+        let index = state.endpoints.connectors.iter().position(is_it).ok_or(UnknownEndpoint)?;
+        let connector = state.endpoints.take_connector(index as u32).ok_or(UnknownEndpoint)?;
+        self.retire(&mut state, connector.id);
+        drop(self.settle(state));
+        Ok(())
+    }
+
+    /// All connections that connectors keep, whose connectors are given up.
+    pub(super) fn drop_idle_connectors(&self, state: &mut State) {
+        for index in 0..state.endpoints.connectors.len() as u32 {
+            let Some(connector) = state.endpoints.connector(index) else { continue };
+            let id = connector.id;
+            let unsent = state.machine.connections().get(id).is_some_and(|connection| !connection.is_flushed());
+            if !unsent {
+                state.endpoints.take_connector(index);
+                if state.links.get(id).is_none() {
+                    state.machine.remove(id);
+                }
+            }
+        }
+    }
+
+    /// Gives up all connectors, with what is queued for them.
+    pub(super) fn drop_connectors(&self, state: &mut State) {
+        for index in 0..state.endpoints.connectors.len() as u32 {
+            if let Some(connector) = state.endpoints.take_connector(index)
+                && state.links.get(connector.id).is_none()
+            {
+                state.machine.remove(connector.id);
+            }
+        }
+    }
+
+    pub(super) fn has_connectors(&self, state: &State) -> bool {
+        state.endpoints.connectors.iter().any(Option::is_some)
+    }
+
+    fn resolve(&self, state: &mut State, index: u32, now: Instant) {
+        let Some(connector) = state.endpoints.connector(index) else { return };
+        connector.waiting = false;
+        if let Some(answer) = connector.transport.resolve_now(&connector.address, &connector.options) {
+            return self.resolved(state, index, answer, now);
+        }
+        let lookup = Lookup {
+            transport: Arc::clone(&connector.transport),
+            address: connector.address.clone(),
+            options: Arc::clone(&connector.options),
+        };
+        let (id, core) = (connector.id, Arc::downgrade(&self.arc()));
+        let begun = self.context.resolver.look_up(lookup, move |answer| {
+            let Some(core) = core.upgrade() else { return };
+            let driver = Arc::clone(&core.driver);
+            driver.run_later(Box::new(move || core.resolved_later(index, id, answer)));
+        });
+        if let Err(error) = begun {
+            self.retry_later(state, index, now, error);
+        }
+    }
+
+    fn resolved_later(&self, index: u32, id: ConnectionId, answer: io::Result<Vec<Target>>) {
+        let mut state = self.lock();
+        // Another connector may have its place by now.
+        if state.endpoints.connector(index).is_some_and(|connector| connector.id == id) {
+            self.resolved(&mut state, index, answer, Instant::now());
+        }
+        drop(self.settle(state));
+    }
+
+    fn resolved(&self, state: &mut State, index: u32, answer: io::Result<Vec<Target>>, now: Instant) {
+        let Some(connector) = state.endpoints.connector(index) else { return };
+        match answer {
+            Ok(targets) => {
+                connector.targets = targets.into();
+                self.connect_next(state, index, now, None);
+            }
+            Err(error) => self.retry_later(state, index, now, error),
+        }
+    }
+
+    /// Tries the next of the connector's targets.
+    fn connect_next(&self, state: &mut State, index: u32, now: Instant, mut failure: Option<io::Error>) {
+        loop {
+            let Some(connector) = state.endpoints.connector(index) else { return };
+            let Some(target) = connector.targets.pop_front() else {
+                let error = failure.unwrap_or_else(|| io::Error::other("the name has no address"));
+                return self.retry_later(state, index, now, error);
+            };
+            let (id, options) = (connector.id, Arc::clone(&connector.options));
+            let begun = connector.transport.connect(&target, &options).and_then(|connecting| {
+                let (channel, pending) = match connecting {
+                    Connecting::Done(channel) => (channel, false),
+                    Connecting::Pending(channel) => (channel, true),
+                };
+                let mut link = Link::new(id, channel, Origin::Connector(index), pending);
+                link.remote = target.endpoint().into();
+                self.add_link(state, link).map(|()| pending)
+            });
+            match begun {
+                Ok(true) => {
+                    let deadline = options.connect_timeout.map(|timeout| now + timeout);
+                    return state.endpoints.set_connect_timer(index, deadline);
+                }
+                Ok(false) => return self.connected(state, index, id, now),
+                Err(error) => failure = Some(error),
+            }
+        }
+    }
+
+    /// A pending connection became writable, or failed.
+    pub(super) fn finish_connecting(&self, state: &mut State, id: ConnectionId, now: Instant) {
+        let Some(link) = state.links.get_mut(id) else { return };
+        let Origin::Connector(index) = link.origin else { return };
+        match link.channel.connected() {
+            Ok(()) => {
+                link.become_connected();
+                self.connected(state, index, id, now);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => {
+                self.drop_connecting_link(state, id);
+                self.connect_next(state, index, now, Some(error));
+            }
+        }
+    }
+
+    fn connected(&self, state: &mut State, index: u32, id: ConnectionId, now: Instant) {
+        state.endpoints.set_connect_timer(index, None);
+        if let Some(link) = state.links.get(id) {
+            let event = SocketEvent::new(
+                link.channel.local_endpoint(),
+                Some(link.remote.to_string()),
+                SocketEventKind::Connected,
+            );
+            self.publish(state, event);
+        }
+        state.machine.start(id, now);
+    }
+
+    fn drop_connecting_link(&self, state: &mut State, id: ConnectionId) {
+        if let Some(link) = state.links.remove(id) {
+            self.poller.remove(link.channel.readiness());
+        }
+    }
+
+    /// The handshake is over.
+    pub(super) fn established(&self, state: &mut State, id: ConnectionId) {
+        let Some(link) = state.links.get(id) else { return };
+        let (local, remote) = (link.channel.local_endpoint(), link.remote.to_string());
+        if let Origin::Connector(index) = link.origin
+            && let Some(connector) = state.endpoints.connector(index)
+        {
+            connector.attempts = 0;
+        }
+        let Some(peer) = state.machine.connections().get(id).map(|connection| Arc::clone(connection.peer())) else {
+            return;
+        };
+        self.publish(state, SocketEvent::new(local, Some(remote), SocketEventKind::HandshakeSucceeded { peer }));
+    }
+
+    /// A connection that a connector keeps is gone.
+    pub(super) fn connector_lost(&self, state: &mut State, index: u32, id: ConnectionId) {
+        let is_kept = state.endpoints.connector(index).is_some_and(|connector| connector.id == id);
+        if !is_kept || state.options.reconnect_interval.is_none() {
+            state.machine.lose(id, Reopen::No);
+            if is_kept {
+                state.endpoints.take_connector(index);
+            }
+            return;
+        }
+        let Some(next) = state.machine.lose(id, Reopen::Yes) else { return };
+        if let Some(connector) = state.endpoints.connector(index) {
+            connector.id = next;
+        }
+        self.schedule_retry(state, index, Instant::now());
+    }
+
+    fn retry_later(&self, state: &mut State, index: u32, now: Instant, error: io::Error) {
+        let Some(connector) = state.endpoints.connector(index) else { return };
+        let (endpoint, id) = (connector.endpoint.clone(), connector.id);
+        let kind = SocketEventKind::ConnectFailed { error: Arc::new(error) };
+        self.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
+        if state.options.reconnect_interval.is_none() {
+            state.endpoints.take_connector(index);
+            state.machine.remove(id);
+            return;
+        }
+        self.schedule_retry(state, index, now);
+    }
+
+    fn schedule_retry(&self, state: &mut State, index: u32, now: Instant) {
+        let Some(interval) = state.options.reconnect_interval else { return };
+        let longest = state.options.reconnect_interval_max.max(interval);
+        let Some(connector) = state.endpoints.connector(index) else { return };
+        let delay = back_off(interval, longest, connector.attempts);
+        connector.attempts = connector.attempts.saturating_add(1);
+        connector.waiting = true;
+        connector.targets.clear();
+        let endpoint = connector.endpoint.clone();
+        state.reconnects += 1;
+        state.endpoints.set_connect_timer(index, Some(now + delay));
+        let kind = SocketEventKind::ConnectRetried { delay };
+        self.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
+    }
+
+    pub(super) fn endpoint_timeouts(&self, state: &mut State, now: Instant) {
+        while let Some(&(at, timer)) = state.endpoints.timers.first().filter(|(at, _)| *at <= now) {
+            state.endpoints.timers.remove(&(at, timer));
+            match timer {
+                Timer::Accept(index) => self.accept_all(state, index, now + Duration::from_nanos(1)),
+                Timer::Connect(index) => self.connect_timeout(state, index, now),
+            }
+        }
+    }
+
+    fn connect_timeout(&self, state: &mut State, index: u32, now: Instant) {
+        let Some(connector) = state.endpoints.connector(index) else { return };
+        connector.timer = None;
+        if connector.waiting {
+            return self.resolve(state, index, now);
+        }
+        let id = connector.id;
+        if state.links.get(id).is_some_and(|link| link.connecting) {
+            self.drop_connecting_link(state, id);
+            self.connect_next(state, index, now, Some(io::ErrorKind::TimedOut.into()));
+        }
+    }
+}
+
+/// Whether a second `connect` to the same endpoint does nothing, as in libzmq.
+fn keeps_one_connection(socket_type: SocketType) -> bool {
+    matches!(socket_type, SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req)
+}
+
+/// The pause before the next attempt: doubled after each failure up to `longest`, and between half and all of that,
+/// so that peers which lost the same server do not come back all at once.
+fn back_off(interval: Duration, longest: Duration, attempts: u32) -> Duration {
+    let doubled = interval.saturating_mul(1_u32.checked_shl(attempts.min(30)).unwrap_or(u32::MAX));
+    doubled.min(longest).mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_are_not_all_the_same() {
+        let (interval, longest) = (Duration::from_millis(100), Duration::from_secs(1));
+        for attempts in [0, 1, 2, 3, 4, 31, u32::MAX] {
+            let whole = interval.saturating_mul(1 << attempts.min(20)).min(longest);
+            let pause = back_off(interval, longest, attempts);
+            assert!(pause >= whole / 2 && pause <= whole, "{attempts}: {pause:?}");
+        }
+        let pauses: std::collections::HashSet<_> = (0..20).map(|_| back_off(interval, longest, 0)).collect();
+        assert!(pauses.len() > 1);
+    }
+}

@@ -1,0 +1,358 @@
+//! A link: the transport's end of one connection, read and written without blocking.
+
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nought_proto::{ConnectionId, ProtocolError, connection::Output};
+use rustix::event::epoll::EventFlags;
+
+use super::{Core, Guard, State, poller::Token};
+use crate::{
+    monitor::{SocketEvent, SocketEventKind},
+    transport::Channel,
+};
+
+/// A connection on which nothing was written for this long is idle: the next message is written at once. It is longer
+/// than the pauses within a stream, and shorter than anything a person or a driver's wake-up would notice.
+const IDLE: Duration = Duration::from_micros(10);
+
+/// Reads of one link before the next one has its turn.
+const READS_PER_TURN: usize = 8;
+
+/// What one link may bring in a turn, in bytes.
+const READ_LEN_PER_TURN: usize = 256 * 1024;
+
+/// Slices in one gathered write.
+const IO_SLICES_MAX: usize = 64;
+
+/// The links of a socket, by connection.
+#[derive(Default)]
+pub(crate) struct Links {
+    slots: Vec<Option<Link>>,
+    count: usize,
+}
+
+/// One transport connection.
+pub(crate) struct Link {
+    pub(crate) id: ConnectionId,
+    pub(crate) channel: Arc<dyn Channel>,
+    pub(crate) origin: Origin,
+    pub(crate) remote: Arc<str>,
+    /// The transport is still connecting.
+    pub(crate) connecting: bool,
+    pub(crate) readable: bool,
+    /// The peer has closed its direction, or the connection broke: read until that shows.
+    hung_up: bool,
+    pub(crate) in_ready: bool,
+    writable: bool,
+    /// Somebody is writing, outside of the lock.
+    writing: bool,
+    /// While somebody was writing, the transport told of new room.
+    room_while_writing: bool,
+    /// The link is to be given up when the write is over.
+    lost_while_writing: Option<LostBecause>,
+    last_write: Option<Instant>,
+    received_since_write: bool,
+}
+
+/// Where a link comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The listener with this number.
+    Listener(u32),
+    /// The connector with this number.
+    Connector(u32),
+}
+
+/// Why a link is given up.
+#[derive(Clone, Debug)]
+pub(crate) enum LostBecause {
+    /// The peer closed.
+    PeerClosed,
+    /// The pattern or the application wants no more of it.
+    Closed,
+    /// The peer broke a rule or does not fit.
+    Protocol(ProtocolError),
+    /// The transport's error.
+    Transport(Arc<io::Error>),
+}
+
+impl Links {
+    pub(crate) fn insert(&mut self, link: Link) {
+        let index = link.id.index();
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, || None);
+        }
+        self.slots[index] = Some(link);
+        self.count += 1;
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Link> {
+        self.slots.get_mut(id.index())?.as_mut().filter(|link| link.id == id)
+    }
+
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Link> {
+        self.slots.get(id.index())?.as_ref().filter(|link| link.id == id)
+    }
+
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Link> {
+        let link = self.slots.get_mut(id.index())?.take_if(|link| link.id == id)?;
+        self.count -= 1;
+        Some(link)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.slots.iter().flatten()
+    }
+
+    /// The only link, if there is one only.
+    pub(crate) fn only(&mut self) -> Option<&mut Link> {
+        if self.count == 1 { self.slots.iter_mut().flatten().next() } else { None }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(id: ConnectionId, channel: Arc<dyn Channel>, origin: Origin, connecting: bool) -> Self {
+        Self {
+            id,
+            remote: channel.remote_endpoint().into(),
+            channel,
+            origin,
+            connecting,
+            readable: !connecting,
+            hung_up: false,
+            in_ready: false,
+            writable: !connecting,
+            writing: false,
+            room_while_writing: false,
+            lost_while_writing: None,
+            last_write: None,
+            received_since_write: false,
+        }
+    }
+
+    pub(super) fn become_connected(&mut self) {
+        self.connecting = false;
+        self.readable = true;
+        self.writable = true;
+    }
+
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing
+    }
+
+    pub(crate) fn can_write(&self) -> bool {
+        self.writable && !self.writing && !self.connecting
+    }
+
+    /// Whether nothing else is going on: a lone message is best written at once.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        self.received_since_write
+            || self.last_write.is_none_or(|last_write| now.saturating_duration_since(last_write) >= IDLE)
+    }
+}
+
+impl Core {
+    /// Makes a link of a channel that stands or is on its way.
+    pub(crate) fn add_link(&self, state: &mut State, link: Link) -> io::Result<()> {
+        self.poller.add(link.channel.readiness(), Token::Link(link.id))?;
+        state.links.insert(link);
+        Ok(())
+    }
+
+    pub(crate) fn link_event(&self, state: &mut State, id: ConnectionId, flags: EventFlags, now: Instant) {
+        let Some(link) = state.links.get_mut(id) else { return };
+        if link.connecting {
+            if flags.intersects(EventFlags::OUT | EventFlags::ERR | EventFlags::HUP) {
+                self.finish_connecting(state, id, now);
+            }
+            return;
+        }
+        if flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
+            link.hung_up = true;
+        }
+        if flags.contains(EventFlags::OUT) {
+            if link.writing {
+                link.room_while_writing = true;
+            } else if !link.writable {
+                link.writable = true;
+                state.unblocked.push(id);
+            }
+        }
+        if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
+            let Some(link) = state.links.get_mut(id) else { return };
+            link.readable = true;
+            state.mark_ready(id);
+        }
+    }
+
+    /// Gives each link that may have something to read its turn.
+    pub(crate) fn read_ready(&self, state: &mut State, now: Instant) {
+        for _ in 0..state.ready.len() {
+            let Some(id) = state.ready.pop_front() else { return };
+            self.read_link(state, id, now);
+        }
+    }
+
+    fn read_link(&self, state: &mut State, id: ConnectionId, now: Instant) {
+        let Some(link) = state.links.get_mut(id) else { return };
+        link.in_ready = false;
+        let channel = Arc::clone(&link.channel);
+        let mut read_len = 0;
+        for _ in 0..READS_PER_TURN {
+            if !state.machine.wants_read(id) {
+                return;
+            }
+            let result = state.machine.read(id, now, |into| channel.read(into));
+            let Some(link) = state.links.get_mut(id) else { return };
+            match result {
+                Ok(read) if read.len == 0 => return self.lose_link(state, id, LostBecause::PeerClosed),
+                Ok(read) => {
+                    link.received_since_write = true;
+                    read_len += read.len;
+                    if !read.filled && !link.hung_up {
+                        // Less came than there was room for: the transport is drained, and will tell of more.
+                        link.readable = false;
+                        return;
+                    }
+                    if read_len >= READ_LEN_PER_TURN {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    link.readable = false;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.lose_link(state, id, LostBecause::Transport(Arc::new(error))),
+            }
+        }
+        state.mark_ready(id);
+    }
+
+    /// Reads the only link without having been told of anything: a poll without the poller.
+    pub(crate) fn poll_only_link(&self, state: &mut State, now: Instant) -> bool {
+        let Some(link) = state.links.only().filter(|link| !link.connecting) else { return false };
+        link.readable = true;
+        let id = link.id;
+        state.mark_ready(id);
+        self.read_ready(state, now);
+        true
+    }
+
+    /// Writes for the links whose transport has room again.
+    pub(crate) fn write_unblocked<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        while let Some(id) = state.unblocked.pop() {
+            if state.links.get_mut(id).is_some_and(|link| link.can_write()) {
+                state = self.write_out(state, id);
+            }
+        }
+        state
+    }
+
+    /// Writes what the connection has, outside of the lock, until its transport takes no more.
+    pub(crate) fn write_out<'a>(&'a self, mut state: Guard<'a>, id: ConnectionId) -> Guard<'a> {
+        let Some(mut output) = state.machine.begin_write(id) else { return state };
+        let Some(link) = state.links.get_mut(id) else { return state };
+        link.writing = true;
+        link.room_while_writing = false;
+        let channel = Arc::clone(&link.channel);
+        drop(state);
+
+        let result = transmit(&*channel, &mut output);
+
+        let mut state = self.lock();
+        state.machine.end_write(id, output);
+        let Some(link) = state.links.get_mut(id) else { return state };
+        link.writing = false;
+        link.received_since_write = false;
+        link.last_write = Some(Instant::now());
+        if let Some(because) = link.lost_while_writing.take() {
+            self.lose_link(&mut state, id, because);
+            return state;
+        }
+        match result {
+            Ok(Transmitted::All) => {}
+            Ok(Transmitted::Blocked) if link.room_while_writing => state.unblocked.push(id),
+            Ok(Transmitted::Blocked) => link.writable = false,
+            Err(error) => self.lose_link(&mut state, id, LostBecause::Transport(Arc::new(error))),
+        }
+        if state.unblocked.is_empty() { state } else { self.write_unblocked(state) }
+    }
+
+    /// Gives a link up: what came whole stays, what was not sent is kept for a reconnect.
+    pub(crate) fn lose_link(&self, state: &mut State, id: ConnectionId, because: LostBecause) {
+        let Some(link) = state.links.get_mut(id) else {
+            // A peer in the same process has no link.
+            return self.lose_memory_connection(state, id, &because);
+        };
+        if link.writing {
+            link.lost_while_writing.get_or_insert(because);
+            return;
+        }
+        if matches!(because, LostBecause::Protocol(_) | LostBecause::Closed) {
+            say_goodbye(state, id);
+        }
+        let Some(link) = state.links.remove(id) else { return };
+        self.poller.remove(link.channel.readiness());
+        let was_ready = state.machine.connections().get(id).is_some_and(|connection| connection.is_ready());
+        self.publish_loss(state, &link, was_ready, because);
+        match link.origin {
+            Origin::Listener(_) => {
+                state.machine.lose(id, nought_proto::socket::Reopen::No);
+            }
+            Origin::Connector(index) => self.connector_lost(state, index, id),
+        }
+    }
+
+    fn publish_loss(&self, state: &mut State, link: &Link, was_ready: bool, because: LostBecause) {
+        let kind = match because {
+            LostBecause::Protocol(error) if !was_ready => SocketEventKind::HandshakeFailed { error },
+            because => SocketEventKind::Disconnected { reason: because.into() },
+        };
+        let event = SocketEvent::new(link.channel.local_endpoint(), Some(link.remote.to_string()), kind);
+        self.publish(state, event);
+    }
+}
+
+/// Writes what is left for a peer that is given up (an ERROR that says why, the end of a stream), as far as the
+/// transport takes it at once.
+fn say_goodbye(state: &mut State, id: ConnectionId) {
+    let Some(link) = state.links.get_mut(id).filter(|link| link.can_write()) else { return };
+    let channel = Arc::clone(&link.channel);
+    while let Some(mut output) = state.machine.begin_write(id) {
+        let transmitted = transmit(&*channel, &mut output);
+        state.machine.end_write(id, output);
+        if !matches!(transmitted, Ok(Transmitted::All)) {
+            break;
+        }
+    }
+    let _ = channel.close_write();
+}
+
+enum Transmitted {
+    All,
+    Blocked,
+}
+
+fn transmit(channel: &dyn Channel, output: &mut Output) -> io::Result<Transmitted> {
+    while output.remaining() > 0 {
+        let mut slices = [IoSlice::new(&[]); IO_SLICES_MAX];
+        let used = output.io_slices(&mut slices);
+        match channel.write(&slices[..used]) {
+            Ok(len) => output.advance(len),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Transmitted::Blocked),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Transmitted::All)
+}

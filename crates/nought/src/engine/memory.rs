@@ -1,0 +1,246 @@
+//! Connections within the process: pipes between two machines, and the mail that tells of changes in them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use nought_proto::{
+    ConnectionId,
+    connection::{Notify, PeerInfo, Pipe},
+    error::Incompatibility,
+};
+
+use super::{Core, State, link::LostBecause};
+use crate::{
+    error::{BindError, ConnectError},
+    monitor::{SocketEvent, SocketEventKind},
+};
+
+/// Which pipes of a socket have changed. It is the one thing of a socket that others touch without its lock.
+#[derive(Default)]
+pub(crate) struct Mail {
+    changed: Mutex<Vec<ConnectionId>>,
+    any: AtomicBool,
+    /// Whoever waits for the socket sleeps, and must be woken.
+    sleeping: AtomicBool,
+}
+
+impl Mail {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::SeqCst)
+    }
+
+    /// Announces a sleep. Mail that comes after it wakes; mail that came before shows in [`is_empty`](Self::is_empty):
+    /// both sides write their flag before they read the other's, in one total order.
+    pub(crate) fn sleep(&self) {
+        self.sleeping.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn wake_up(&self) {
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
+    /// Adds mail; says whether somebody must be woken.
+    fn add(&self, id: ConnectionId) -> bool {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !changed.contains(&id) {
+            changed.push(id);
+        }
+        drop(changed);
+        self.any.store(true, Ordering::SeqCst);
+        self.sleeping.load(Ordering::SeqCst)
+    }
+
+    fn take(&self) -> Vec<ConnectionId> {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.any.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *changed)
+    }
+}
+
+/// The end of a pipe that is told of changes at the other one.
+struct PipeEnd {
+    core: Weak<Core>,
+    id: ConnectionId,
+}
+
+impl Notify for PipeEnd {
+    fn notify(&self) {
+        if let Some(core) = self.core.upgrade()
+            && core.mail.add(self.id)
+        {
+            core.poller.wake();
+        }
+    }
+}
+
+impl Core {
+    /// Acts on changes in this socket's pipes.
+    #[inline]
+    pub(crate) fn take_mail(&self, state: &mut State) {
+        if !self.mail.is_empty() {
+            for id in self.mail.take() {
+                state.machine.pipe_changed(id);
+            }
+        }
+    }
+
+    pub(crate) fn lose_memory_connection(&self, state: &mut State, id: ConnectionId, because: &LostBecause) {
+        let Some(name) = state.endpoints.remove_memory_connection(id) else { return };
+        state.machine.lose(id, nought_proto::socket::Reopen::No);
+        let endpoint = format!("inproc://{name}");
+        let kind = SocketEventKind::Disconnected { reason: because.clone().into() };
+        self.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
+    }
+}
+
+/// The names that are bound in a context, and the sockets that connected before there was one.
+#[derive(Default)]
+pub(crate) struct Names {
+    names: Mutex<HashMap<String, Name>>,
+}
+
+enum Name {
+    Bound(Weak<Core>),
+    Awaited(Vec<(Weak<Core>, ConnectionId)>),
+}
+
+impl Names {
+    /// Binds a name, and connects those who waited for it.
+    pub(crate) fn bind(&self, name: &str, core: &Arc<Core>) -> Result<(), BindError> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let awaiting = match names.get_mut(name) {
+            Some(Name::Bound(owner)) if owner.strong_count() > 0 => return Err(BindError::NameInUse(name.to_owned())),
+            Some(Name::Awaited(awaiting)) => std::mem::take(awaiting),
+            _ => Vec::new(),
+        };
+        names.insert(name.to_owned(), Name::Bound(Arc::downgrade(core)));
+        drop(names);
+        for (connecting, id) in awaiting {
+            if let Some(connecting) = connecting.upgrade() {
+                join(&connecting, id, core, name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a name, if the socket has it. Connections made through it stay.
+    pub(crate) fn unbind(&self, name: &str, core: &Core) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Name::Bound(owner)) = names.get(name)
+            && std::ptr::eq(owner.as_ptr(), core)
+        {
+            names.remove(name);
+        }
+    }
+
+    /// Connects to a name, now or when it is bound.
+    pub(crate) fn connect(&self, name: &str, core: &Arc<Core>, id: ConnectionId) -> Result<(), ConnectError> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = match names.get_mut(name) {
+            Some(Name::Bound(owner)) => owner.upgrade(),
+            Some(Name::Awaited(awaiting)) => {
+                awaiting.retain(|(core, _)| core.strong_count() > 0);
+                awaiting.push((Arc::downgrade(core), id));
+                return Ok(());
+            }
+            None => None,
+        };
+        match bound {
+            Some(bound) => {
+                drop(names);
+                join(core, id, &bound, name);
+            }
+            None => {
+                names.insert(name.to_owned(), Name::Awaited(vec![(Arc::downgrade(core), id)]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops waiting for a name.
+    pub(crate) fn forget(&self, name: &str, core: &Core, id: ConnectionId) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Name::Awaited(awaiting)) = names.get_mut(name) {
+            awaiting.retain(|(other, other_id)| !(std::ptr::eq(other.as_ptr(), core) && *other_id == id));
+        }
+    }
+}
+
+/// What one side of a connection brings.
+struct Side {
+    introduction: PeerInfo,
+    send_hwm: u64,
+    recv_hwm: u64,
+    conflate: bool,
+}
+
+fn side(state: &State) -> Side {
+    let options = state.machine.options();
+    Side {
+        introduction: state.machine.introduction(),
+        send_hwm: options.send_hwm.into(),
+        recv_hwm: options.recv_hwm.into(),
+        conflate: options.conflate,
+    }
+}
+
+/// Joins two sockets. Only one of them is locked at a time.
+fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, name: &str) {
+    let mut connecting_side = side(&connecting.lock());
+    let mut state = bound.lock();
+    let mut bound_side = side(&state);
+    if !fits(&connecting_side, &bound_side) {
+        refuse(bound, &mut state, name, &bound_side, &connecting_side);
+        drop(state);
+        refuse(connecting, &mut connecting.lock(), name, &connecting_side, &bound_side);
+        return;
+    }
+    let bound_id = state.machine.accept();
+    let connecting_end = || Arc::new(PipeEnd { core: Arc::downgrade(connecting), id: connecting_id });
+    let bound_end = || Arc::new(PipeEnd { core: Arc::downgrade(bound), id: bound_id });
+    let to_bound = pipe(&connecting_side, &bound_side, connecting_end(), bound_end());
+    let to_connecting = pipe(&bound_side, &connecting_side, bound_end(), connecting_end());
+    let connecting_introduction = std::mem::take(&mut connecting_side.introduction);
+    state.endpoints.add_memory_connection(bound_id, name);
+    state.machine.attach(bound_id, Arc::clone(&to_connecting), Arc::clone(&to_bound), connecting_introduction);
+    announce(bound, &mut state, name, SocketEventKind::Accepted);
+    drop(bound.settle(state));
+
+    let mut state = connecting.lock();
+    state.endpoints.add_memory_connection(connecting_id, name);
+    state.machine.attach(connecting_id, to_bound, to_connecting, std::mem::take(&mut bound_side.introduction));
+    announce(connecting, &mut state, name, SocketEventKind::Connected);
+    drop(connecting.settle(state));
+}
+
+fn fits(a: &Side, b: &Side) -> bool {
+    match (a.introduction.socket_type, b.introduction.socket_type) {
+        (Some(a), Some(b)) => a.accepts(b),
+        _ => false,
+    }
+}
+
+fn refuse(core: &Core, state: &mut State, name: &str, ours: &Side, theirs: &Side) {
+    let error = Incompatibility::SocketType {
+        ours: ours.introduction.socket_type.unwrap_or(state.machine.socket_type()),
+        theirs: theirs.introduction.socket_type,
+    };
+    announce(core, state, name, SocketEventKind::HandshakeFailed { error: error.into() });
+}
+
+fn announce(core: &Core, state: &mut State, name: &str, kind: SocketEventKind) {
+    let endpoint = format!("inproc://{name}");
+    core.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
+}
+
+/// A pipe holds what both sides' high-water marks allow together, as if each had its queue.
+fn pipe(from: &Side, to: &Side, writer: Arc<PipeEnd>, reader: Arc<PipeEnd>) -> Arc<Pipe> {
+    let capacity = if from.send_hwm == 0 || to.recv_hwm == 0 { 0 } else { from.send_hwm + to.recv_hwm };
+    Arc::new(Pipe::new(capacity, from.conflate || to.conflate, writer, reader))
+}

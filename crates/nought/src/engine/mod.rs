@@ -1,0 +1,285 @@
+//! The engine: a machine per socket, driven by whoever is inside it, and by a driver thread when nobody is.
+//!
+//! One lock per socket guards its machine and its links. `send` and `recv` take it, work on the machine, do what
+//! input and output can be done without blocking, and let go; writes happen outside of it, one at a time per
+//! connection. A caller that has to wait *claims* the socket (see [`wait`]): its events then go to that caller and not
+//! to the driver, until the driver's tick finds that the caller stays away.
+
+pub(crate) mod closing;
+pub(crate) mod driver;
+pub(crate) mod endpoints;
+pub(crate) mod link;
+pub(crate) mod memory;
+pub(crate) mod poller;
+pub(crate) mod spin;
+pub(crate) mod wait;
+pub(crate) mod waiters;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use nought_proto::{ConnectionId, Event, connection::Flush};
+use rustix::event::epoll;
+
+use self::{
+    closing::{Closing, Retiring},
+    driver::Driver,
+    endpoints::Endpoints,
+    link::{Links, LostBecause},
+    memory::Mail,
+    poller::{EVENTS_MAX, Poller, Token, event_buffer},
+    spin::Spin,
+    waiters::Waiters,
+};
+use crate::{
+    context::Shared,
+    monitor::{Monitors, SocketEvent},
+    socket::SocketOptions,
+};
+
+/// One socket: what its handles, the driver and the other sockets of the process share.
+pub(crate) struct Core {
+    pub(crate) id: u64,
+    state: Mutex<State>,
+    pub(crate) poller: Poller,
+    followers: Condvar,
+    pub(crate) mail: Mail,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) context: Arc<Shared>,
+    me: Weak<Core>,
+}
+
+pub(crate) type Guard<'a> = MutexGuard<'a, State>;
+
+pub(crate) struct State {
+    pub(crate) machine: nought_proto::Socket,
+    pub(crate) options: SocketOptions,
+    pub(crate) links: Links,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) monitors: Monitors,
+    pub(crate) waiters: Waiters,
+    pub(crate) spin: Spin,
+    pub(crate) closing: Option<Closing>,
+    /// Connections that are to go once they are flushed.
+    pub(crate) retiring: Vec<Retiring>,
+    /// Times that a connection is to be made again.
+    pub(crate) reconnects: u64,
+    /// The context is shut down: no call waits any more.
+    pub(crate) terminated: bool,
+    /// Links that may have something to read, in the order in which they are read.
+    ready: VecDeque<ConnectionId>,
+    /// Links that can be written again after their transport had no room.
+    unblocked: Vec<ConnectionId>,
+    /// Links with output that the driver shall write.
+    dirty: Vec<ConnectionId>,
+    /// The driver knows of the dirty links.
+    dirty_notified: bool,
+    /// When the driver comes by for this socket's timers.
+    timer: Option<Instant>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        id: u64,
+        machine: nought_proto::Socket,
+        options: SocketOptions,
+        driver: Arc<Driver>,
+        context: Arc<Shared>,
+    ) -> std::io::Result<Arc<Self>> {
+        let poller = Poller::new()?;
+        let state = State {
+            machine,
+            links: Links::default(),
+            endpoints: Endpoints::default(),
+            monitors: Monitors::default(),
+            waiters: Waiters::default(),
+            spin: Spin::new(options.spin),
+            closing: None,
+            retiring: Vec::new(),
+            reconnects: 0,
+            terminated: false,
+            options,
+            ready: VecDeque::new(),
+            unblocked: Vec::new(),
+            dirty: Vec::new(),
+            dirty_notified: false,
+            timer: None,
+        };
+        let core = Arc::new_cyclic(|me| Self {
+            id,
+            state: Mutex::new(state),
+            poller,
+            followers: Condvar::new(),
+            mail: Mail::default(),
+            driver,
+            context,
+            me: me.clone(),
+        });
+        core.driver.add(&core)?;
+        Ok(core)
+    }
+
+    /// Locks the socket. A panic in another thread's call has left the state whole: no invariant is broken between
+    /// two statements that can panic, so the poison is ignored.
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn arc(&self) -> Arc<Self> {
+        self.me.upgrade().expect("a core is only reached through its Arc")
+    }
+
+    /// Does everything that can be done without waiting: takes events, reads, writes, and acts on what came of it.
+    pub(crate) fn pump<'a>(&'a self, mut state: Guard<'a>, now: Instant) -> Guard<'a> {
+        self.collect(&mut state, now);
+        // After collecting: that may have reset the wake-up of mail which a sleeper has not seen yet.
+        self.take_mail(&mut state);
+        self.read_ready(&mut state, now);
+        state = self.write_unblocked(state);
+        self.settle(state)
+    }
+
+    /// Takes what the kernel has to tell, without waiting.
+    fn collect(&self, state: &mut State, now: Instant) {
+        let mut buffer = event_buffer();
+        // A bounded number of rounds: what is left is level-triggered for whoever comes next.
+        for _ in 0..16 {
+            let Ok(events) = self.poller.wait(&mut buffer, Some(Duration::ZERO)) else { return };
+            self.take_events(state, events, now);
+            if events.len() < EVENTS_MAX {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn take_events(&self, state: &mut State, events: &[epoll::Event], now: Instant) {
+        for event in events {
+            let flags = event.flags;
+            match Token::from_bits(event.data.u64()) {
+                Token::Wake => self.reset_wake(state),
+                Token::Listener(index) => self.accept_all(state, index, now),
+                Token::Link(id) => self.link_event(state, id, flags, now),
+            }
+        }
+    }
+
+    /// Acts on what the machine wants, until it wants nothing; then tells those who wait.
+    pub(crate) fn settle<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        while state.machine.wants_attention() {
+            while let Some(event) = state.machine.poll_event() {
+                self.machine_event(&mut state, event);
+            }
+            let mut resumed = false;
+            while let Some(id) = state.machine.poll_resumed() {
+                resumed |= state.mark_ready(id);
+            }
+            if resumed {
+                self.read_ready(&mut state, Instant::now());
+            }
+            if let Some((id, flush)) = state.machine.poll_flush()
+                && self.should_write(&mut state, id, flush)
+            {
+                state = self.write_out(state, id);
+            }
+        }
+        if !state.retiring.is_empty() {
+            self.go_on_retiring(&mut state);
+        }
+        self.update_timer(&mut state);
+        self.tell_waiters(&mut state);
+        state
+    }
+
+    fn machine_event(&self, state: &mut State, event: Event) {
+        match event {
+            Event::Established(id) => self.established(state, id),
+            Event::Failed(id, error) => self.lose_link(state, id, LostBecause::Protocol(error)),
+            Event::Closed(id) => self.lose_link(state, id, LostBecause::Closed),
+            _ => {}
+        }
+    }
+
+    /// Whether output is to be written by whoever is here: there is a lot of it, or nothing else is going on.
+    fn should_write(&self, state: &mut State, id: ConnectionId, flush: Flush) -> bool {
+        let Some(link) = state.links.get_mut(id) else { return false };
+        if !link.can_write() {
+            return false;
+        }
+        if flush == Flush::Full || link.is_idle(Instant::now()) {
+            return true;
+        }
+        self.leave_to_driver(state, id);
+        false
+    }
+
+    fn leave_to_driver(&self, state: &mut State, id: ConnectionId) {
+        state.dirty.push(id);
+        if !std::mem::replace(&mut state.dirty_notified, true) {
+            self.driver.flush_later(self.arc());
+        }
+    }
+
+    /// The driver's part of [`leave_to_driver`](Self::leave_to_driver).
+    pub(crate) fn write_dirty(&self) {
+        let mut state = self.lock();
+        state.dirty_notified = false;
+        for id in std::mem::take(&mut state.dirty) {
+            if state.links.get_mut(id).is_some_and(|link| link.can_write()) {
+                state = self.write_out(state, id);
+            }
+        }
+        let state = self.settle(state);
+        self.go_on_closing(state, Instant::now());
+    }
+
+    /// The driver's visit: something happened, or a timer ran out, and no caller is there to deal with it.
+    pub(crate) fn drive(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.machine.handle_timeout(now);
+        self.endpoint_timeouts(&mut state, now);
+        state.timer = None;
+        state = self.pump(state, now);
+        self.go_on_closing(state, now);
+    }
+
+    /// Tells the driver when to come by next, if that has changed.
+    fn update_timer(&self, state: &mut State) {
+        let next = [state.machine.next_timeout(), state.endpoints.next_timeout(), state.closing_timeout()]
+            .into_iter()
+            .flatten()
+            .min();
+        if next != state.timer {
+            self.driver.set_timer(self.id, state.timer, next);
+            state.timer = next;
+        }
+    }
+
+    /// Publishes an event to this socket's monitors.
+    pub(crate) fn publish(&self, state: &mut State, event: SocketEvent) {
+        event.trace(state.machine.socket_type());
+        state.monitors.publish(event);
+    }
+
+    /// Makes every call on this socket return, now and from now on.
+    pub(crate) fn terminate(&self) {
+        let mut state = self.lock();
+        state.terminated = true;
+        self.wake_all(&mut state);
+    }
+}
+
+impl State {
+    /// Puts the link among those to be read, if it has something as far as is known.
+    fn mark_ready(&mut self, id: ConnectionId) -> bool {
+        let Some(link) = self.links.get_mut(id).filter(|link| link.readable) else { return false };
+        if !std::mem::replace(&mut link.in_ready, true) {
+            self.ready.push_back(id);
+        }
+        true
+    }
+}

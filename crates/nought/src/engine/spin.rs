@@ -1,0 +1,85 @@
+//! How long to poll before sleeping, learned from how the last waits went.
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+/// The longest poll before sleeping, by default: about what it costs to be woken, twice. A wait that ends within it
+/// is cheaper polled than slept.
+pub(crate) const LIMIT_DEFAULT: Duration = Duration::from_micros(50);
+
+/// A sleep that was this short would have been no longer than a poll: most of it was the wake-up.
+const SHORT_SLEEP: Duration = Duration::from_micros(150);
+
+/// Polls in a row that may fail before polling stops.
+const CREDIT_MAX: u32 = 8;
+
+/// After polling has stopped, one wait out of this many is polled to see whether it pays again.
+const PROBE_INTERVAL: u32 = 64;
+
+/// What a socket knows about its waits.
+#[derive(Debug)]
+pub(crate) struct Spin {
+    limit: Duration,
+    credit: u32,
+    waits: u32,
+}
+
+impl Spin {
+    pub(crate) fn new(limit: Duration) -> Self {
+        static PROCESSORS: LazyLock<usize> =
+            LazyLock::new(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        // On one processor nothing can arrive while this thread polls.
+        let limit = if *PROCESSORS > 1 { limit } else { Duration::ZERO };
+        Self { limit, credit: CREDIT_MAX / 2, waits: 0 }
+    }
+
+    /// How long to poll now; zero: not at all.
+    pub(crate) fn budget(&mut self) -> Duration {
+        self.waits = self.waits.wrapping_add(1);
+        if self.credit > 0 || self.waits % PROBE_INTERVAL == 0 { self.limit } else { Duration::ZERO }
+    }
+
+    pub(crate) fn paid(&mut self) {
+        self.credit = (self.credit + 1).min(CREDIT_MAX);
+    }
+
+    pub(crate) fn failed(&mut self) {
+        self.credit = self.credit.saturating_sub(1);
+    }
+
+    /// Notes how long the sleep was that followed.
+    pub(crate) fn slept(&mut self, since: Instant) {
+        if since.elapsed() < SHORT_SLEEP {
+            self.paid();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_waits_stop_it_but_for_a_probe_now_and_then() {
+        let mut spin = Spin { limit: LIMIT_DEFAULT, credit: CREDIT_MAX, waits: 0 };
+        let polled = (0..1000)
+            .filter(|_| {
+                !spin.budget().is_zero() && {
+                    spin.failed();
+                    true
+                }
+            })
+            .count();
+        assert!(polled <= (CREDIT_MAX + 1000 / PROBE_INTERVAL) as usize, "{polled}");
+    }
+
+    #[test]
+    fn short_waits_bring_it_back() {
+        let mut spin = Spin { limit: LIMIT_DEFAULT, credit: 0, waits: 1 };
+        assert!(spin.budget().is_zero());
+        spin.slept(Instant::now());
+        assert!(!spin.budget().is_zero());
+    }
+}

@@ -1,0 +1,248 @@
+//! Waiting: a caller claims its socket, polls for a little while, then sleeps in the socket's own poller.
+//!
+//! While a socket is claimed, the driver does not watch it: the kernel wakes the caller and nobody else. The caller
+//! keeps the claim when it leaves, because it will be back soon; the driver's tick takes it back from one that stays
+//! away. Of several callers one is the leader, in the poller; the others wait until it or anyone else tells them.
+
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+use super::{Core, Guard, State, poller::event_buffer, waiters::Interest};
+
+/// Polls of the only link between two looks at everything else.
+const POLLS_PER_COLLECT: u32 = 16;
+
+/// How a wait without result ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    TimedOut,
+    Terminated,
+}
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    None,
+    Until(Instant),
+    Forever,
+}
+
+impl Patience {
+    /// Counts from now; `None`: for ever.
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        match timeout {
+            None => Self::Forever,
+            Some(Duration::ZERO) => Self::None,
+            Some(timeout) => Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Until),
+        }
+    }
+
+    fn is_over(self, now: Instant) -> bool {
+        match self {
+            Self::None => true,
+            Self::Until(deadline) => now >= deadline,
+            Self::Forever => false,
+        }
+    }
+
+    pub(crate) fn remaining(self, now: Instant) -> Option<Duration> {
+        match self {
+            Self::None => Some(Duration::ZERO),
+            Self::Until(deadline) => Some(deadline.saturating_duration_since(now)),
+            Self::Forever => None,
+        }
+    }
+}
+
+impl Core {
+    /// Tries `attempt` until it gives something, driving the socket in between.
+    pub(crate) fn wait_for<'a, T>(
+        &'a self,
+        state: Guard<'a>,
+        interest: Interest,
+        patience: Patience,
+        mut attempt: impl FnMut(&mut State) -> Option<T>,
+    ) -> (Guard<'a>, Result<T, Ended>) {
+        let mut now = Instant::now();
+        let mut state = self.pump(state, now);
+        if let Some(done) = attempt(&mut state) {
+            return (self.settle(state), Ok(done));
+        }
+        let mut claimed = false;
+        loop {
+            let ended = if state.terminated {
+                Some(Ended::Terminated)
+            } else if patience.is_over(now) {
+                Some(Ended::TimedOut)
+            } else {
+                None
+            };
+            if let Some(ended) = ended {
+                self.leave(&mut state, claimed);
+                return (state, Err(ended));
+            }
+            if !std::mem::replace(&mut claimed, true) {
+                self.enter(&mut state);
+            }
+            state = self.wait_once(state, interest, patience, now);
+            now = Instant::now();
+            state = self.pump(state, now);
+            if let Some(done) = attempt(&mut state) {
+                self.leave(&mut state, claimed);
+                return (self.settle(state), Ok(done));
+            }
+        }
+    }
+
+    /// Waits until something has happened that may be what is waited for.
+    fn wait_once<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        interest: Interest,
+        patience: Patience,
+        now: Instant,
+    ) -> Guard<'a> {
+        if state.waiters.leader {
+            return self.follow(state, interest, patience.remaining(now));
+        }
+        state.waiters.leader = true;
+        *state.waiters.count(interest) += 1;
+        let budget = state.spin.budget();
+        let mut seen = false;
+        if !budget.is_zero() {
+            (state, seen) = self.poll_for(state, interest, now, budget);
+        }
+        if !seen {
+            let slept_at = if budget.is_zero() { now } else { Instant::now() };
+            state = self.sleep(state, patience.remaining(slept_at));
+            state.spin.slept(slept_at);
+        }
+        state.waiters.leader = false;
+        *state.waiters.count(interest) -= 1;
+        if state.waiters.receiving + state.waiters.sending > 0 {
+            // One of those who followed leads now.
+            self.followers.notify_one();
+        }
+        state
+    }
+
+    /// Polls for at most `budget`. Others get at the socket between two looks.
+    fn poll_for<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        interest: Interest,
+        since: Instant,
+        budget: Duration,
+    ) -> (Guard<'a>, bool) {
+        let mut polls = 0_u32;
+        let mut now = since;
+        loop {
+            if self.look(&mut state, interest, polls, now) || state.terminated {
+                state.spin.paid();
+                return (state, true);
+            }
+            if now.saturating_duration_since(since) >= budget {
+                state.spin.failed();
+                return (state, false);
+            }
+            polls += 1;
+            drop(state);
+            if self.mail.is_empty() {
+                // Lets a peer run that shares this processor; without one it costs less than the look before.
+                std::thread::yield_now();
+            }
+            now = Instant::now();
+            state = self.lock();
+        }
+    }
+
+    /// One look at the cheapest place where something may have come.
+    fn look(&self, state: &mut State, interest: Interest, polls: u32, now: Instant) -> bool {
+        self.take_mail(state);
+        let only_link = interest == Interest::Recv && polls % POLLS_PER_COLLECT != 0 && self.poll_only_link(state, now);
+        if !only_link && (state.links.len() > 0 || state.endpoints.any()) {
+            self.collect(state, now);
+            self.read_ready(state, now);
+        }
+        !state.unblocked.is_empty()
+            || state.machine.wants_attention()
+            || match interest {
+                Interest::Recv => state.machine.can_recv(),
+                Interest::Send => state.machine.can_send(),
+            }
+    }
+
+    /// Sleeps in the poller, as the leader.
+    fn sleep<'a>(&'a self, mut state: Guard<'a>, timeout: Option<Duration>) -> Guard<'a> {
+        self.mail.sleep();
+        if self.mail.is_empty() && !state.terminated {
+            let mut buffer = event_buffer();
+            drop(state);
+            let result = self.poller.wait(&mut buffer, timeout);
+            state = self.lock();
+            if let Ok(events) = result {
+                self.take_events(&mut state, events, Instant::now());
+            }
+        }
+        if state.waiters.external == 0 {
+            self.mail.wake_up();
+        }
+        state
+    }
+
+    /// Waits for the leader or anyone else to tell.
+    fn follow<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> Guard<'a> {
+        *state.waiters.count(interest) += 1;
+        let mut state = match timeout {
+            None => self.followers.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => self.followers.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        *state.waiters.count(interest) -= 1;
+        state
+    }
+
+    /// Claims the socket.
+    pub(crate) fn enter(&self, state: &mut State) {
+        state.waiters.inside += 1;
+        if !std::mem::replace(&mut state.waiters.claimed, true) {
+            self.driver.disarm(self);
+        }
+    }
+
+    /// Leaves the claim for the driver's tick to take back, unless this caller returns before.
+    pub(crate) fn leave(&self, state: &mut State, claimed: bool) {
+        if !claimed {
+            return;
+        }
+        state.waiters.inside -= 1;
+        state.waiters.touched = true;
+        if state.waiters.inside == 0 && !std::mem::replace(&mut state.waiters.in_tick_list, true) {
+            self.driver.tick_for(self.arc());
+        }
+    }
+
+    /// The driver's tick: takes the claim back if no caller was there since the last one. Says whether to look again
+    /// at the next tick.
+    pub(crate) fn tick(&self) -> bool {
+        let mut state = self.lock();
+        if state.waiters.inside > 0 {
+            state.waiters.in_tick_list = false;
+            return false;
+        }
+        if std::mem::take(&mut state.waiters.touched) {
+            return true;
+        }
+        state.waiters.in_tick_list = false;
+        self.hand_back(&mut state);
+        false
+    }
+
+    /// Gives the socket to the driver at once.
+    pub(crate) fn hand_back(&self, state: &mut State) {
+        if std::mem::take(&mut state.waiters.claimed) {
+            self.driver.arm(self);
+        }
+    }
+}

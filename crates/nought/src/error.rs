@@ -1,0 +1,300 @@
+//! Errors, by whose fault they are: the caller's mistake, the system's refusal, or merely no luck now.
+
+use std::{fmt, io};
+
+use nought_proto::{
+    Message,
+    pattern::{RecvRefusal, SendRefusal},
+};
+
+use crate::transport::{AddressError, EndpointError, ListenError};
+
+pub use nought_proto::pattern::SubscribeRefusal as SubscribeError;
+
+/// A message was not sent. It comes back with [`into_message`](Self::into_message).
+pub struct SendError {
+    kind: SendErrorKind,
+    message: Message,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// No peer has room, or none is there, and the call was not to wait. Try again, or use `send`.
+    WouldBlock,
+    /// No peer had room, or none was there, for the send time-out.
+    TimedOut,
+    /// It is not this socket's turn: a REQ must receive the reply first, a REP a request.
+    OutOfTurn,
+    /// The peer named by the first frame is not there (ROUTER with mandatory, STREAM).
+    Unroutable,
+    /// Sockets of this type do not send.
+    NotSupported,
+    /// The message has no frame; or no frame behind the one that names its peer (ROUTER, STREAM); or several frames,
+    /// where the socket conflates.
+    Malformed,
+    /// The context or the socket is shut down.
+    Terminated,
+}
+
+impl SendError {
+    pub(crate) fn new(kind: SendErrorKind, message: Message) -> Self {
+        Self { kind, message }
+    }
+
+    /// Why the message was not sent.
+    pub fn kind(&self) -> SendErrorKind {
+        self.kind
+    }
+
+    /// The message, to be sent again or elsewhere.
+    pub fn into_message(self) -> Message {
+        self.message
+    }
+}
+
+impl From<SendRefusal> for SendErrorKind {
+    fn from(refusal: SendRefusal) -> Self {
+        match refusal {
+            SendRefusal::OutOfTurn => Self::OutOfTurn,
+            SendRefusal::Unroutable => Self::Unroutable,
+            SendRefusal::NotSupported => Self::NotSupported,
+            SendRefusal::Malformed => Self::Malformed,
+            _ => Self::WouldBlock,
+        }
+    }
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            SendErrorKind::WouldBlock => "no peer can take a message now",
+            SendErrorKind::TimedOut => "no peer could take the message within the send time-out",
+            SendErrorKind::OutOfTurn => "it is not this socket's turn to send: receive first",
+            SendErrorKind::Unroutable => "no peer has the routing id of the message's first frame",
+            SendErrorKind::NotSupported => "sockets of this type do not send",
+            SendErrorKind::Malformed => {
+                "the message lacks a frame (the body, or the routing id before it), or has several on a conflating socket"
+            }
+            SendErrorKind::Terminated => "the context or the socket is shut down",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// No message was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// There is none now, and the call was not to wait.
+    WouldBlock,
+    /// None came for the receive time-out.
+    TimedOut,
+    /// It is not this socket's turn: a REQ must send a request first, a REP its reply.
+    OutOfTurn,
+    /// Sockets of this type do not receive.
+    NotSupported,
+    /// The context or the socket is shut down.
+    Terminated,
+}
+
+impl From<RecvRefusal> for RecvError {
+    fn from(refusal: RecvRefusal) -> Self {
+        match refusal {
+            RecvRefusal::OutOfTurn => Self::OutOfTurn,
+            RecvRefusal::NotSupported => Self::NotSupported,
+            _ => Self::WouldBlock,
+        }
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WouldBlock => "there is no message now",
+            Self::TimedOut => "no message came within the receive time-out",
+            Self::OutOfTurn => "it is not this socket's turn to receive: send first",
+            Self::NotSupported => "sockets of this type do not receive",
+            Self::Terminated => "the context or the socket is shut down",
+        })
+    }
+}
+
+impl std::error::Error for RecvError {}
+
+/// A socket was not made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SocketError {
+    /// The context has as many sockets as it allows; close some, or raise `max_sockets`.
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+    /// The context is shut down.
+    Terminated,
+    /// An option has a value that it cannot have; the text says which and what to write instead.
+    Option(&'static str),
+    /// The system refused (most often: no descriptors left).
+    System(io::Error),
+}
+
+impl fmt::Display for SocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany { max } => {
+                write!(f, "the context has its {max} sockets: close some, or raise Context::builder().max_sockets(…)")
+            }
+            Self::Terminated => f.write_str("the context is shut down"),
+            Self::Option(what) => f.write_str(what),
+            Self::System(error) => write!(f, "the system has no means for one more socket: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SocketError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::System(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for SocketError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// A socket was not bound.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The text is no endpoint.
+    Endpoint(EndpointError),
+    /// The transport cannot listen there.
+    Listen(ListenError),
+    /// Another socket of the context has this inproc name.
+    NameInUse(String),
+    /// STREAM sockets talk to foreign programs, over tcp or ipc.
+    NotForStream,
+    /// The system refused to watch the listener.
+    System {
+        /// Where to listen was asked for.
+        endpoint: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The context or the socket is shut down.
+    Terminated,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+            Self::NameInUse(name) => write!(f, "inproc://{name} is bound by another socket of this context"),
+            Self::NotForStream => f.write_str("a STREAM socket talks to foreign programs: use tcp:// or ipc://"),
+            Self::System { endpoint, source } => write!(f, "cannot watch {endpoint}: {source}"),
+            Self::Terminated => f.write_str("the context or the socket is shut down"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Endpoint(error) => Some(error),
+            Self::Listen(error) => Some(error),
+            Self::System { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<EndpointError> for BindError {
+    fn from(error: EndpointError) -> Self {
+        Self::Endpoint(error)
+    }
+}
+
+impl From<ListenError> for BindError {
+    fn from(error: ListenError) -> Self {
+        Self::Listen(error)
+    }
+}
+
+/// A socket was not told to connect. A peer that is not there is no error: the socket keeps trying.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The text is no endpoint.
+    Endpoint(EndpointError),
+    /// The transport cannot connect to this address.
+    Address(AddressError),
+    /// The routing id is empty, longer than 255 bytes, or starts with a zero byte.
+    RoutingId,
+    /// STREAM sockets talk to foreign programs, over tcp or ipc.
+    NotForStream,
+    /// The context or the socket is shut down.
+    Terminated,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(error) => error.fmt(f),
+            Self::Address(error) => error.fmt(f),
+            Self::RoutingId => f.write_str("a routing id has 1 to 255 bytes, the first of them not zero"),
+            Self::NotForStream => f.write_str("a STREAM socket talks to foreign programs: use tcp:// or ipc://"),
+            Self::Terminated => f.write_str("the context or the socket is shut down"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Endpoint(error) => Some(error),
+            Self::Address(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<EndpointError> for ConnectError {
+    fn from(error: EndpointError) -> Self {
+        Self::Endpoint(error)
+    }
+}
+
+impl From<AddressError> for ConnectError {
+    fn from(error: AddressError) -> Self {
+        Self::Address(error)
+    }
+}
+
+/// The socket is not bound or connected to this endpoint. `unbind` takes what `bind` returned, `disconnect` what was
+/// given to `connect`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownEndpoint;
+
+impl fmt::Display for UnknownEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the socket has no such endpoint: unbind takes what bind returned, disconnect what was given to connect",
+        )
+    }
+}
+
+impl std::error::Error for UnknownEndpoint {}

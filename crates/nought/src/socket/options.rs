@@ -1,0 +1,381 @@
+//! The options of a socket, set on its builder.
+
+use std::{marker::PhantomData, time::Duration};
+
+use nought_proto::{Frame, Message, Options, SocketType};
+
+use super::{Kind, Socket};
+use crate::{
+    context::Context,
+    engine::spin,
+    error::SocketError,
+    transport::{KeepAlive, TransportOptions},
+};
+
+/// Everything that can be set about a socket.
+#[derive(Clone, Debug)]
+pub(crate) struct SocketOptions {
+    pub(crate) protocol: Options,
+    pub(crate) transport: TransportOptions,
+    pub(crate) linger: Option<Duration>,
+    pub(crate) send_timeout: Option<Duration>,
+    pub(crate) recv_timeout: Option<Duration>,
+    pub(crate) reconnect_interval: Option<Duration>,
+    pub(crate) reconnect_interval_max: Duration,
+    pub(crate) spin: Duration,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        let mut protocol = Options::default();
+        protocol.id_seed = fastrand::u32(..);
+        Self {
+            protocol,
+            transport: TransportOptions::default(),
+            linger: None,
+            send_timeout: None,
+            recv_timeout: None,
+            reconnect_interval: Some(Duration::from_millis(100)),
+            reconnect_interval_max: Duration::from_secs(1),
+            spin: spin::LIMIT_DEFAULT,
+        }
+    }
+}
+
+/// The options of a socket to be made, from [`Context::socket_builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use nought::{Context, Push};
+///
+/// # fn main() -> Result<(), nought::SocketError> {
+/// let context = Context::new();
+/// let push = context
+///     .socket_builder::<Push>()
+///     .send_hwm(100)
+///     .linger(Some(Duration::from_secs(1)))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until build is called"]
+pub struct SocketBuilder<K> {
+    context: Context,
+    socket_type: SocketType,
+    options: SocketOptions,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> SocketBuilder<K> {
+    pub(crate) fn new(context: Context, socket_type: SocketType) -> Self {
+        Self { context, socket_type, options: SocketOptions::default(), kind: PhantomData }
+    }
+
+    /// Makes the socket.
+    ///
+    /// # Errors
+    /// If the context is shut down or has as many sockets as it allows, an option's value is impossible, or the
+    /// system has no descriptors left.
+    pub fn build(self) -> Result<Socket<K>, SocketError> {
+        self.check()?;
+        let core = self.context.make_core(self.socket_type, self.options)?;
+        Ok(Socket::new(core, self.context))
+    }
+
+    fn check(&self) -> Result<(), SocketError> {
+        let protocol = &self.options.protocol;
+        if protocol.routing_id.len() > nought_proto::limits::ROUTING_ID_LEN_MAX
+            || protocol.routing_id.first() == Some(&0)
+        {
+            return Err(SocketError::Option("routing_id: write at most 255 bytes, the first of them not zero"));
+        }
+        if protocol.metadata.iter().any(|(name, _)| !name.starts_with("X-") || name.len() > 255) {
+            return Err(SocketError::Option("metadata: write names of at most 255 bytes that start with X-"));
+        }
+        let ttl_max = Duration::from_millis(6_553_500);
+        if protocol.heartbeat_ttl.is_some_and(|ttl| ttl > ttl_max) {
+            return Err(SocketError::Option("heartbeat_ttl: the wire carries at most 6553.5 seconds"));
+        }
+        let zero = Some(Duration::ZERO);
+        if protocol.heartbeat_interval == zero || self.options.reconnect_interval == zero {
+            return Err(SocketError::Option(
+                "heartbeat_interval, reconnect_interval: write more than zero, or None to switch them off",
+            ));
+        }
+        Ok(())
+    }
+
+    fn protocol(mut self, set: impl FnOnce(&mut Options)) -> Self {
+        set(&mut self.options.protocol);
+        self
+    }
+
+    fn transport(mut self, set: impl FnOnce(&mut TransportOptions)) -> Self {
+        set(&mut self.options.transport);
+        self
+    }
+
+    fn keep_alive(self, set: impl FnOnce(&mut KeepAlive)) -> Self {
+        self.transport(|options| set(&mut options.keep_alive))
+    }
+
+    // ---- queues
+
+    /// Messages that may wait for each peer before sending waits, or drops (PUB, ROUTER); 0: no limit. The transport
+    /// holds more of its own. Default: 1000.
+    pub fn send_hwm(self, messages: u32) -> Self {
+        self.protocol(|options| options.send_hwm = messages)
+    }
+
+    /// Messages from each peer that may wait to be received before its transport is no longer read; 0: no limit. What
+    /// one read brings (at most 256 KiB, less with marks under 1000) is kept beyond it. Default: 1000.
+    pub fn recv_hwm(self, messages: u32) -> Self {
+        self.protocol(|options| options.recv_hwm = messages)
+    }
+
+    /// Bytes that may wait for each peer, beside the limit in messages; 0: no limit. Default: 0.
+    pub fn send_hwm_bytes(self, bytes: usize) -> Self {
+        self.protocol(|options| options.send_hwm_bytes = bytes)
+    }
+
+    /// Bytes from each peer that may wait to be received, beside the limit in messages; 0: no limit. Default: 0.
+    pub fn recv_hwm_bytes(self, bytes: usize) -> Self {
+        self.protocol(|options| options.recv_hwm_bytes = bytes)
+    }
+
+    /// How long a closed socket, or a disconnected endpoint, goes on sending what it has; `None`: until all is sent.
+    /// Default: `None`, as in libzmq.
+    pub fn linger(mut self, linger: Option<Duration>) -> Self {
+        self.options.linger = linger;
+        self
+    }
+
+    /// Queues messages only to peers whose handshake is over, so that sending waits while there is none. Otherwise
+    /// each endpoint that is connected to gets its queue at once. Default: `false`.
+    pub fn immediate(self, immediate: bool) -> Self {
+        self.protocol(|options| options.immediate = immediate)
+    }
+
+    /// Keeps only the newest message for each peer and from each peer, in the place of the high-water marks; messages
+    /// have one frame then. Default: `false`.
+    pub fn conflate(self, conflate: bool) -> Self {
+        self.protocol(|options| options.conflate = conflate)
+    }
+
+    /// The largest message to take from a peer, all its frames together, in bytes; a peer that sends a larger one is
+    /// disconnected. Default: `None`, no limit, as in libzmq: set one where peers are not trusted.
+    pub fn max_message_size(self, bytes: Option<u64>) -> Self {
+        self.protocol(|options| options.max_message_size = bytes)
+    }
+
+    // ---- time
+
+    /// How long `send` waits; `None`: for ever. Default: `None`.
+    pub fn send_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.options.send_timeout = timeout;
+        self
+    }
+
+    /// How long `recv` waits; `None`: for ever. Default: `None`.
+    pub fn recv_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.options.recv_timeout = timeout;
+        self
+    }
+
+    /// How long a waiting call polls before it sleeps; it learns when that does not pay and then hardly does it. Zero
+    /// switches it off. Default: 50 µs; zero on a machine with one processor.
+    pub fn spin(mut self, limit: Duration) -> Self {
+        self.options.spin = limit;
+        self
+    }
+
+    /// How long the handshake of a connection may take; `None`: for ever. Default: 30 s.
+    pub fn handshake_timeout(self, timeout: Option<Duration>) -> Self {
+        self.protocol(|options| options.handshake_timeout = timeout)
+    }
+
+    /// How often each peer is sent a PING; `None`: never. Default: `None`.
+    pub fn heartbeat_interval(self, interval: Option<Duration>) -> Self {
+        self.protocol(|options| options.heartbeat_interval = interval)
+    }
+
+    /// How long a peer may be silent after a PING before it is given up. Anything it sends counts. Default: as long as
+    /// the interval.
+    pub fn heartbeat_timeout(self, timeout: Option<Duration>) -> Self {
+        self.protocol(|options| options.heartbeat_timeout = timeout)
+    }
+
+    /// How long the peer is told to wait for a sign of life of this socket; at most 6553.5 s, in tenths of a second.
+    /// Default: `None`, it is told nothing.
+    pub fn heartbeat_ttl(self, ttl: Option<Duration>) -> Self {
+        self.protocol(|options| options.heartbeat_ttl = ttl)
+    }
+
+    /// The pause before a lost or failed connection is tried again, doubled after each failure up to
+    /// [`reconnect_interval_max`](Self::reconnect_interval_max) and shortened at random by up to half; `None`: it is
+    /// not tried again, the endpoint is forgotten. Default: 100 ms.
+    pub fn reconnect_interval(mut self, interval: Option<Duration>) -> Self {
+        self.options.reconnect_interval = interval;
+        self
+    }
+
+    /// The longest pause between two attempts to connect. Default: 1 s.
+    pub fn reconnect_interval_max(mut self, interval: Duration) -> Self {
+        self.options.reconnect_interval_max = interval;
+        self
+    }
+
+    // ---- the patterns
+
+    /// The name by which ROUTER peers know this socket: at most 255 bytes, the first not zero. Default: none, each
+    /// ROUTER makes one up.
+    pub fn routing_id(self, routing_id: impl Into<Frame>) -> Self {
+        self.protocol(|options| options.routing_id = routing_id.into())
+    }
+
+    /// A property that peers are told in the handshake; its name starts with `X-`.
+    pub fn metadata(self, name: &str, value: &[u8]) -> Self {
+        self.protocol(|options| options.metadata.push(name, value))
+    }
+
+    /// ROUTER: sending to a peer that is not there is an error, and to one whose queue is full waits. Otherwise both
+    /// drop the message. Default: `false`.
+    pub fn router_mandatory(self, mandatory: bool) -> Self {
+        self.protocol(|options| options.router_mandatory = mandatory)
+    }
+
+    /// ROUTER: a new peer whose routing id is taken replaces the one that has it; otherwise the new one is refused.
+    /// Default: `false`.
+    pub fn router_handover(self, handover: bool) -> Self {
+        self.protocol(|options| options.router_handover = handover)
+    }
+
+    /// ROUTER, DEALER, REQ: sends an empty message to each new peer, so that a ROUTER there learns this socket's
+    /// routing id. Default: `false`.
+    pub fn probe_router(self, probe: bool) -> Self {
+        self.protocol(|options| options.probe_router = probe)
+    }
+
+    /// REQ: numbers the requests, and takes only the reply with the right number. Default: `false`.
+    pub fn req_correlate(self, correlate: bool) -> Self {
+        self.protocol(|options| options.req_correlate = correlate)
+    }
+
+    /// REQ: lets a new request be sent before the reply has come; that reply is then dropped. Set
+    /// [`req_correlate`](Self::req_correlate) with it. Default: `false`.
+    pub fn req_relaxed(self, relaxed: bool) -> Self {
+        self.protocol(|options| options.req_relaxed = relaxed)
+    }
+
+    /// XPUB: receives every subscription, not only the first to each prefix. Default: `false`.
+    pub fn xpub_verbose(self, verbose: bool) -> Self {
+        self.protocol(|options| options.xpub_verbose = verbose)
+    }
+
+    /// XPUB: receives every subscription and every end of one. Default: `false`.
+    pub fn xpub_verboser(self, verboser: bool) -> Self {
+        self.protocol(|options| options.xpub_verboser = verboser)
+    }
+
+    /// XPUB: subscriptions take effect only by `subscribe` and `unsubscribe`, which act for the peer whose
+    /// subscription was received last. Default: `false`.
+    pub fn xpub_manual(self, manual: bool) -> Self {
+        self.protocol(|options| options.xpub_manual = manual)
+    }
+
+    /// PUB, XPUB: sending waits while a subscriber's queue is full; otherwise that subscriber misses the message.
+    /// Default: `false`.
+    pub fn xpub_nodrop(self, nodrop: bool) -> Self {
+        self.protocol(|options| options.xpub_nodrop = nodrop)
+    }
+
+    /// PUB, XPUB: sends this message to each new peer. Default: none.
+    pub fn xpub_welcome(self, message: impl Into<Message>) -> Self {
+        self.protocol(|options| options.xpub_welcome = Some(message.into()))
+    }
+
+    /// PUB, XPUB, SUB: sends, or receives, the messages that match no subscription in the place of those that do. It
+    /// must be the same at both ends. Default: `false`.
+    pub fn invert_matching(self, invert: bool) -> Self {
+        self.protocol(|options| options.invert_matching = invert)
+    }
+
+    /// SUB, XSUB: sends every subscription upstream, not only the first to each prefix. Default: `false`.
+    pub fn xsub_verbose(self, verbose: bool) -> Self {
+        self.protocol(|options| options.xsub_verbose = verbose)
+    }
+
+    /// STREAM: receives an empty message when a peer connects and when it is gone. Default: `true`.
+    pub fn stream_notify(self, notify: bool) -> Self {
+        self.protocol(|options| options.stream_notify = notify)
+    }
+
+    // ---- transports
+
+    /// tcp: uses IPv6 as well as IPv4. Default: `false`, as in libzmq.
+    pub fn ipv6(self, ipv6: bool) -> Self {
+        self.transport(|options| options.ipv6 = ipv6)
+    }
+
+    /// tcp, ipc: connections that the kernel holds until they are accepted. Default: 100.
+    pub fn backlog(self, connections: u32) -> Self {
+        self.transport(|options| options.backlog = connections)
+    }
+
+    /// tcp, ipc: the kernel's send buffer in bytes. Default: the system's.
+    pub fn send_buffer(self, bytes: Option<u32>) -> Self {
+        self.transport(|options| options.send_buffer = bytes)
+    }
+
+    /// tcp, ipc: the kernel's receive buffer in bytes. Default: the system's.
+    pub fn receive_buffer(self, bytes: Option<u32>) -> Self {
+        self.transport(|options| options.receive_buffer = bytes)
+    }
+
+    /// tcp: the type-of-service byte of each packet. Default: 0.
+    pub fn type_of_service(self, type_of_service: u8) -> Self {
+        self.transport(|options| options.type_of_service = type_of_service)
+    }
+
+    /// tcp: the priority of packets in this machine's queues. Default: 0.
+    pub fn priority(self, priority: u32) -> Self {
+        self.transport(|options| options.priority = priority)
+    }
+
+    /// tcp: the network interface to use. Default: any.
+    pub fn bind_to_device(self, device: Option<String>) -> Self {
+        self.transport(|options| options.bind_to_device = device)
+    }
+
+    /// tcp: whether the kernel probes idle connections. Default: the system's.
+    pub fn tcp_keepalive(self, enabled: Option<bool>) -> Self {
+        self.keep_alive(|keep_alive| keep_alive.enabled = enabled)
+    }
+
+    /// tcp: the idle time before the first probe, in whole seconds. Default: the system's.
+    pub fn tcp_keepalive_idle(self, idle: Option<Duration>) -> Self {
+        self.keep_alive(|keep_alive| keep_alive.idle = idle)
+    }
+
+    /// tcp: the time between probes, in whole seconds. Default: the system's.
+    pub fn tcp_keepalive_interval(self, interval: Option<Duration>) -> Self {
+        self.keep_alive(|keep_alive| keep_alive.interval = interval)
+    }
+
+    /// tcp: the probes without an answer that end a connection. Default: the system's.
+    pub fn tcp_keepalive_count(self, count: Option<u32>) -> Self {
+        self.keep_alive(|keep_alive| keep_alive.count = count)
+    }
+
+    /// tcp: how long the transport may take to connect before the next address is tried. Default: as long as the
+    /// system tries.
+    pub fn connect_timeout(self, timeout: Option<Duration>) -> Self {
+        self.transport(|options| options.connect_timeout = timeout)
+    }
+
+    /// tcp: how long sent bytes may stay unacknowledged before the connection is given up. Default: the system's.
+    pub fn max_retransmission_time(self, time: Option<Duration>) -> Self {
+        self.transport(|options| options.max_retransmission_time = time)
+    }
+}

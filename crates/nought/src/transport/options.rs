@@ -1,0 +1,138 @@
+//! What a user can ask of a transport.
+
+use std::hash::{Hash, Hasher};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The options of a transport, as they stand when `bind` or `connect` is called; later changes do not reach what is
+/// already bound or connected.
+///
+/// A transport ignores the options that say nothing to it; each field says which ones heed it. They are equal, and
+/// hash alike, where they ask for the same things.
+///
+/// ```
+/// # use nought::transport::TransportOptions;
+/// let mut options = TransportOptions::default();
+/// options.ipv6 = true;
+/// options.receive_buffer = Some(1 << 20);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct TransportOptions {
+    /// tcp: whether IPv6 addresses are used at all. Without it `*` is `0.0.0.0` and a name stands for its IPv4
+    /// addresses; with it `*` is `[::]`, which IPv4 peers reach too, and a name stands for all its addresses in the
+    /// system's order. Default: `false`, as in libzmq.
+    pub ipv6: bool,
+
+    /// tcp, ipc: how many connections the kernel holds until they are accepted; it allows no more than the sysctl
+    /// `net.core.somaxconn`. Default: 100, as in libzmq.
+    pub backlog: u32,
+
+    /// tcp, ipc: the kernel's send buffer, in bytes (`SO_SNDBUF`; Linux doubles it for its own needs and allows no
+    /// more than the sysctl `net.core.wmem_max`). Default: `None`, the system's, which grows as needed on tcp.
+    pub send_buffer: Option<u32>,
+
+    /// tcp, ipc: the kernel's receive buffer, in bytes (`SO_RCVBUF`; see [`send_buffer`](Self::send_buffer); on ipc
+    /// it is the sender's buffer that counts). Default: `None`, the system's.
+    pub receive_buffer: Option<u32>,
+
+    /// tcp: the type-of-service byte of every packet (`IP_TOS`, `IPV6_TCLASS`). Default: 0, the system's.
+    pub type_of_service: u8,
+
+    /// tcp: the priority of packets in this machine's own queues (`SO_PRIORITY`); more than 6 needs the privilege
+    /// `CAP_NET_ADMIN`. Default: 0, the system's.
+    pub priority: u32,
+
+    /// tcp: the one network interface to use (`SO_BINDTODEVICE`), for instance a VRF. Default: `None`, any.
+    pub bind_to_device: Option<String>,
+
+    /// tcp: probes of the kernel that find a vanished peer. Default: all the system's, which on Linux means none.
+    pub keep_alive: KeepAlive,
+
+    /// tcp: how long a connection may take to be made before the engine gives up and tries again. Default: `None`,
+    /// as long as the system tries, about two minutes on Linux.
+    pub connect_timeout: Option<Duration>,
+
+    /// tcp: how long sent bytes may stay without acknowledgement before the kernel ends the connection
+    /// (`TCP_USER_TIMEOUT`, in whole milliseconds). Default: `None`, the system's, about 15 minutes on Linux.
+    pub max_retransmission_time: Option<Duration>,
+
+    /// tcp, ipc: a socket that already listens, which `bind` takes instead of making its own; the address given to
+    /// `bind` then says nothing but the transport. For sockets that a service manager hands over. Default: `None`.
+    pub inherited: Option<InheritedListener>,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            ipv6: false,
+            backlog: 100,
+            send_buffer: None,
+            receive_buffer: None,
+            type_of_service: 0,
+            priority: 0,
+            bind_to_device: None,
+            keep_alive: KeepAlive::default(),
+            connect_timeout: None,
+            max_retransmission_time: None,
+            inherited: None,
+        }
+    }
+}
+
+/// The kernel's own probes of an idle connection. They find a peer whose machine or network is gone; ZMTP's
+/// heartbeats also find one whose program hangs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct KeepAlive {
+    /// Whether to probe (`SO_KEEPALIVE`); the fields below count only while it is on. Default: `None`, the system's:
+    /// off on Linux.
+    pub enabled: Option<bool>,
+
+    /// The idle time before the first probe, in whole seconds (a part of one counts as a whole, `TCP_KEEPIDLE`).
+    /// Default: `None`, the system's: two hours on Linux.
+    pub idle: Option<Duration>,
+
+    /// The time between probes, in whole seconds (a part of one counts as a whole, `TCP_KEEPINTVL`). Default:
+    /// `None`, the system's: 75 seconds on Linux.
+    pub interval: Option<Duration>,
+
+    /// How many unanswered probes end the connection (`TCP_KEEPCNT`). Default: `None`, the system's: 9 on Linux.
+    pub count: Option<u32>,
+}
+
+/// A socket of the right kind, bound and listening, made by somebody else. The first `bind` takes it and closes it in
+/// the end.
+///
+/// Two of them are equal if they are clones of each other.
+#[derive(Debug, Clone)]
+pub struct InheritedListener(Arc<Mutex<Option<OwnedFd>>>);
+
+impl InheritedListener {
+    /// The socket, for the first who asks.
+    #[must_use]
+    pub fn take(&self) -> Option<OwnedFd> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl From<OwnedFd> for InheritedListener {
+    fn from(socket: OwnedFd) -> Self {
+        Self(Arc::new(Mutex::new(Some(socket))))
+    }
+}
+
+impl PartialEq for InheritedListener {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for InheritedListener {}
+
+impl Hash for InheritedListener {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
