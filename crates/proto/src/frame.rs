@@ -37,7 +37,7 @@ impl Frame {
         }
     }
 
-    /// A frame with a copy of the first `len` bytes of `source`.
+    /// Makes this frame a copy of the first `len` bytes of `source`.
     ///
     /// Where `source` goes on behind the body, a copy of constant length replaces one of variable length: what is
     /// behind `len` is never shown.
@@ -45,10 +45,13 @@ impl Frame {
     /// # Panics
     /// If `source` is shorter than `len`.
     #[inline]
-    pub(crate) fn copy_prefix(source: &[u8], len: usize) -> Self {
-        match source.first_chunk::<INLINE_LEN_MAX>() {
-            Some(chunk) if len <= INLINE_LEN_MAX => Self(Repr::Inline { len: len as u8, bytes: *chunk }),
-            _ => Self::copy_from_slice(&source[..len]),
+    pub(crate) fn copy_prefix(&mut self, source: &[u8], len: usize) {
+        match (&mut self.0, source.first_chunk::<INLINE_LEN_MAX>()) {
+            (Repr::Inline { len: inline_len, bytes }, Some(chunk)) if len <= INLINE_LEN_MAX => {
+                *inline_len = len as u8;
+                *bytes = *chunk;
+            }
+            _ => *self = Self::copy_from_slice(&source[..len]),
         }
     }
 
@@ -225,7 +228,9 @@ mod tests {
             let body: Vec<u8> = (0..len).map(|i| i as u8).collect();
             let mut longer = body.clone();
             longer.resize(len + 100, 0xEE);
-            for frame in [Frame::from(&body[..]), Frame::from(body.clone()), Frame::copy_prefix(&longer, len)] {
+            let mut prefix = Frame::new();
+            prefix.copy_prefix(&longer, len);
+            for frame in [Frame::from(&body[..]), Frame::from(body.clone()), prefix] {
                 assert_eq!(frame, body);
                 assert_eq!(frame.clone().into_vec(), body);
                 assert_eq!(frame.into_bytes(), body);

@@ -36,6 +36,11 @@ impl Message {
         Self(Parts::Many(VecDeque::new()))
     }
 
+    /// A message of one empty frame.
+    pub const fn empty_frame() -> Self {
+        Self(Parts::One(Frame::new()))
+    }
+
     /// The number of frames.
     pub fn len(&self) -> usize {
         match &self.0 {
@@ -105,6 +110,18 @@ impl Message {
         match self.0 {
             Parts::One(frame) => VecDeque::from([frame]).into_iter(),
             Parts::Many(frames) => frames.into_iter(),
+        }
+    }
+
+    /// The frame of a message of one frame, into which the message is turned if it is another.
+    #[inline]
+    pub(crate) fn only_frame_mut(&mut self) -> &mut Frame {
+        if let Parts::Many(_) = self.0 {
+            self.0 = Parts::One(Frame::new());
+        }
+        match &mut self.0 {
+            Parts::One(frame) => frame,
+            Parts::Many(_) => unreachable!("made one above"),
         }
     }
 

@@ -34,13 +34,15 @@ pub struct Socket {
     socket_type: SocketType,
     connections: Connections,
     pattern: Box<dyn Pattern>,
+    /// A send found no room, and nothing has changed since that could have made some.
+    send_blocked: bool,
 }
 
 impl Socket {
     /// A socket without connections.
     pub fn new(socket_type: SocketType, options: Options) -> Self {
         let pattern = pattern::new(socket_type, &options);
-        Self { socket_type, connections: Connections::new(options), pattern }
+        Self { socket_type, connections: Connections::new(options), pattern, send_blocked: false }
     }
 
     // ---- getters
@@ -74,7 +76,9 @@ impl Socket {
     #[inline]
     pub fn send(&mut self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         self.check_frames(message)?;
-        self.pattern.send(&mut self.connections, message)
+        let sent = self.pattern.send(&mut self.connections, message);
+        self.send_blocked = sent == Err(SendRefusal::WouldBlock);
+        sent
     }
 
     #[inline]
@@ -89,13 +93,13 @@ impl Socket {
         }
     }
 
-    /// Takes the next message, and says on which connection it came.
+    /// Puts the next message into `into`, and says on which connection it came.
     ///
     /// # Errors
     /// Why there is none.
     #[inline]
-    pub fn recv(&mut self) -> Result<(Message, ConnectionId), RecvRefusal> {
-        let received = self.pattern.recv(&mut self.connections);
+    pub fn recv(&mut self, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+        let received = self.pattern.recv(&mut self.connections, into);
         self.remove_drained();
         received
     }
@@ -107,9 +111,10 @@ impl Socket {
         }
     }
 
-    /// Whether [`send`](Self::send) would find room.
+    /// Whether [`send`](Self::send) would find room. Where that depends on the message (ROUTER with mandatory, XPUB with
+    /// nodrop): whether something has changed since it found none.
     pub fn can_send(&mut self) -> bool {
-        self.pattern.can_send(&mut self.connections)
+        !self.send_blocked && self.pattern.can_send(&mut self.connections)
     }
 
     /// Whether [`recv`](Self::recv) would find a message.
@@ -151,10 +156,15 @@ impl Socket {
     /// [`immediate`](Options::immediate), messages are queued for it from now on.
     pub fn open(&mut self, assigned_routing_id: Option<Frame>) -> ConnectionId {
         let id = self.insert(assigned_routing_id);
+        self.open_queue(id);
+        id
+    }
+
+    fn open_queue(&mut self, id: ConnectionId) {
         if !self.connections.options.immediate {
+            self.send_blocked = false;
             self.pattern.opened(&mut self.connections, id);
         }
-        id
     }
 
     /// Makes a connection for a peer that has connected to us.
@@ -224,6 +234,7 @@ impl Socket {
     }
 
     fn establish(&mut self, id: ConnectionId) {
+        self.send_blocked = false;
         self.connections.push_event(Event::Established(id));
         self.pattern.established(&mut self.connections, id);
     }
@@ -236,6 +247,7 @@ impl Socket {
         let unsent = connection.detach();
         let is_drained = connection.inbound.messages() == 0;
         let assigned_routing_id = connection.assigned_routing_id.clone();
+        self.send_blocked = false;
         self.pattern.lost(&mut self.connections, id);
         let reopened = (reopen == Reopen::Yes).then(|| self.reopen(id, unsent, assigned_routing_id));
         if is_drained {
@@ -253,15 +265,14 @@ impl Socket {
                 connection.adopt_queue(unsent);
             }
         }
-        if !self.connections.options.immediate {
-            self.pattern.opened(&mut self.connections, id);
-        }
+        self.open_queue(id);
         id
     }
 
     /// Sends no more to a connection, and lets what is queued for it go out; [`lose`](Self::lose) or
     /// [`remove`](Self::remove) ends it.
     pub fn retire(&mut self, id: ConnectionId) {
+        self.send_blocked = false;
         self.pattern.lost(&mut self.connections, id);
     }
 
@@ -377,6 +388,7 @@ impl Socket {
         if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
             self.pattern.readable(&mut self.connections, id);
         }
+        self.send_blocked = false;
         self.pattern.subscription(&mut self.connections, id, subscribe, prefix);
     }
 
@@ -414,6 +426,7 @@ impl Socket {
 
     fn offer_room(&mut self, id: ConnectionId) {
         if self.connections.take_room_for(id) {
+            self.send_blocked = false;
             self.pattern.writable(&mut self.connections, id);
         }
     }

@@ -9,23 +9,36 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::{
+    event::{EventfdFlags, epoll, eventfd},
+    time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime},
+};
 
 use super::{
-    Core,
+    Core, Look, LookPatience,
     poller::{self, event_buffer},
 };
 
 /// How often the driver looks whether callers that claimed a socket have stayed away.
 const TICK: Duration = Duration::from_millis(5);
 
-/// The token of the driver's own wake-up; sockets are numbered from 0.
+/// The pause between two looks at the output of a socket whose sender is streaming: the end of a stream waits at most
+/// for two of them.
+const LOOK_INTERVAL: Duration = Duration::from_micros(100);
+
+/// Looks that may find the socket locked before one waits for the lock.
+const LOOKS_PUT_OFF_MAX: u32 = 8;
+
+/// The tokens of the driver's own wake-up and alarm; sockets are numbered from 0.
 const WAKE: u64 = u64::MAX;
+const ALARM: u64 = u64::MAX - 1;
 
 /// A driver, as its sockets see it.
 pub(crate) struct Driver {
     epoll: OwnedFd,
     wake: OwnedFd,
+    /// Wakes the thread for the next look at output, which is due sooner than the poller's clock can tell.
+    alarm: OwnedFd,
     inbox: Mutex<Inbox>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -54,7 +67,9 @@ impl Driver {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
-        let driver = Arc::new(Self { epoll, wake, inbox: Mutex::default(), thread: Mutex::default() });
+        let alarm = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &alarm, epoll::EventData::new_u64(ALARM), epoll::EventFlags::IN)?;
+        let driver = Arc::new(Self { epoll, wake, alarm, inbox: Mutex::default(), thread: Mutex::default() });
         let running = Arc::clone(&driver);
         let thread = thread::Builder::new().name(name).spawn(move || running.run())?;
         *driver.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -156,16 +171,29 @@ impl Driver {
     fn run(&self) {
         let mut buffer = event_buffer();
         let mut next_tick = None;
+        let mut dirty = Vec::new();
         loop {
             let Some(timeout) = self.prepare_to_sleep(&mut next_tick) else { return };
+            if !dirty.is_empty() {
+                self.set_alarm();
+            }
             let events = poller::wait(&self.epoll, &mut buffer, timeout).unwrap_or_else(|error| {
                 tracing::error!(%error, "the driver's poller failed");
                 thread::sleep(TICK);
                 &[]
             });
-            let work = self.take_work(events, &mut next_tick);
+            let mut work = self.take_work(events, &mut next_tick);
+            dirty.extend(work.dirty.drain(..).map(|core| Dirty { core, put_off: 0 }));
+            dirty.retain_mut(Dirty::look);
             self.do_work(work);
         }
+    }
+
+    fn set_alarm(&self) {
+        let at = Timespec { tv_sec: 0, tv_nsec: LOOK_INTERVAL.as_nanos() as i64 };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: at };
+        // Fails only for times out of range.
+        let _ = timerfd_settime(&self.alarm, TimerfdTimerFlags::empty(), &once);
     }
 
     /// How long to sleep; `None`: the driver is to stop.
@@ -196,6 +224,9 @@ impl Driver {
                 WAKE => {
                     let _ = rustix::io::read(&self.wake, &mut [0; 8]);
                 }
+                ALARM => {
+                    let _ = rustix::io::read(&self.alarm, &mut [0; 8]);
+                }
                 id => visits.extend(inbox.cores.get(&id).cloned().map(|core| (core, Rearm::Yes))),
             }
         }
@@ -210,7 +241,6 @@ impl Driver {
 
     fn do_work(&self, work: Work) {
         work.jobs.into_iter().for_each(|job| job());
-        work.dirty.iter().for_each(|core| core.write_dirty());
         for (core, rearm) in work.visits {
             core.drive();
             if rearm == Rearm::Yes {
@@ -220,6 +250,21 @@ impl Driver {
         let mut still_claimed = work.ticks;
         still_claimed.retain(|core| core.tick());
         self.lock().claimed.append(&mut still_claimed);
+    }
+}
+
+/// A socket with output that was left to the driver.
+struct Dirty {
+    core: Arc<Core>,
+    put_off: u32,
+}
+
+impl Dirty {
+    /// Says whether to look again.
+    fn look(&mut self) -> bool {
+        let patience = if self.put_off < LOOKS_PUT_OFF_MAX { LookPatience::Some } else { LookPatience::None };
+        self.put_off = if patience == LookPatience::Some { self.put_off + 1 } else { 0 };
+        self.core.look_at_dirty(patience) == Look::Again
     }
 }
 

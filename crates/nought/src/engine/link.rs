@@ -56,6 +56,8 @@ pub(crate) struct Link {
     lost_while_writing: Option<LostBecause>,
     last_write: Option<Instant>,
     received_since_write: bool,
+    /// Something was written since the driver last looked at this link's output.
+    pub(super) written_since_look: bool,
 }
 
 /// Where a link comes from.
@@ -136,6 +138,7 @@ impl Link {
             lost_while_writing: None,
             last_write: None,
             received_since_write: false,
+            written_since_look: false,
         }
     }
 
@@ -274,6 +277,7 @@ impl Core {
         let Some(link) = state.links.get_mut(id) else { return state };
         link.writing = false;
         link.received_since_write = false;
+        link.written_since_look = true;
         link.last_write = Some(Instant::now());
         if let Some(because) = link.lost_while_writing.take() {
             self.lose_link(&mut state, id, because);

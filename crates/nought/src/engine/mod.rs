@@ -17,11 +17,16 @@ pub(crate) mod waiters;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
-use nought_proto::{ConnectionId, Event, connection::Flush};
+use nought_proto::{
+    ConnectionId, Event, Message, Outgoing,
+    connection::Flush,
+    pattern::{RecvRefusal, SendRefusal},
+};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::event::epoll;
 
 use self::{
@@ -50,6 +55,20 @@ pub(crate) struct Core {
     pub(crate) driver: Arc<Driver>,
     pub(crate) context: Arc<Shared>,
     me: Weak<Core>,
+}
+
+/// Whether the driver's look at a socket's output may be put off once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LookPatience {
+    Some,
+    None,
+}
+
+/// What comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    Done,
+    Again,
 }
 
 pub(crate) type Guard<'a> = MutexGuard<'a, State>;
@@ -122,11 +141,36 @@ impl Core {
         Ok(core)
     }
 
-    /// Locks the socket. A panic in another thread's call has left the state whole: no invariant is broken between
-    /// two statements that can panic, so the poison is ignored.
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
+    }
+
+    /// Sends, if that does not have to wait. A socket that is shut down refuses as if it had to.
+    #[inline]
+    pub(crate) fn send_now(&self, state: &mut State, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        if state.terminated {
+            return Err(SendRefusal::WouldBlock);
+        }
+        // What peers in the same process did before this call counts for it: their subscriptions, for one.
+        self.take_mail(state);
+        state.machine.send(message)
+    }
+
+    /// Receives, if that does not have to wait. A socket that is shut down refuses as if it had to.
+    #[inline]
+    pub(crate) fn recv_now(&self, state: &mut State, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+        if state.terminated {
+            return Err(RecvRefusal::WouldBlock);
+        }
+        state.machine.recv(into)
+    }
+
+    /// Locks the socket to look at it, as it is after what peers in the same process did.
+    pub(crate) fn look_up(&self) -> Guard<'_> {
+        let mut state = self.lock();
+        self.take_mail(&mut state);
+        self.settle(state)
     }
 
     pub(crate) fn arc(&self) -> Arc<Self> {
@@ -217,23 +261,38 @@ impl Core {
     }
 
     fn leave_to_driver(&self, state: &mut State, id: ConnectionId) {
-        state.dirty.push(id);
+        if !state.dirty.contains(&id) {
+            state.dirty.push(id);
+        }
         if !std::mem::replace(&mut state.dirty_notified, true) {
             self.driver.flush_later(self.arc());
         }
     }
 
-    /// The driver's part of [`leave_to_driver`](Self::leave_to_driver).
-    pub(crate) fn write_dirty(&self) {
-        let mut state = self.lock();
-        state.dirty_notified = false;
+    /// The driver's part of [`leave_to_driver`](Self::leave_to_driver): writes what has been left, but leaves a stream
+    /// alone that its sender writes as it goes. Says whether to look again.
+    pub(crate) fn look_at_dirty(&self, patience: LookPatience) -> Look {
+        let mut state = match (patience, self.state.try_lock()) {
+            (_, Some(state)) => state,
+            // The sender is at it just now, and will be for a while: a fight for the lock would only slow it down.
+            (LookPatience::Some, None) => return Look::Again,
+            (LookPatience::None, None) => self.lock(),
+        };
+        let mut streaming = Vec::new();
         for id in std::mem::take(&mut state.dirty) {
-            if state.links.get_mut(id).is_some_and(|link| link.can_write()) {
+            let Some(link) = state.links.get_mut(id).filter(|link| link.can_write()) else { continue };
+            if std::mem::take(&mut link.written_since_look) {
+                streaming.push(id);
+            } else {
                 state = self.write_out(state, id);
             }
         }
-        let state = self.settle(state);
+        state.dirty.append(&mut streaming);
+        let mut state = self.settle(state);
+        let look = if state.dirty.is_empty() { Look::Done } else { Look::Again };
+        state.dirty_notified = look == Look::Again;
         self.go_on_closing(state, Instant::now());
+        look
     }
 
     /// The driver's visit: something happened, or a timer ran out, and no caller is there to deal with it.

@@ -4,10 +4,7 @@
 //! keeps the claim when it leaves, because it will be back soon; the driver's tick takes it back from one that stays
 //! away. Of several callers one is the leader, in the poller; the others wait until it or anyone else tells them.
 
-use std::{
-    sync::PoisonError,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{Core, Guard, State, poller::event_buffer, waiters::Interest};
 
@@ -195,10 +192,10 @@ impl Core {
     /// Waits for the leader or anyone else to tell.
     fn follow<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> Guard<'a> {
         *state.waiters.count(interest) += 1;
-        let mut state = match timeout {
-            None => self.followers.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(timeout) => self.followers.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0,
-        };
+        match timeout {
+            None => self.followers.wait(&mut state),
+            Some(timeout) => drop(self.followers.wait_for(&mut state, timeout)),
+        }
         *state.waiters.count(interest) -= 1;
         state
     }

@@ -121,7 +121,7 @@ impl<K: Kind> Socket<K> {
 
     /// What the socket has counted.
     pub fn stats(&self) -> SocketStats {
-        let state = self.core.lock();
+        let state = self.core.look_up();
         let connections = state.machine.connections();
         SocketStats {
             totals: connections.totals(),
@@ -133,7 +133,7 @@ impl<K: Kind> Socket<K> {
 
     /// What is known of each connection.
     pub fn peers(&self) -> Vec<PeerStats> {
-        let state = self.core.lock();
+        let state = self.core.look_up();
         let peer = |(id, connection): (_, &nought_proto::Connection)| PeerStats {
             endpoint: state.links.get(id).map(|link| link.remote.to_string()).or_else(|| state.endpoints.name_of(id)),
             is_ready: connection.is_ready(),
@@ -163,7 +163,7 @@ impl<K: CanSend> Socket<K> {
     pub fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
         let message = message.into();
         let mut state = self.core.lock();
-        match state.machine.send(&message) {
+        match self.core.send_now(&mut state, &message) {
             Ok(()) => {
                 self.after_send(state);
                 Ok(())
@@ -204,7 +204,7 @@ impl<K: CanSend> Socket<K> {
         let mut state = self.core.lock();
         for message in messages {
             let message = message.into();
-            if let Err(refusal) = state.machine.send(&message) {
+            if let Err(refusal) = self.core.send_now(&mut state, &message) {
                 let patience = Patience::new(state.options.send_timeout);
                 self.send_slowly(state, message, refusal, patience, SendErrorKind::TimedOut)?;
                 state = self.core.lock();
@@ -226,7 +226,7 @@ impl<K: CanSend> Socket<K> {
 
     fn send_with(&self, message: Outgoing<'_>, patience: Patience, late: SendErrorKind) -> Result<(), SendError> {
         let mut state = self.core.lock();
-        match state.machine.send(&message) {
+        match self.core.send_now(&mut state, &message) {
             Ok(()) => {
                 self.after_send(state);
                 Ok(())
@@ -244,6 +244,9 @@ impl<K: CanSend> Socket<K> {
         patience: Patience,
         late: SendErrorKind,
     ) -> Result<(), SendError> {
+        if state.terminated {
+            return Err(SendError::new(SendErrorKind::Terminated, message.into_message()));
+        }
         if refusal != SendRefusal::WouldBlock {
             return Err(SendError::new(refusal.into(), message.into_message()));
         }
@@ -276,15 +279,27 @@ impl<K: CanReceive> Socket<K> {
     /// Why there is none.
     #[inline]
     pub fn recv(&self) -> Result<Message, RecvError> {
+        let mut message = Message::empty_frame();
+        self.recv_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Receives a message into `message`, in the place of what is there; waits for it, at most for the receive
+    /// time-out.
+    ///
+    /// # Errors
+    /// Why there is none; `message` then holds nothing of use.
+    #[inline]
+    pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
         let mut state = self.core.lock();
-        match state.machine.recv() {
-            Ok((message, _)) => {
+        match self.core.recv_now(&mut state, message) {
+            Ok(_) => {
                 self.after_recv(state);
-                Ok(message)
+                Ok(())
             }
             Err(refusal) => {
                 let patience = Patience::new(state.options.recv_timeout);
-                self.recv_slowly(state, refusal, patience, RecvError::TimedOut)
+                self.recv_slowly(state, message, refusal, patience, RecvError::TimedOut)
             }
         }
     }
@@ -317,9 +332,11 @@ impl<K: CanReceive> Socket<K> {
         messages.push(self.recv()?);
         let mut received = 1;
         let mut state = self.core.lock();
-        while received < max
-            && let Ok((message, _)) = state.machine.recv()
-        {
+        while received < max {
+            let mut message = Message::new();
+            if self.core.recv_now(&mut state, &mut message).is_err() {
+                break;
+            }
             messages.push(message);
             received += 1;
         }
@@ -335,27 +352,31 @@ impl<K: CanReceive> Socket<K> {
     }
 
     fn recv_with(&self, patience: Patience, late: RecvError) -> Result<Message, RecvError> {
+        let mut message = Message::new();
         let mut state = self.core.lock();
-        match state.machine.recv() {
-            Ok((message, _)) => {
-                self.after_recv(state);
-                Ok(message)
-            }
-            Err(refusal) => self.recv_slowly(state, refusal, patience, late),
+        match self.core.recv_now(&mut state, &mut message) {
+            Ok(_) => self.after_recv(state),
+            Err(refusal) => self.recv_slowly(state, &mut message, refusal, patience, late)?,
         }
+        Ok(message)
     }
 
+    #[cold]
     fn recv_slowly(
         &self,
         state: Guard<'_>,
+        message: &mut Message,
         refusal: RecvRefusal,
         patience: Patience,
         late: RecvError,
-    ) -> Result<Message, RecvError> {
+    ) -> Result<(), RecvError> {
+        if state.terminated {
+            return Err(RecvError::Terminated);
+        }
         if refusal != RecvRefusal::WouldBlock {
             return Err(refusal.into());
         }
-        let (state, result) = self.core.wait_for(state, Interest::Recv, patience, try_recv);
+        let (state, result) = self.core.wait_for(state, Interest::Recv, patience, |state| try_recv(state, message));
         drop(state);
         match result {
             Ok(result) => result.map_err(RecvError::from),
@@ -366,10 +387,10 @@ impl<K: CanReceive> Socket<K> {
 }
 
 /// One attempt: `None` says that it has to wait.
-fn try_recv(state: &mut State) -> Option<Result<Message, RecvRefusal>> {
-    match state.machine.recv() {
+fn try_recv(state: &mut State, into: &mut Message) -> Option<Result<(), RecvRefusal>> {
+    match state.machine.recv(into) {
         Err(RecvRefusal::WouldBlock) => None,
-        result => Some(result.map(|(message, _)| message)),
+        result => Some(result.map(drop)),
     }
 }
 

@@ -212,47 +212,64 @@ impl Inbound {
         &self.frames.bytes[range]
     }
 
-    /// Takes the next whole message out.
+    /// Puts the next whole message into `into`; `false` if there is none.
     #[inline]
-    pub(crate) fn cut(&mut self, version: Version) -> Option<Message> {
-        self.frames.messages = self.frames.messages.checked_sub(1)?;
-        let message = match self.cut_frame(version) {
-            (frame, false) => frame.into(),
-            (frame, true) => self.cut_rest(version, frame),
-        };
+    pub(crate) fn cut(&mut self, version: Version, into: &mut Message) -> bool {
+        let Some(rest) = self.frames.messages.checked_sub(1) else { return false };
+        self.frames.messages = rest;
+        if self.cut_frame(version, into.only_frame_mut()) {
+            self.cut_rest(version, into);
+        }
         self.reset_if_drained();
-        Some(message)
+        true
     }
 
-    fn cut_rest(&mut self, version: Version, first: Frame) -> Message {
-        let mut frames = vec![first];
+    fn cut_rest(&mut self, version: Version, message: &mut Message) {
         loop {
-            let (frame, more) = self.cut_frame(version);
-            frames.push(frame);
+            let mut frame = Frame::new();
+            let more = self.cut_frame(version, &mut frame);
+            message.push_back(frame);
             if !more {
-                return frames.into();
+                return;
             }
         }
     }
 
-    /// The next frame of a message, past any commands, and whether more follow. All has been scanned before.
+    /// Puts the next frame of a message into `into`, past any commands; says whether more follow. All has been
+    /// scanned before.
     #[inline]
-    fn cut_frame(&mut self, version: Version) -> (Frame, bool) {
+    fn cut_frame(&mut self, version: Version, into: &mut Frame) -> bool {
+        // Nearly all frames of small messages: no flags, a short length.
+        if let [0, body_len, body @ ..] = &self.frames.bytes[self.start..]
+            && version != Version::V1_0
+        {
+            let body_len = usize::from(*body_len);
+            into.copy_prefix(body, body_len);
+            self.start += 2 + body_len;
+            return false;
+        }
+        self.cut_any_frame(version, into)
+    }
+
+    fn cut_any_frame(&mut self, version: Version, into: &mut Frame) -> bool {
         loop {
             let header = match Header::decode(version, &self.frames.bytes[self.start..]) {
                 Ok(Some(header)) => header,
                 _ => unreachable!("a scanned message has whole frames"),
             };
             let body_at = self.start + header.header_len;
-            if header.body_len >= LARGE_BODY_LEN && !header.command {
-                if let Some(body) = self.frames.take_body(body_at) {
-                    self.start = body_at;
-                    return (body.into(), header.more);
-                }
+            if header.body_len >= LARGE_BODY_LEN
+                && !header.command
+                && let Some(body) = self.frames.take_body(body_at)
+            {
+                self.start = body_at;
+                *into = body.into();
+                return header.more;
             }
             self.start = body_at + header.body_len;
             if !header.command {
-                return (Frame::copy_prefix(&self.frames.bytes[body_at..], header.body_len), header.more);
+                into.copy_prefix(&self.frames.bytes[body_at..], header.body_len);
+                return header.more;
             }
         }
     }

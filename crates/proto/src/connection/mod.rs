@@ -92,6 +92,8 @@ struct MemoryPipes {
     out: Arc<Pipe>,
     input: Arc<Pipe>,
     consumed: u64,
+    /// The last look for more found some: the sender is writing just now.
+    streaming: bool,
 }
 
 /// Messages and bytes.

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use super::frame_buffer::FrameBuffer;
@@ -18,22 +18,37 @@ pub trait Notify: Send + Sync {
 
 /// A pipe between two machines. Each machine holds both of its pipes by [`Arc`]: one to write, one to read.
 ///
-/// Everything but the reader's count of consumed messages is under one small lock, so that no wake-up is lost: the
-/// reader says under the lock that it found nothing, and the writer that comes next tells it.
+/// Everything but the reader's progress is under one small lock, so that no wake-up is lost: the reader says under the
+/// lock that it found nothing, and the writer that comes next tells it.
 pub struct Pipe {
-    shared: Mutex<Shared>,
+    shared: OwnLine<Mutex<Shared>>,
+    progress: OwnLine<Progress>,
+}
+
+/// What the reader writes for each message: on a cache line of its own, or each message would cost the writer a
+/// transfer between processors.
+struct Progress {
     /// Messages the reader has cut, ever.
     consumed: AtomicU64,
-    /// The writer found the pipe full and waits. Set and cleared under the lock; a reader's look without the lock is
-    /// only for waking the writer early.
-    writer_waits: AtomicBool,
+    /// A writer that found the pipe full wants to be told when so many are consumed: half of the pipe is free then,
+    /// so that it does not wake for each single place. [`NOBODY_WAITS`] if it does not wait. Written under the lock;
+    /// the reader's look without the lock only tells the writer early, [`Pipe::take`] tells it for certain.
+    wake_at: AtomicU64,
 }
+
+const NOBODY_WAITS: u64 = u64::MAX;
+
+/// Keeps its content off the cache lines of others.
+#[repr(align(128))]
+struct OwnLine<T>(T);
 
 #[derive(Default)]
 struct Shared {
     frames: FrameBuffer,
     /// Messages ever written.
     written: u64,
+    /// What the reader had consumed when the writer last looked.
+    consumed: u64,
     /// Messages that may be written and not consumed; 0: no limit.
     capacity: u64,
     conflate: bool,
@@ -63,11 +78,12 @@ impl Pipe {
             writer: Some(writer),
             ..Shared::default()
         };
-        Self { shared: Mutex::new(shared), consumed: AtomicU64::new(0), writer_waits: AtomicBool::new(false) }
+        let progress = Progress { consumed: AtomicU64::new(0), wake_at: AtomicU64::new(NOBODY_WAITS) };
+        Self { shared: OwnLine(Mutex::new(shared)), progress: OwnLine(progress) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes one message, which `encode` appends. Returns the bytes it took, too.
@@ -77,8 +93,8 @@ impl Pipe {
         if shared.reader_gone {
             return (Written::Gone, 0);
         }
-        if shared.is_full(self.consumed.load(Ordering::Acquire)) {
-            self.writer_waits.store(true, Ordering::Relaxed);
+        if shared.is_full(&self.progress.0) {
+            self.want_room(&shared);
             return (Written::Full, 0);
         }
         if shared.conflate {
@@ -104,22 +120,23 @@ impl Pipe {
 
     /// Whether a message would find room now; if not, the writer is told when one does.
     pub(crate) fn has_room(&self) -> bool {
-        let shared = self.lock();
-        let full = !shared.reader_gone && shared.is_full(self.consumed.load(Ordering::Acquire));
+        let mut shared = self.lock();
+        let full = !shared.reader_gone && shared.is_full(&self.progress.0);
         if full {
-            self.writer_waits.store(true, Ordering::Relaxed);
+            self.want_room(&shared);
         }
         !full
+    }
+
+    fn want_room(&self, shared: &Shared) {
+        self.progress.0.wake_at.store(shared.written - shared.capacity / 2, Ordering::Relaxed);
     }
 
     /// Gives all frames to the reader, whose own buffer is empty; `false` if there are none. Then the reader is told
     /// when some come.
     pub(crate) fn take(&self, take: impl FnOnce(&mut FrameBuffer)) -> bool {
         let mut shared = self.lock();
-        if self.writer_waits.load(Ordering::Relaxed) {
-            self.writer_waits.store(false, Ordering::Relaxed);
-            notify(shared.writer.as_ref());
-        }
+        self.wake_waiting_writer(&shared);
         if shared.frames.is_empty() {
             shared.reader_waits = true;
             return false;
@@ -131,17 +148,16 @@ impl Pipe {
     /// Notes that the reader has cut messages: `consumed` of them in all.
     #[inline]
     pub(crate) fn set_consumed(&self, consumed: u64) {
-        self.consumed.store(consumed, Ordering::Release);
-        if self.writer_waits.load(Ordering::Relaxed) {
-            self.wake_writer();
+        self.progress.0.consumed.store(consumed, Ordering::Release);
+        if self.progress.0.wake_at.load(Ordering::Relaxed) <= consumed {
+            self.wake_waiting_writer(&self.lock());
         }
     }
 
-    #[cold]
-    fn wake_writer(&self) {
-        let shared = self.lock();
-        self.writer_waits.store(false, Ordering::Relaxed);
-        notify(shared.writer.as_ref());
+    fn wake_waiting_writer(&self, shared: &Shared) {
+        if self.progress.0.wake_at.swap(NOBODY_WAITS, Ordering::Relaxed) != NOBODY_WAITS {
+            notify(shared.writer.as_ref());
+        }
     }
 
     /// Changes how many messages fit in.
@@ -153,7 +169,7 @@ impl Pipe {
 
     /// Messages that are in the pipe, or taken by the reader and not cut.
     pub(crate) fn waiting(&self) -> u64 {
-        self.lock().written.saturating_sub(self.consumed.load(Ordering::Acquire))
+        self.lock().written.saturating_sub(self.progress.0.consumed.load(Ordering::Acquire))
     }
 
     /// The writer writes no more; what is in the pipe can still be read.
@@ -187,8 +203,12 @@ impl Pipe {
 
 impl Shared {
     #[inline]
-    fn is_full(&self, consumed: u64) -> bool {
-        !self.conflate && self.capacity > 0 && self.written - consumed >= self.capacity
+    fn is_full(&mut self, progress: &Progress) -> bool {
+        if self.conflate || self.capacity == 0 || self.written - self.consumed < self.capacity {
+            return false;
+        }
+        self.consumed = progress.consumed.load(Ordering::Acquire);
+        self.written - self.consumed >= self.capacity
     }
 
     #[inline]

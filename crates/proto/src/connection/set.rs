@@ -21,6 +21,10 @@ use crate::{
     wire::{Version, command},
 };
 
+/// The pause of a reader that has caught up with a stream within the process, in processor pauses: a fraction of a
+/// microsecond, in which some tens of messages are written.
+const STREAM_PAUSE_SPINS: u32 = 32;
+
 /// Names one connection of a socket, for good: a later connection never has the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId {
@@ -301,21 +305,21 @@ impl Connections {
         connection.inbound.messages() > 0
     }
 
-    /// Takes the next message of the connection.
+    /// Puts the next message of the connection into `into`; `false` if there is none.
     #[inline]
-    pub(crate) fn cut(&mut self, id: ConnectionId) -> Option<Message> {
-        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;
-        let connection = slot.connection.as_deref_mut()?;
+    pub(crate) fn cut(&mut self, id: ConnectionId, into: &mut Message) -> bool {
+        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation);
+        let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else { return false };
         if connection.inbound.messages() == 0 && (!connection.refill() || connection.inbound.messages() == 0) {
             if connection.inbound.has_unscanned() {
                 self.unscanned.push(id);
             }
-            return None;
+            return false;
         }
         if self.options.conflate {
             connection.drop_all_but_newest();
         }
-        let message = connection.inbound.cut(connection.version);
+        connection.inbound.cut(connection.version, into);
         connection.counters.messages_in += 1;
         connection.note_consumed();
         if connection.inbound.messages() == 0 && matches!(connection.stage, Stage::Gone) {
@@ -325,7 +329,7 @@ impl Connections {
             connection.read_paused = false;
             self.resumed.push_back(id);
         }
-        message
+        true
     }
 
     /// Takes what a raw peer sent since the last time.
@@ -519,7 +523,13 @@ impl Connections {
 
     /// Takes what the other end of the connection's pipe has written, if all before is taken.
     pub(crate) fn refill(&mut self, id: ConnectionId) -> bool {
-        self.get_mut(id).is_some_and(Connection::refill)
+        let Some(connection) = self.get_mut(id) else { return false };
+        let refilled = connection.refill();
+        if let Outbox::Memory(pipes) = &mut connection.outbox {
+            // Told by the writer: that alone does not make a stream.
+            pipes.streaming = false;
+        }
+        refilled
     }
 
     /// Whether the other end has closed, and all that it wrote is taken.
@@ -538,7 +548,7 @@ impl Connections {
         if !queued.is_empty() {
             out.write_encoded(&queued);
         }
-        connection.outbox = Outbox::Memory(MemoryPipes { out, input, consumed: 0 });
+        connection.outbox = Outbox::Memory(MemoryPipes { out, input, consumed: 0, streaming: false });
         connection.peer = Arc::new(peer);
         connection.version = Version::V3_1;
         connection.stage = Stage::Ready;
@@ -564,9 +574,17 @@ impl Connection {
 
     /// Takes from the pipe what the sender put there.
     fn refill(&mut self) -> bool {
-        let Outbox::Memory(pipes) = &self.outbox else { return false };
+        let Outbox::Memory(pipes) = &mut self.outbox else { return false };
         let inbound = &mut self.inbound;
-        inbound.is_drained() && pipes.input.take(|frames| inbound.swap(frames))
+        if !inbound.is_drained() {
+            return false;
+        }
+        if pipes.streaming {
+            // A faster reader that came for each single message would fight with the writer for every one of them.
+            (0..STREAM_PAUSE_SPINS).for_each(|_| std::hint::spin_loop());
+        }
+        pipes.streaming = pipes.input.take(|frames| inbound.swap(frames));
+        pipes.streaming
     }
 
     #[inline]
@@ -578,8 +596,9 @@ impl Connection {
     }
 
     fn drop_all_but_newest(&mut self) {
+        let mut older = Message::new();
         while self.inbound.messages() > 1 {
-            self.inbound.cut(self.version);
+            self.inbound.cut(self.version, &mut older);
             self.counters.conflated += 1;
             self.note_consumed();
         }

@@ -51,8 +51,8 @@ impl Pattern for Dealer {
         self.write(connections, &[], message).map(drop).ok_or(SendRefusal::WouldBlock)
     }
 
-    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
-        self.incoming.recv(connections).ok_or(RecvRefusal::WouldBlock)
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+        self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {

@@ -74,8 +74,11 @@ pub(crate) trait Pattern: Send {
         Err(SendRefusal::NotSupported)
     }
 
-    /// The next message for the application, and whose it is.
-    fn recv(&mut self, _connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+    /// Puts the next message for the application into `into`, and says whose it is.
+    ///
+    /// The message is written in its place, and not handed up: each move of its 64 bytes, written just before in
+    /// smaller pieces, would cost more than all the rest (the processor cannot forward such stores to a load).
+    fn recv(&mut self, _connections: &mut Connections, _into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
         Err(RecvRefusal::NotSupported)
     }
 

@@ -27,7 +27,8 @@ enum Turn {
 impl Rep {
     fn prefetch(&mut self, connections: &mut Connections) -> bool {
         while self.request.is_none() {
-            let Some((mut message, id)) = self.incoming.recv(connections) else { return false };
+            let mut message = Message::new();
+            let Some(id) = self.incoming.recv(connections, &mut message) else { return false };
             match take_envelope(&mut message) {
                 Some(envelope) => self.request = Some((message, id, envelope)),
                 None => connections.count(id, |counters| counters.dropped_on_arrival += 1),
@@ -68,14 +69,15 @@ impl Pattern for Rep {
         Ok(())
     }
 
-    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
         if let Turn::Send(..) = self.turn {
             return Err(RecvRefusal::OutOfTurn);
         }
         self.prefetch(connections);
         let (message, peer, envelope) = self.request.take().ok_or(RecvRefusal::WouldBlock)?;
         self.turn = Turn::Send(peer, envelope);
-        Ok((message, peer))
+        *into = message;
+        Ok(peer)
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

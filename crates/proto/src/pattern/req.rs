@@ -36,16 +36,19 @@ impl Req {
 
     /// Drops replies to earlier requests, so that none is taken for the reply to the next one.
     fn drop_stale_replies(&mut self, connections: &mut Connections) {
-        let first = self.reply.take();
-        let stale = first.into_iter().chain(std::iter::from_fn(|| self.dealer.recv(connections).ok()));
-        let from: Vec<ConnectionId> = stale.map(|(_, id)| id).collect();
-        from.into_iter().for_each(|id| connections.count(id, |counters| counters.dropped_on_arrival += 1));
+        let mut stale = Message::new();
+        let mut next = self.reply.take().map(|(_, id)| id);
+        while let Some(id) = next.or_else(|| self.dealer.recv(connections, &mut stale).ok()) {
+            connections.count(id, |counters| counters.dropped_on_arrival += 1);
+            next = None;
+        }
     }
 
     fn prefetch(&mut self, connections: &mut Connections) -> bool {
         let Turn::Recv(expected) = self.turn else { return false };
         while self.reply.is_none() {
-            let Ok((mut reply, id)) = self.dealer.recv(connections) else { return false };
+            let mut reply = Message::new();
+            let Ok(id) = self.dealer.recv(connections, &mut reply) else { return false };
             if expected.is_some_and(|expected| expected != id) {
                 connections.count(id, |counters| counters.dropped_on_arrival += 1);
                 continue;
@@ -123,14 +126,15 @@ impl Pattern for Req {
         Ok(())
     }
 
-    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
         if self.turn == Turn::Send {
             return Err(RecvRefusal::OutOfTurn);
         }
         self.prefetch(connections);
-        let reply = self.reply.take().ok_or(RecvRefusal::WouldBlock)?;
+        let (reply, id) = self.reply.take().ok_or(RecvRefusal::WouldBlock)?;
         self.turn = Turn::Send;
-        Ok(reply)
+        *into = reply;
+        Ok(id)
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {

@@ -114,12 +114,12 @@ impl Pattern for Router {
         }
     }
 
-    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
-        let (mut message, id) = self.incoming.recv(connections).ok_or(RecvRefusal::WouldBlock)?;
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+        let id = self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)?;
         if let Some(routing_id) = self.routing_ids.get(&id) {
-            message.push_front(routing_id);
+            into.push_front(routing_id);
         }
-        Ok((message, id))
+        Ok(id)
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

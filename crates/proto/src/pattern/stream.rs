@@ -87,16 +87,20 @@ impl Pattern for Stream {
         }
     }
 
-    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
         loop {
             match self.turns.pop_front().ok_or(RecvRefusal::WouldBlock)? {
-                Turn::Notice(message, id) => return Ok((message, id)),
+                Turn::Notice(message, id) => {
+                    *into = message;
+                    return Ok(id);
+                }
                 Turn::Bytes(id) => {
                     if let Some(connection) = connections.get_mut(id) {
                         connection.in_fair_queue = false;
                     }
                     if let Some(message) = self.drain(connections, id) {
-                        return Ok((message, id));
+                        *into = message;
+                        return Ok(id);
                     }
                 }
             }

@@ -16,11 +16,11 @@ pub(super) struct Sub {
 impl Sub {
     /// The next message that matches. A publisher need not filter: one of 1.0 does not, an inverted one may send more.
     #[inline]
-    fn next_match(&mut self, connections: &mut Connections) -> Option<(Message, ConnectionId)> {
+    fn next_match(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
         loop {
-            let (message, id) = self.xsub.recv(connections).ok()?;
-            if self.xsub.matches(message.as_slice()) != connections.options.invert_matching {
-                return Some((message, id));
+            let id = self.xsub.recv(connections, into).ok()?;
+            if self.xsub.matches(into.as_slice()) != connections.options.invert_matching {
+                return Some(id);
             }
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
@@ -41,16 +41,18 @@ impl Pattern for Sub {
     }
 
     #[inline]
-    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
-        match self.next.take() {
-            Some(next) => Ok(next),
-            None => self.next_match(connections).ok_or(RecvRefusal::WouldBlock),
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+        if let Some((message, id)) = self.next.take() {
+            *into = message;
+            return Ok(id);
         }
+        self.next_match(connections, into).ok_or(RecvRefusal::WouldBlock)
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {
         if self.next.is_none() {
-            self.next = self.next_match(connections);
+            let mut message = Message::new();
+            self.next = self.next_match(connections, &mut message).map(|id| (message, id));
         }
         self.next.is_some()
     }

@@ -106,12 +106,13 @@ impl XPub {
 
     /// Takes everything that the peer sent: subscriptions in the form of messages, and messages upstream.
     fn take_messages(&mut self, connections: &mut Connections, id: ConnectionId) {
-        while let Some(message) = connections.cut(id) {
+        let mut message = Message::new();
+        while connections.cut(id, &mut message) {
             match message.as_slice() {
                 [first @ (0 | 1), prefix @ ..] if message.len() == 1 => {
                     self.change(connections, id, *first == 1, prefix);
                 }
-                _ => self.upward.push_back((message, id)),
+                _ => self.upward.push_back((std::mem::take(&mut message), id)),
             }
         }
     }
@@ -188,10 +189,11 @@ impl Pattern for XPub {
         Ok(())
     }
 
-    fn recv(&mut self, _connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
+    fn recv(&mut self, _connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
         let (message, peer) = self.upward.pop_front().ok_or(RecvRefusal::WouldBlock)?;
         self.last_received_from = Some(peer);
-        Ok((message, peer))
+        *into = message;
+        Ok(peer)
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

@@ -68,8 +68,8 @@ impl Pattern for XSub {
     }
 
     #[inline]
-    fn recv(&mut self, connections: &mut Connections) -> Result<(Message, ConnectionId), RecvRefusal> {
-        self.incoming.recv(connections).ok_or(RecvRefusal::WouldBlock)
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+        self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

@@ -22,20 +22,18 @@ impl FairQueue {
         }
     }
 
-    /// The next message, and whose it is.
+    /// Puts the next message into `into`, and says whose it is.
     #[inline]
-    pub(crate) fn recv(&mut self, connections: &mut Connections) -> Option<(Message, ConnectionId)> {
+    pub(crate) fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
         loop {
             let id = *self.turns.front()?;
-            match connections.cut(id) {
-                Some(message) => {
-                    if self.turns.len() > 1 {
-                        self.turns.rotate_left(1);
-                    }
-                    return Some((message, id));
+            if connections.cut(id, into) {
+                if self.turns.len() > 1 {
+                    self.turns.rotate_left(1);
                 }
-                None => self.deactivate_front(connections),
+                return Some(id);
             }
+            self.deactivate_front(connections);
         }
     }
 

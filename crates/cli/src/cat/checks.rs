@@ -1,0 +1,127 @@
+//! Arguments that contradict each other, and what to write instead.
+
+use nought::SocketType;
+
+use super::{CatArgs, InputFormat, OutputFormat, names_peers};
+use crate::failure::Failure;
+
+/// What a socket type does, as far as this command is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Only sends.
+    Sends,
+    /// Only receives.
+    Receives,
+    /// Sends a request, then receives its reply.
+    Asks,
+    /// Receives a request, then sends its reply.
+    Answers,
+    /// Sends and receives as it comes.
+    Talks,
+}
+
+impl Role {
+    pub(super) fn of(socket_type: SocketType) -> Self {
+        match socket_type {
+            SocketType::Push | SocketType::Pub => Self::Sends,
+            SocketType::Pull | SocketType::Sub => Self::Receives,
+            SocketType::Req => Self::Asks,
+            SocketType::Rep => Self::Answers,
+            _ => Self::Talks,
+        }
+    }
+}
+
+/// Says what is wrong with the arguments as a whole.
+pub(super) fn check(args: &CatArgs) -> Result<(), Failure> {
+    let checks = [check_endpoints, check_direction, check_pattern, check_formats, check_addressee];
+    checks.iter().try_for_each(|check| check(args)).map_err(Failure::Usage)
+}
+
+fn check_endpoints(args: &CatArgs) -> Result<(), String> {
+    if let Some(endpoint) = args.bind.iter().chain(&args.connect).find(|endpoint| endpoint.starts_with("inproc://")) {
+        return Err(format!("{endpoint} ends at the edge of this process: write an ipc:// or tcp:// endpoint"));
+    }
+    if !args.bind.is_empty() || !args.connect.is_empty() {
+        return Ok(());
+    }
+    let mistaken = args.messages.iter().filter_map(|message| message.to_str()).find(|message| message.contains("://"));
+    Err(match mistaken {
+        Some(endpoint) => format!("write --connect {endpoint}, or --bind {endpoint}, to say what to do with it"),
+        None => "write where to: --bind ENDPOINT to listen, or --connect ENDPOINT".to_owned(),
+    })
+}
+
+fn check_direction(args: &CatArgs) -> Result<(), String> {
+    let socket_type = args.socket_type;
+    let role = Role::of(socket_type);
+    if role == Role::Receives {
+        let peer = if socket_type == SocketType::Pull { "push" } else { "pub" };
+        let given = [
+            (!args.messages.is_empty(), "the MESSAGE"),
+            (args.input.is_some(), "--in"),
+            (args.interval.is_some(), "--interval"),
+            (args.wait_for.is_some(), "--wait-for"),
+        ];
+        refuse(&given, |what| format!("{socket_type} only receives: leave out {what}, or write {peer} to send"))?;
+    }
+    if role == Role::Sends && args.output.is_some() {
+        let peer = if socket_type == SocketType::Push { "pull" } else { "sub" };
+        return Err(format!("{socket_type} only sends: leave out --out, or write {peer} to receive"));
+    }
+    Ok(())
+}
+
+fn check_pattern(args: &CatArgs) -> Result<(), String> {
+    let socket_type = args.socket_type;
+    let refuse_for = |given: bool, option: &str, allowed: &[SocketType]| {
+        let names: Vec<String> = allowed.iter().map(|kind| kind.name().to_ascii_lowercase()).collect();
+        let advice = format!("{option} is for {}: leave it out for {socket_type}", names.join(", "));
+        if given && !allowed.contains(&socket_type) { Err(advice) } else { Ok(()) }
+    };
+    use SocketType::{Dealer, Rep, Req, Router, Stream, Sub, XSub};
+    refuse_for(!args.subscribe.is_empty(), "--subscribe", &[Sub, XSub])?;
+    refuse_for(args.reply.is_some(), "--reply", &[Rep])?;
+    refuse_for(args.echo, "--echo", &[Rep])?;
+    refuse_for(args.to.is_some(), "--to", &[Router, Stream])?;
+    refuse_for(args.id.is_some(), "--id", &[Req, Dealer, Router])?;
+    if (args.reply.is_some() || args.echo) && !args.messages.is_empty() {
+        return Err("MESSAGEs are replies to one request each: leave them out, or leave out --reply and --echo".into());
+    }
+    Ok(())
+}
+
+fn check_formats(args: &CatArgs) -> Result<(), String> {
+    let (input, output) = (args.input_format(), args.output_format());
+    let Some(delimiter) = &args.delimiter else { return Ok(()) };
+    if delimiter.is_empty() {
+        return Err("an empty --delimiter separates nothing: write a text, as in --delimiter ,".into());
+    }
+    if input == InputFormat::Hex && delimiter.bytes().any(|byte| byte.is_ascii_hexdigit()) {
+        return Err(format!("--delimiter {delimiter} is a hex digit: write another, as in --delimiter ,"));
+    }
+    let role = Role::of(args.socket_type);
+    let splits = role != Role::Receives && !matches!(input, InputFormat::File | InputFormat::Json);
+    let joins = role != Role::Sends && !matches!(output, OutputFormat::Raw | OutputFormat::Json);
+    if !splits && !joins {
+        return Err("neither format has a use for --delimiter: leave it out, or write --in lines or --out text".into());
+    }
+    Ok(())
+}
+
+fn check_addressee(args: &CatArgs) -> Result<(), String> {
+    if args.to.is_some() && args.connect.len() > 1 {
+        return Err("--to names one peer: write one --connect, or name the peer in each message".into());
+    }
+    if names_peers(args.socket_type) && args.addressee().is_none() && args.input_format() == InputFormat::File {
+        return Err("a whole file names no peer: write --to ID".into());
+    }
+    Ok(())
+}
+
+fn refuse(given: &[(bool, &str)], advice: impl Fn(&str) -> String) -> Result<(), String> {
+    match given.iter().find(|(is_given, _)| *is_given) {
+        Some((_, what)) => Err(advice(what)),
+        None => Ok(()),
+    }
+}

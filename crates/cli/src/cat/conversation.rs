@@ -1,0 +1,270 @@
+//! Sending and receiving, as the socket's pattern wants it.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nought::{Any, Message, RecvError, SendErrorKind, Socket, SocketType};
+
+use super::{CatArgs, Events, Input, Printer, checks::Role};
+use crate::{failure::Failure, units::show_duration};
+
+/// How often something is looked at that no event tells of.
+const TICK: Duration = Duration::from_millis(5);
+
+/// What is said over one socket.
+pub(super) struct Conversation {
+    line: Line,
+    printer: Printer,
+    count: Option<u64>,
+    echo: bool,
+}
+
+/// The socket, and how long to wait for its peers.
+#[derive(Clone)]
+struct Line {
+    socket: Arc<Socket<Any>>,
+    events: Events,
+    timeout: Option<Duration>,
+    interval: Option<Duration>,
+    wait_for: usize,
+    /// An addressee that is not there yet is waited for.
+    waits_for_addressee: bool,
+}
+
+impl Conversation {
+    pub(super) fn new(args: CatArgs, socket: Arc<Socket<Any>>, events: Events, printer: Printer) -> Self {
+        let publishes = matches!(args.socket_type, SocketType::Pub | SocketType::XPub);
+        let line = Line {
+            socket,
+            events,
+            timeout: args.timeout,
+            interval: args.interval,
+            wait_for: args.wait_for.unwrap_or(usize::from(publishes)),
+            waits_for_addressee: args.addressee().is_some(),
+        };
+        Self { line, printer, count: args.count, echo: args.echo }
+    }
+
+    /// Talks to the end.
+    ///
+    /// # Errors
+    /// Why it ended otherwise.
+    pub(super) fn run(mut self, mut input: Input) -> Result<(), Failure> {
+        match Role::of(self.line.socket.socket_type()) {
+            Role::Sends => self.line.send_all(&mut input, self.count),
+            Role::Receives => self.receive(),
+            Role::Asks => self.ask(input),
+            Role::Answers => self.answer(input),
+            Role::Talks => self.talk(input),
+        }
+    }
+
+    /// Receives and prints: as many as were asked for, or until none comes any more.
+    fn receive(&mut self) -> Result<(), Failure> {
+        for received in 0.. {
+            if self.count.is_some_and(|count| received >= count) {
+                break;
+            }
+            match self.recv() {
+                Err(Failure::TimedOut(_)) if received > 0 && self.count.is_none() => break,
+                Err(Failure::TimedOut(what)) => return Err(self.too_few(received, what)),
+                message => self.printer.print(&message?)?,
+            }
+        }
+        self.printer.flush()
+    }
+
+    fn too_few(&self, received: u64, what: String) -> Failure {
+        match self.count {
+            Some(count) if received > 0 => Failure::TimedOut(format!("{what}, after {received} of {count}")),
+            _ => Failure::TimedOut(what),
+        }
+    }
+
+    /// Sends requests, and prints the reply to each.
+    fn ask(&mut self, mut input: Input) -> Result<(), Failure> {
+        self.line.wait_for_peers()?;
+        for asked in 0.. {
+            if self.count.is_some_and(|count| asked >= count) {
+                break;
+            }
+            let Some(request) = self.line.next_paced(&mut input, asked)? else { break };
+            self.line.send(request)?;
+            let reply = self.recv()?;
+            self.printer.print(&reply)?;
+            self.printer.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Prints requests, and sends the reply to each.
+    fn answer(&mut self, mut input: Input) -> Result<(), Failure> {
+        for answered in 0.. {
+            if self.count.is_some_and(|count| answered >= count) {
+                break;
+            }
+            let request = match self.recv() {
+                Err(Failure::TimedOut(_)) if answered > 0 && self.count.is_none() => break,
+                Err(Failure::TimedOut(what)) => return Err(self.too_few(answered, what)),
+                request => request?,
+            };
+            self.printer.print(&request)?;
+            self.printer.flush()?;
+            let reply = if self.echo { Some(request) } else { input.next()? };
+            let Some(reply) = reply else { return Err(Failure::error("no reply is left for this request")) };
+            self.line.send(reply)?;
+            if !self.echo && input.is_used_up() {
+                break;
+            }
+        }
+        self.line.finish_sending()
+    }
+
+    /// Sends and receives at the same time. It is receiving that ends.
+    fn talk(&mut self, mut input: Input) -> Result<(), Failure> {
+        let (sent, outcome) = mpsc::channel();
+        let line = self.line.clone();
+        thread::spawn(move || {
+            let result = line.send_all(&mut input, None);
+            let failed = result.is_err();
+            // The socket goes before the main thread hears of it: the last handle lingers.
+            let context = line.socket.context().clone();
+            drop(line);
+            let _ = sent.send(result);
+            if failed {
+                // Wakes the main thread up.
+                context.shutdown();
+            }
+        });
+        if self.count == Some(0) {
+            return outcome.recv().expect("the sending thread tells how it ended");
+        }
+        let received = self.receive();
+        match outcome.try_recv() {
+            Ok(Err(failure)) => Err(failure),
+            _ => received,
+        }
+    }
+
+    fn recv(&mut self) -> Result<Message, Failure> {
+        if let Ok(message) = self.line.socket.try_recv() {
+            return Ok(message);
+        }
+        self.printer.flush()?;
+        self.line.recv()
+    }
+}
+
+impl Line {
+    /// Sends all that is to be sent, at most `count` messages, and sees it off.
+    fn send_all(&self, input: &mut Input, count: Option<u64>) -> Result<(), Failure> {
+        self.wait_for_peers()?;
+        for sent in 0.. {
+            if count.is_some_and(|count| sent >= count) {
+                break;
+            }
+            let Some(message) = self.next_paced(input, sent)? else { break };
+            self.send(message)?;
+        }
+        self.finish_sending()
+    }
+
+    /// The next message, after the pause that stands between it and the one before.
+    fn next_paced(&self, input: &mut Input, sent: u64) -> Result<Option<Message>, Failure> {
+        if let Some(interval) = self.interval.filter(|_| sent > 0) {
+            thread::sleep(interval);
+        }
+        input.next()
+    }
+
+    fn send(&self, message: Message) -> Result<(), Failure> {
+        let deadline = self.deadline();
+        let mut message = message;
+        loop {
+            let result = match self.timeout {
+                Some(timeout) => self.socket.send_timeout(message, timeout),
+                None => self.socket.send(message),
+            };
+            let Err(error) = result else { return Ok(()) };
+            match error.kind() {
+                SendErrorKind::Unroutable if self.waits_for_addressee && !has_passed(deadline) => thread::sleep(TICK),
+                SendErrorKind::Unroutable if self.waits_for_addressee => {
+                    return Err(self.timed_out("the peer did not come"));
+                }
+                SendErrorKind::TimedOut => return Err(self.timed_out("no peer took the message")),
+                _ => return Err(error.into()),
+            }
+            message = error.into_message();
+        }
+    }
+
+    fn recv(&self) -> Result<Message, Failure> {
+        let result = match self.timeout {
+            Some(timeout) => self.socket.recv_timeout(timeout),
+            None => self.socket.recv(),
+        };
+        result.map_err(|error| match error {
+            RecvError::TimedOut => self.timed_out("no message came"),
+            _ => error.into(),
+        })
+    }
+
+    /// Waits for the peers without which nothing is to be sent; those of a publisher must have subscribed.
+    fn wait_for_peers(&self) -> Result<(), Failure> {
+        let publishes = matches!(self.socket.socket_type(), SocketType::Pub | SocketType::XPub);
+        let deadline = self.deadline();
+        loop {
+            let stats = self.socket.stats();
+            if stats.peers >= self.wait_for && (!publishes || self.wait_for == 0 || stats.subscriptions > 0) {
+                return Ok(());
+            }
+            if has_passed(deadline) {
+                let wanted = self.wait_for;
+                return Err(self.timed_out(&format!("{} of {wanted} peers came", stats.peers)));
+            }
+            thread::sleep(TICK);
+        }
+    }
+
+    /// Waits until the transport has everything, and says so if a part was lost.
+    fn finish_sending(&self) -> Result<(), Failure> {
+        if self.timeout.is_some() && !wait_until_sent(&self.socket, self.timeout) {
+            return Err(self.timed_out("the peer did not take everything"));
+        }
+        match self.socket.stats().totals.lost {
+            0 => Ok(()),
+            lost => Err(Failure::error(format!("{lost} messages were lost with the peer that they were for"))),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timeout.map(|timeout| Instant::now() + timeout)
+    }
+
+    fn timed_out(&self, what: &str) -> Failure {
+        let time = self.timeout.map(show_duration).unwrap_or_default();
+        let trouble = self.events.trouble().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+        Failure::TimedOut(format!("{what} within {time}{trouble}"))
+    }
+}
+
+fn has_passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
+/// Waits until nothing is queued; says whether that was so in time.
+pub(super) fn wait_until_sent(socket: &Socket<Any>, timeout: Option<Duration>) -> bool {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    loop {
+        if socket.peers().iter().all(|peer| peer.send_queue_len == 0) {
+            return true;
+        }
+        if has_passed(deadline) {
+            return false;
+        }
+        thread::sleep(TICK);
+    }
+}

@@ -1,0 +1,245 @@
+//! `nought cat`: sends what it reads, prints what it receives, over a socket of any type.
+
+mod checks;
+mod codec;
+mod conversation;
+mod events;
+mod input;
+mod output;
+
+use std::{ffi::OsString, sync::Arc, time::Duration};
+
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use nought::{Any, Context, Frame, Socket, SocketType};
+
+use self::{conversation::Conversation, events::Events, input::Input, output::Printer};
+use crate::{failure::Failure, interrupt, units};
+
+const EXAMPLES: &str = "\
+Examples:
+  nought cat pull --bind 'tcp://*:5555'                      print what is pushed
+  ls | nought cat push --connect tcp://localhost:5555        push each line
+  nought cat pub --bind 'tcp://*:5556' --interval 1s tick    publish every second
+  nought cat sub --connect tcp://localhost:5556 -s tick -n 3 print three of them
+  nought cat rep --bind ipc:///tmp/echo --echo               answer each request with itself
+  nought cat req --connect ipc:///tmp/echo --timeout 2s hi   ask, and print the reply
+  nought cat dealer --connect ipc:///tmp/echo --json '[\"\", \"hi\"]'
+  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nought cat stream --connect tcp://localhost:80 -i file -o raw
+
+A socket that only sends ends when its input does; one that receives ends after --count messages, or with --timeout
+when none comes. Exit codes: 0 done, 1 error, 2 wrong arguments, 3 time-out, 130 interrupted.";
+
+/// Send what is read, print what is received, with a socket of any type
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CatArgs {
+    /// Socket type
+    #[arg(value_name = "TYPE", value_parser = socket_type_parser(), ignore_case = true)]
+    socket_type: SocketType,
+
+    /// Messages to send, one each [default: what standard input holds]
+    #[arg(value_name = "MESSAGE")]
+    messages: Vec<OsString>,
+
+    /// Listen at an endpoint, as tcp://*:5555 or ipc:///tmp/name (repeatable)
+    #[arg(short, long, value_name = "ENDPOINT")]
+    bind: Vec<String>,
+
+    /// Connect to an endpoint, as tcp://host:5555 (repeatable)
+    #[arg(short, long, value_name = "ENDPOINT")]
+    connect: Vec<String>,
+
+    /// How input becomes messages
+    #[arg(short, long = "in", value_name = "FORMAT", conflicts_with_all = ["json", "hex"])]
+    input: Option<InputFormat>,
+
+    /// How messages are printed
+    #[arg(short, long = "out", value_name = "FORMAT", conflicts_with_all = ["json", "hex"])]
+    output: Option<OutputFormat>,
+
+    /// Short for --in json --out json
+    #[arg(long, conflicts_with = "hex")]
+    json: bool,
+
+    /// Short for --in hex --out hex
+    #[arg(long)]
+    hex: bool,
+
+    /// What separates the frames of a message [default: a tab between printed frames; lines are one frame]
+    #[arg(short, long, value_name = "TEXT")]
+    delimiter: Option<String>,
+
+    /// Receive what starts with this (sub, xsub; repeatable) [default: everything]
+    #[arg(short, long, value_name = "PREFIX")]
+    subscribe: Vec<String>,
+
+    /// End after so many messages received (push, pub: sent); MESSAGEs to push, pub, req are repeated until then
+    #[arg(short = 'n', long, value_name = "N")]
+    count: Option<u64>,
+
+    /// Pause between two messages sent; MESSAGEs are then sent over and over
+    #[arg(long, value_name = "TIME", value_parser = units::parse_positive_duration)]
+    interval: Option<Duration>,
+
+    /// Longest wait for a message, a reply, or a peer to send to [default: for ever]
+    #[arg(short, long, value_name = "TIME", value_parser = units::parse_positive_duration)]
+    timeout: Option<Duration>,
+
+    /// Peers that must be there before the first message is sent [default: pub, xpub: 1 with a subscription]
+    #[arg(long, value_name = "N")]
+    wait_for: Option<usize>,
+
+    /// Answer each request with this (rep)
+    #[arg(long, value_name = "MESSAGE", conflicts_with = "echo")]
+    reply: Option<OsString>,
+
+    /// Answer each request with itself (rep)
+    #[arg(long)]
+    echo: bool,
+
+    /// Send to the peer with this routing id: text, or 0x and hex digits (router, stream)
+    #[arg(long, value_name = "ID", value_parser = codec::parse_routing_id)]
+    to: Option<Frame>,
+
+    /// The routing id by which ROUTER peers know this socket (req, dealer, router)
+    #[arg(long, value_name = "ID", value_parser = codec::parse_routing_id)]
+    id: Option<Frame>,
+
+    /// Tell on standard error what happens to the connections
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// How input becomes messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum InputFormat {
+    /// Each line, or argument, is a message
+    Lines,
+    /// Each file named by an argument is a message; or all of standard input is one
+    File,
+    /// Each line holds a message in hex digits, tabs between its frames
+    Hex,
+    /// Each line holds a JSON string, or an array of strings for several frames; {"hex": "00ff"} for bytes
+    Json,
+}
+
+/// How messages are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    /// As they are, a newline behind each; on a terminal control characters are escaped
+    Text,
+    /// As they are, with nothing added
+    Raw,
+    /// In hex digits, a line each
+    Hex,
+    /// As a JSON array of strings, a line each; {"hex": "00ff"} where a frame is not text
+    Json,
+}
+
+impl CatArgs {
+    fn input_format(&self) -> InputFormat {
+        match self.input {
+            Some(format) => format,
+            None if self.json => InputFormat::Json,
+            None if self.hex => InputFormat::Hex,
+            None => InputFormat::Lines,
+        }
+    }
+
+    fn output_format(&self) -> OutputFormat {
+        match self.output {
+            Some(format) => format,
+            None if self.json => OutputFormat::Json,
+            None if self.hex => OutputFormat::Hex,
+            None => OutputFormat::Text,
+        }
+    }
+
+    /// The peer that messages go to where the messages themselves do not say it.
+    ///
+    /// A STREAM socket with one connection has one peer; it needs no name from the user.
+    fn addressee(&self) -> Option<Frame> {
+        let is_only_peer =
+            self.socket_type == SocketType::Stream && self.bind.is_empty() && self.connect.len() == 1;
+        self.to.clone().or_else(|| is_only_peer.then(|| Frame::from("peer")))
+    }
+}
+
+fn socket_type_parser() -> impl TypedValueParser<Value = SocketType> {
+    let names = SocketType::ALL.map(|socket_type| socket_type.name().to_ascii_lowercase());
+    PossibleValuesParser::new(names).map(|name| name.parse().expect("only names of socket types are possible"))
+}
+
+/// Opens the socket and talks until the input, the count, the patience or the user ends it.
+pub(crate) fn run(args: CatArgs) -> Result<(), Failure> {
+    checks::check(&args)?;
+    let context = Context::builder().build()?;
+    let socket = Arc::new(build(&context, &args)?);
+    let events = Events::watch(&socket, args.verbose);
+    let endpoints = open(&socket, &args)?;
+    leave_cleanly_when_interrupted(&socket, endpoints)?;
+    let input = Input::new(&args);
+    let printer = Printer::new(args.output_format(), args.delimiter.as_deref(), names_peers(args.socket_type));
+    Conversation::new(args, socket, events, printer).run(input)
+}
+
+/// Whether the first frame of each message is the routing id of a peer.
+fn names_peers(socket_type: SocketType) -> bool {
+    matches!(socket_type, SocketType::Router | SocketType::Stream)
+}
+
+fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
+    // Messages are for peers that are there, and wait for room: a command that ends must know what was taken.
+    let mut builder = context
+        .any_socket_builder(args.socket_type)
+        .immediate(true)
+        .router_mandatory(true)
+        .xpub_nodrop(true)
+        .ipv6(mentions_ipv6(args))
+        .linger(args.timeout);
+    if let Some(id) = &args.id {
+        builder = builder.routing_id(id);
+    }
+    Ok(builder.build()?)
+}
+
+fn mentions_ipv6(args: &CatArgs) -> bool {
+    args.bind.iter().chain(&args.connect).any(|endpoint| endpoint.starts_with("tcp://") && endpoint.contains('['))
+}
+
+/// Subscribes, binds and connects. Returns the endpoints that are bound.
+fn open(socket: &Socket<Any>, args: &CatArgs) -> Result<Vec<String>, Failure> {
+    if matches!(args.socket_type, SocketType::Sub | SocketType::XSub) {
+        let everything = [String::new()];
+        let prefixes = if args.subscribe.is_empty() { &everything } else { &args.subscribe[..] };
+        prefixes.iter().try_for_each(|prefix| socket.subscribe(prefix))?;
+    }
+    let mut bound = Vec::new();
+    for endpoint in &args.bind {
+        let resolved = socket.bind(endpoint)?;
+        if resolved != *endpoint {
+            eprintln!("bound to {resolved}");
+        }
+        bound.push(resolved);
+    }
+    for endpoint in &args.connect {
+        match args.addressee() {
+            Some(peer) if args.connect.len() == 1 => socket.connect_as(endpoint, peer)?,
+            _ => socket.connect(endpoint)?,
+        }
+    }
+    Ok(bound)
+}
+
+fn leave_cleanly_when_interrupted(socket: &Arc<Socket<Any>>, bound: Vec<String>) -> Result<(), Failure> {
+    let socket = Arc::clone(socket);
+    interrupt::on_interrupt(move || {
+        // An ipc endpoint leaves a file behind otherwise.
+        bound.iter().for_each(|endpoint| drop(socket.unbind(endpoint)));
+        conversation::wait_until_sent(&socket, Some(Duration::from_millis(200)));
+        std::process::exit(crate::failure::code::INTERRUPTED.into());
+    })
+}

@@ -1,0 +1,64 @@
+//! How a command ends when it does not end well.
+
+use std::io;
+
+/// The exit codes; `nought --help` lists them.
+pub(crate) mod code {
+    /// Done.
+    pub(crate) const OK: u8 = 0;
+    /// An error.
+    pub(crate) const ERROR: u8 = 1;
+    /// Wrong arguments; clap's own errors have this code too.
+    pub(crate) const USAGE: u8 = 2;
+    /// A time-out passed.
+    pub(crate) const TIMED_OUT: u8 = 3;
+    /// Ended by a signal from the terminal: 128 and the number of SIGINT, as shells have it.
+    pub(crate) const INTERRUPTED: u8 = 130;
+}
+
+/// Why a command did not do what it was to do.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something went wrong.
+    Error(anyhow::Error),
+    /// The arguments make no sense together; the text says what to write instead.
+    Usage(String),
+    /// What was waited for did not come in time.
+    TimedOut(String),
+    /// The user ended it.
+    Interrupted(String),
+    /// Nobody reads the output any more, as behind `| head`: an end, and no error.
+    OutputClosed,
+}
+
+impl Failure {
+    /// An error that is told in words.
+    pub(crate) fn error(message: impl Into<String>) -> Self {
+        Self::Error(anyhow::Error::msg(message.into()))
+    }
+
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Error(_) => code::ERROR,
+            Self::Usage(_) => code::USAGE,
+            Self::TimedOut(_) => code::TIMED_OUT,
+            Self::Interrupted(_) => code::INTERRUPTED,
+            Self::OutputClosed => code::OK,
+        }
+    }
+
+    /// What failed when standard output was written to.
+    pub(crate) fn of_output(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Error(anyhow::Error::new(error).context("cannot write to standard output")),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}

@@ -1,0 +1,122 @@
+//! The `nought` command: a demonstration of topologies, `cat` for every ØMQ socket type, and benchmarks.
+
+mod bench;
+mod cat;
+mod completions;
+mod demo;
+mod failure;
+mod interrupt;
+mod offspring;
+mod samples;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+
+use self::failure::{Failure, code};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    an error; its message is on standard error
+  2    wrong arguments
+  3    a time-out passed
+  130  interrupted (Ctrl-C)";
+
+/// ØMQ from the command line.
+#[derive(Parser)]
+#[command(name = "nought", version, about, after_help = EXIT_CODES, propagate_version = true)]
+#[command(disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: AnyCommand,
+}
+
+#[derive(Subcommand)]
+enum AnyCommand {
+    #[command(flatten)]
+    Public(PublicCommand),
+    /// The processes that `demo` and `bench` start.
+    #[command(subcommand, hide = true)]
+    Child(ChildCommand),
+}
+
+#[derive(Subcommand)]
+enum PublicCommand {
+    Demo(demo::DemoArgs),
+    Cat(cat::CatArgs),
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+    Completions(completions::CompletionsArgs),
+}
+
+#[derive(Subcommand)]
+enum ChildCommand {
+    Broker(demo::BrokerArgs),
+    Worker(demo::WorkerArgs),
+    BenchPeer(bench::PeerArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (path, result) = match cli.command {
+        AnyCommand::Public(command) => run(command),
+        AnyCommand::Child(command) => (vec!["child"], run_child(command)),
+    };
+    result.map_or_else(|failure| report(&path, failure), |()| code::OK.into())
+}
+
+/// Runs a command; also says which it was, for the messages.
+fn run(command: PublicCommand) -> (Vec<&'static str>, Result<(), Failure>) {
+    match command {
+        PublicCommand::Demo(args) => (vec!["demo"], demo::run(args)),
+        PublicCommand::Cat(args) => (vec!["cat"], cat::run(args)),
+        PublicCommand::Bench(command) => (vec!["bench", command.name()], bench::run(command)),
+        PublicCommand::Completions(args) => (vec!["completions"], completions::run(&args)),
+    }
+}
+
+fn run_child(command: ChildCommand) -> Result<(), Failure> {
+    offspring::end_with_parent();
+    match command {
+        ChildCommand::Broker(args) => demo::run_broker(args),
+        ChildCommand::Worker(args) => demo::run_worker(&args),
+        ChildCommand::BenchPeer(args) => bench::run_peer(&args),
+    }
+}
+
+fn report(path: &[&str], failure: Failure) -> ExitCode {
+    let code = failure.code();
+    match failure {
+        Failure::Usage(message) => print_usage_error(path, &message),
+        Failure::Error(error) => eprintln!("error: {error:#}"),
+        Failure::TimedOut(message) => eprintln!("time-out: {message}"),
+        Failure::Interrupted(message) => eprintln!("interrupted: {message}"),
+        Failure::OutputClosed => {}
+    }
+    code.into()
+}
+
+/// Prints `message` as clap prints its own errors, with the usage of the command that it is about.
+fn print_usage_error(path: &[&str], message: &str) {
+    let mut command = Cli::command();
+    command.build();
+    let mut command = &mut command;
+    for name in path {
+        command = command.find_subcommand_mut(name).expect("the path is that of a command");
+    }
+    let error = command.error(ErrorKind::ArgumentConflict, message);
+    // Without a standard error there is nobody to tell; the exit code says it too.
+    let _ = error.print();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_is_sound() {
+        Cli::command().debug_assert();
+    }
+}
