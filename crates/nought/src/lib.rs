@@ -21,6 +21,8 @@ mod context;
 mod engine;
 mod error;
 mod monitor;
+mod poll;
+mod proxy;
 mod resolver;
 mod socket;
 pub mod transport;
@@ -37,9 +39,11 @@ pub use self::{
     error::{
         BindError, ConnectError, RecvError, SendError, SendErrorKind, SocketError, SubscribeError, UnknownEndpoint,
     },
+    poll::{PollEvent, PollKey, Poller, Readiness},
+    proxy::{Forwarded, Proxy, ProxyControl, ProxyStatistics, proxy},
     monitor::{DisconnectReason, MONITOR_EVENTS_MAX, Monitor, SocketEvent, SocketEventKind},
     socket::{
-        Any, CanReceive, CanSend, CanSubscribe, Dealer, Kind, Pair, PeerStats, Pub, Pull, Push, Rep, Req, Router,
+        Any, CanReceive, CanSend, CanSubscribe, Dealer, Kind, Messages, Messenger, Pair, PeerStats, Pub, Pull, Push, Rep, Req, Router,
         Socket, SocketBuilder, SocketStats, Stream, Sub, XPub, XSub,
     },
 };

@@ -56,3 +56,6 @@ pub const HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Subscriptions and messages from below that may wait for an XPUB's application before its peers are read no more.
 /// It is large because many programs use XPUB as a PUB and never receive.
 pub const XPUB_BACKLOG_MAX: usize = 1_000_000;
+
+/// Memory for large bodies that a socket keeps for reuse.
+pub const BODY_POOL_LEN_MAX: usize = 4 * 1024 * 1024;

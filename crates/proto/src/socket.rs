@@ -257,7 +257,7 @@ impl Socket {
     }
 
     fn reopen(&mut self, lost: ConnectionId, unsent: FrameBuffer, routing_id: Option<Frame>) -> ConnectionId {
-        let keeps_queue = !matches!(self.socket_type, SocketType::Pub | SocketType::XPub | SocketType::Stream);
+        let keeps_queue = !matches!(self.socket_type, SocketType::Pub | SocketType::XPub | SocketType::Sub | SocketType::Stream);
         let id = self.insert(routing_id);
         if keeps_queue {
             self.connections.count(lost, |counters| counters.lost -= unsent.messages() as u64);
@@ -344,16 +344,12 @@ impl Socket {
     }
 
     fn scan(&mut self, id: ConnectionId) {
-        let max_message_size = self.connections.options.max_message_size;
         loop {
-            let Some(connection) = self.connections.get_mut(id).filter(|connection| connection.is_ready()) else {
-                return;
-            };
-            match connection.inbound.scan(connection.version, max_message_size) {
+            match self.connections.scan(id) {
                 Ok(Some(command)) => self.command(id, command),
                 Ok(None) => break,
                 Err(error) => {
-                    self.connections.fail(id, error.into());
+                    self.connections.fail(id, error);
                     break;
                 }
             }
@@ -393,7 +389,7 @@ impl Socket {
     }
 
     fn ping(&mut self, id: ConnectionId, ttl_deciseconds: u16, context: &[u8]) {
-        self.connections.write_command(id, Command::Pong(context));
+        self.connections.write_answer(id, Command::Pong(context));
         if let Some(heartbeat) = self.connections.get_mut(id).and_then(|connection| connection.heartbeat.as_mut()) {
             heartbeat.received_ping(ttl_deciseconds);
             self.connections.arm_timer(id);
@@ -406,7 +402,7 @@ impl Socket {
             self.scan(id);
         }
         self.offer_room(id);
-        if self.connections.pipe_has_ended(id) {
+        if self.connections.take_pipe_end(id) {
             self.connections.push_event(Event::Closed(id));
         }
     }

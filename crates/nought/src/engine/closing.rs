@@ -93,6 +93,10 @@ impl Core {
         state.terminated = true;
         let deadline = state.linger_deadline();
         state.closing = Some(Closing { deadline });
+        #[cfg(feature = "tokio")]
+        {
+            state.registration = None;
+        }
         let names = self.unbind_all(&mut state);
         self.wake_all(&mut state);
         self.hand_back(&mut state);

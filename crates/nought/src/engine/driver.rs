@@ -90,9 +90,11 @@ impl Driver {
 
     /// Takes a socket on.
     pub(crate) fn add(&self, core: &Arc<Core>) -> io::Result<()> {
-        self.lock().cores.insert(core.id, Arc::clone(core));
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
-        Ok(epoll::add(&self.epoll, core.poller.as_fd(), epoll::EventData::new_u64(core.id), flags)?)
+        let mut inbox = self.lock();
+        epoll::add(&self.epoll, core.poller.as_fd(), epoll::EventData::new_u64(core.id), flags)?;
+        inbox.cores.insert(core.id, Arc::clone(core));
+        Ok(())
     }
 
     /// Lets a socket go.

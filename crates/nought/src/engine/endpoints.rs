@@ -136,17 +136,18 @@ impl Endpoints {
     }
 }
 
+/// Where [`insert`] will put the next item.
+fn free_slot<T>(slots: &[Option<T>]) -> u32 {
+    slots.iter().position(Option::is_none).unwrap_or(slots.len()) as u32
+}
+
 fn insert<T>(slots: &mut Vec<Option<T>>, item: T) -> u32 {
-    match slots.iter().position(Option::is_none) {
-        Some(index) => {
-            slots[index] = Some(item);
-            index as u32
-        }
-        None => {
-            slots.push(Some(item));
-            (slots.len() - 1) as u32
-        }
+    let index = free_slot(slots);
+    match slots.get_mut(index as usize) {
+        Some(slot) => *slot = Some(item),
+        None => slots.push(Some(item)),
     }
+    index
 }
 
 // ---- binding
@@ -167,11 +168,11 @@ impl Core {
         if state.terminated {
             return Err(BindError::Terminated);
         }
-        let index = insert(&mut state.endpoints.listeners, listener);
-        let listener = state.endpoints.listeners[index as usize].as_ref().expect("it was put there just now");
+        let index = free_slot(&state.endpoints.listeners);
         self.poller
             .add(listener.readiness(), Token::Listener(index))
             .map_err(|source| BindError::System { endpoint: resolved.clone(), source })?;
+        insert(&mut state.endpoints.listeners, listener);
         state.endpoints.last = Some(resolved.clone());
         self.publish(&mut state, SocketEvent::new(resolved.clone(), None, SocketEventKind::Listening));
         drop(self.settle(state));

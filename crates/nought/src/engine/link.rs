@@ -25,6 +25,9 @@ const READS_PER_TURN: usize = 8;
 /// What one link may bring in a turn, in bytes.
 const READ_LEN_PER_TURN: usize = 256 * 1024;
 
+/// What is read at once only to be dropped.
+const DISCARD_LEN: usize = 64 * 1024;
+
 /// Slices in one gathered write.
 const IO_SLICES_MAX: usize = 64;
 
@@ -212,7 +215,7 @@ impl Core {
         let mut read_len = 0;
         for _ in 0..READS_PER_TURN {
             if !state.machine.wants_read(id) {
-                return;
+                return self.discard_if_leaving(state, id);
             }
             let result = state.machine.read(id, now, |into| channel.read(into));
             let Some(link) = state.links.get_mut(id) else { return };
@@ -230,6 +233,31 @@ impl Core {
                         break;
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    link.readable = false;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.lose_link(state, id, LostBecause::Transport(Arc::new(error))),
+            }
+        }
+        state.mark_ready(id);
+    }
+
+    /// Reads and drops what comes for a socket that is closed, and would not be read any more: so that the peer's end
+    /// shows, and nothing unread makes the system reset the connection.
+    fn discard_if_leaving(&self, state: &mut State, id: ConnectionId) {
+        if state.closing.is_none() {
+            return;
+        }
+        let Some(link) = state.links.get_mut(id) else { return };
+        let channel = Arc::clone(&link.channel);
+        let mut scratch = Vec::with_capacity(DISCARD_LEN);
+        for _ in 0..READS_PER_TURN {
+            scratch.clear();
+            match channel.read(&mut scratch) {
+                Ok(0) => return self.lose_link(state, id, LostBecause::PeerClosed),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     link.readable = false;
                     return;
@@ -307,7 +335,8 @@ impl Core {
         }
         let Some(link) = state.links.remove(id) else { return };
         self.poller.remove(link.channel.readiness());
-        let was_ready = state.machine.connections().get(id).is_some_and(|connection| connection.is_ready());
+        let connection = state.machine.connections().get(id);
+        let was_ready = connection.is_some_and(|connection| connection.counters().established > 0);
         self.publish_loss(state, &link, was_ready, because);
         match link.origin {
             Origin::Listener(_) => {

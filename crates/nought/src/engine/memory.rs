@@ -77,6 +77,16 @@ impl Notify for PipeEnd {
             core.poller.wake();
         }
     }
+
+    /// Seen at once, whether somebody uses the socket or not.
+    fn ended(&self) {
+        let Some(core) = self.core.upgrade() else { return };
+        if core.mail.add(self.id) {
+            core.poller.wake();
+        }
+        let driver = Arc::clone(&core.driver);
+        driver.run_later(Box::new(move || core.drive()));
+    }
 }
 
 impl Core {
@@ -213,6 +223,13 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
     drop(bound.settle(state));
 
     let mut state = connecting.lock();
+    if state.closing.is_some() || state.machine.connections().get(connecting_id).is_none() {
+        // It has gone meanwhile: the other side is told.
+        drop(state);
+        to_bound.close();
+        to_connecting.close();
+        return;
+    }
     state.endpoints.add_memory_connection(connecting_id, name);
     state.machine.attach(connecting_id, to_bound, to_connecting, std::mem::take(&mut bound_side.introduction));
     announce(connecting, &mut state, name, SocketEventKind::Connected);

@@ -12,6 +12,7 @@ pub(crate) mod link;
 pub(crate) mod memory;
 pub(crate) mod poller;
 pub(crate) mod spin;
+pub(crate) mod task;
 pub(crate) mod wait;
 pub(crate) mod waiters;
 
@@ -89,13 +90,18 @@ pub(crate) struct State {
     /// The context is shut down: no call waits any more.
     pub(crate) terminated: bool,
     /// Links that may have something to read, in the order in which they are read.
-    ready: VecDeque<ConnectionId>,
+    pub(crate) ready: VecDeque<ConnectionId>,
     /// Links that can be written again after their transport had no room.
     unblocked: Vec<ConnectionId>,
     /// Links with output that the driver shall write.
     dirty: Vec<ConnectionId>,
     /// The driver knows of the dirty links.
     dirty_notified: bool,
+    /// This socket's poller, as tokio knows it.
+    #[cfg(feature = "tokio")]
+    pub(crate) registration: Option<task::Registration>,
+    /// The driver has been asked for a visit.
+    visit_due: bool,
     /// When the driver comes by for this socket's timers.
     timer: Option<Instant>,
 }
@@ -125,6 +131,9 @@ impl Core {
             unblocked: Vec::new(),
             dirty: Vec::new(),
             dirty_notified: false,
+            #[cfg(feature = "tokio")]
+            registration: None,
+            visit_due: false,
             timer: None,
         };
         let core = Arc::new_cyclic(|me| Self {
@@ -299,11 +308,21 @@ impl Core {
     pub(crate) fn drive(&self) {
         let now = Instant::now();
         let mut state = self.lock();
+        state.visit_due = false;
         state.machine.handle_timeout(now);
         self.endpoint_timeouts(&mut state, now);
         state.timer = None;
         state = self.pump(state, now);
+        self.go_on_reading(&mut state);
         self.go_on_closing(state, now);
+    }
+
+    /// Comes back for links that have more than one turn's worth: the kernel will not tell of it again.
+    pub(crate) fn go_on_reading(&self, state: &mut State) {
+        if !state.ready.is_empty() && !std::mem::replace(&mut state.visit_due, true) {
+            let core = self.arc();
+            self.driver.run_later(Box::new(move || core.drive()));
+        }
     }
 
     /// Tells the driver when to come by next, if that has changed.

@@ -41,6 +41,11 @@ impl Spin {
         if self.credit > 0 || self.waits % PROBE_INTERVAL == 0 { self.limit } else { Duration::ZERO }
     }
 
+    /// The longest poll.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     pub(crate) fn paid(&mut self) {
         self.credit = (self.credit + 1).min(CREDIT_MAX);
     }

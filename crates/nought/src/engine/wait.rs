@@ -36,7 +36,7 @@ impl Patience {
         }
     }
 
-    fn is_over(self, now: Instant) -> bool {
+    pub(crate) fn is_over(self, now: Instant) -> bool {
         match self {
             Self::None => true,
             Self::Until(deadline) => now >= deadline,
@@ -174,7 +174,7 @@ impl Core {
     /// Sleeps in the poller, as the leader.
     fn sleep<'a>(&'a self, mut state: Guard<'a>, timeout: Option<Duration>) -> Guard<'a> {
         self.mail.sleep();
-        if self.mail.is_empty() && !state.terminated {
+        if self.mail.is_empty() && !state.terminated && state.ready.is_empty() {
             let mut buffer = event_buffer();
             drop(state);
             let result = self.poller.wait(&mut buffer, timeout);
@@ -183,7 +183,7 @@ impl Core {
                 self.take_events(&mut state, events, Instant::now());
             }
         }
-        if state.waiters.external == 0 {
+        if state.waiters.watching == 0 {
             self.mail.wake_up();
         }
         state
@@ -215,6 +215,10 @@ impl Core {
         }
         state.waiters.inside -= 1;
         state.waiters.touched = true;
+        if !state.waiters.leader && state.waiters.receiving + state.waiters.sending > 0 {
+            // The one that was told may have found what it wanted without leading: somebody must.
+            self.followers.notify_one();
+        }
         if state.waiters.inside == 0 && !std::mem::replace(&mut state.waiters.in_tick_list, true) {
             self.driver.tick_for(self.arc());
         }
@@ -241,5 +245,6 @@ impl Core {
         if std::mem::take(&mut state.waiters.claimed) {
             self.driver.arm(self);
         }
+        self.go_on_reading(state);
     }
 }

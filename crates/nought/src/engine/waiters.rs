@@ -19,8 +19,10 @@ pub(crate) struct Waiters {
     pub(super) sending: u32,
     /// One thread is in the poller, or polls; the others wait for it.
     pub(super) leader: bool,
-    /// Pollers of others that hold this socket's poller, and tasks whose executor does.
+    /// Pollers of others that sleep on this socket's poller and must be woken through it.
     pub(crate) external: u32,
+    /// Pollers and tasks that want to be woken by mail.
+    pub(crate) watching: u32,
     /// The wake-up is set and nobody has reset it.
     wake_is_set: bool,
     /// Threads, tasks and pollers that have claimed the socket just now.
@@ -67,17 +69,20 @@ impl Waiters {
         }
     }
 
-    /// Forgets a task; says whether it was still waiting to be told.
-    pub(crate) fn remove_waker(&mut self, interest: Interest, key: u64) -> bool {
-        let wakers = self.wakers(interest);
-        let before = wakers.len();
-        wakers.retain(|(other, _)| *other != key);
-        wakers.len() != before
+    /// Forgets a task.
+    pub(crate) fn remove_waker(&mut self, interest: Interest, key: u64) {
+        self.wakers(interest).retain(|(other, _)| *other != key);
     }
 
-    /// Whether tasks wait that only the driver can wake.
-    pub(crate) fn has_tasks(&self) -> bool {
-        !self.recv_wakers.is_empty() || !self.send_wakers.is_empty()
+    /// Whether a thread is in the poller.
+    pub(crate) fn has_leader(&self) -> bool {
+        self.leader
+    }
+
+    /// Wakes all tasks, to poll again.
+    pub(crate) fn wake_tasks(&mut self) {
+        wake_tasks(&mut self.recv_wakers);
+        wake_tasks(&mut self.send_wakers);
     }
 }
 

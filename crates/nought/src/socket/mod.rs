@@ -3,6 +3,7 @@
 mod kind;
 mod options;
 mod stats;
+mod tasks;
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ pub use self::{
     },
     options::SocketBuilder,
     stats::{PeerStats, SocketStats},
+    tasks::{Messages, Messenger},
 };
 use crate::{
     context::Context,
@@ -250,7 +252,7 @@ impl<K: CanSend> Socket<K> {
         if refusal != SendRefusal::WouldBlock {
             return Err(SendError::new(refusal.into(), message.into_message()));
         }
-        let (state, result) = self.core.wait_for(state, Interest::Send, patience, |state| try_send(state, &message));
+        let (state, result) = self.core.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, &message));
         drop(state);
         let kind = match result {
             Ok(Ok(())) => return Ok(()),
@@ -262,13 +264,6 @@ impl<K: CanSend> Socket<K> {
     }
 }
 
-/// One attempt: `None` says that it has to wait.
-fn try_send(state: &mut State, message: &Outgoing<'_>) -> Option<Result<(), SendRefusal>> {
-    match state.machine.send(message) {
-        Err(SendRefusal::WouldBlock) => None,
-        result => Some(result),
-    }
-}
 
 // ---- receiving
 
@@ -376,7 +371,7 @@ impl<K: CanReceive> Socket<K> {
         if refusal != RecvRefusal::WouldBlock {
             return Err(refusal.into());
         }
-        let (state, result) = self.core.wait_for(state, Interest::Recv, patience, |state| try_recv(state, message));
+        let (state, result) = self.core.wait_for(state, Interest::Recv, patience, |state| self.attempt_recv(state, message));
         drop(state);
         match result {
             Ok(result) => result.map_err(RecvError::from),
@@ -386,11 +381,21 @@ impl<K: CanReceive> Socket<K> {
     }
 }
 
-/// One attempt: `None` says that it has to wait.
-fn try_recv(state: &mut State, into: &mut Message) -> Option<Result<(), RecvRefusal>> {
-    match state.machine.recv(into) {
-        Err(RecvRefusal::WouldBlock) => None,
-        result => Some(result.map(drop)),
+// ---- attempts: `None` says that it has to wait
+
+impl<K: Kind> Socket<K> {
+    fn attempt_send(&self, state: &mut State, message: &Outgoing<'_>) -> Option<Result<(), SendRefusal>> {
+        match self.core.send_now(state, message) {
+            Err(SendRefusal::WouldBlock) => None,
+            result => Some(result),
+        }
+    }
+
+    fn attempt_recv(&self, state: &mut State, into: &mut Message) -> Option<Result<(), RecvRefusal>> {
+        match self.core.recv_now(state, into) {
+            Err(RecvRefusal::WouldBlock) => None,
+            result => Some(result.map(drop)),
+        }
     }
 }
 

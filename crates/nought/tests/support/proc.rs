@@ -44,6 +44,12 @@ pub fn cpu_time() -> Duration {
     Duration::from_nanos(total)
 }
 
+/// The processor time that this thread has used.
+pub fn thread_cpu_time() -> Duration {
+    let schedstat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
+}
+
 /// The state of a process: `R`, `S`, `T` (stopped), `Z`; `None` if it is gone.
 pub fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -11,6 +11,8 @@ pub(crate) struct Heartbeat {
     next_ping: Option<Instant>,
     /// Something must be received by then: a PING is unanswered.
     answer_due: Option<Instant>,
+    /// What had been written when the time for that answer was set.
+    written_then: u64,
     /// What the peer said its silence would mean.
     peer_ttl: Option<Duration>,
 }
@@ -29,6 +31,7 @@ impl Heartbeat {
             last_received: now,
             next_ping: options.heartbeat_interval.map(|interval| now + interval),
             answer_due: None,
+            written_then: 0,
             peer_ttl: None,
         }
     }
@@ -49,8 +52,14 @@ impl Heartbeat {
         [self.next_ping, self.answer_due, ttl_end].into_iter().flatten().min()
     }
 
-    pub(crate) fn handle_timeout(&mut self, options: &Options, now: Instant) -> Due {
+    /// `written` counts the bytes that the transport has taken: while a large message is on its way, the PING waits
+    /// behind it, and progress is a sign of life.
+    pub(crate) fn handle_timeout(&mut self, options: &Options, written: u64, now: Instant) -> Due {
         let past = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if past(self.answer_due) && written != self.written_then {
+            self.written_then = written;
+            self.answer_due = Some(now + options.heartbeat_timeout.or(options.heartbeat_interval).unwrap_or_default());
+        }
         if past(self.answer_due) || past(self.peer_ttl.map(|ttl| self.last_received + ttl)) {
             return Due::PeerGone;
         }
@@ -58,7 +67,10 @@ impl Heartbeat {
             Some(interval) if past(self.next_ping) => {
                 self.next_ping = Some(now + interval);
                 let patience = options.heartbeat_timeout.unwrap_or(interval);
-                self.answer_due.get_or_insert(now + patience);
+                if self.answer_due.is_none() {
+                    self.answer_due = Some(now + patience);
+                    self.written_then = written;
+                }
                 Due::Ping
             }
             _ => Due::Nothing,
@@ -90,9 +102,9 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut heartbeat = Heartbeat::new(&options, start);
         assert_eq!(heartbeat.deadline(), Some(at(1)));
-        assert_eq!(heartbeat.handle_timeout(&options, at(1)), Due::Ping);
-        assert_eq!(heartbeat.handle_timeout(&options, at(2)), Due::Ping);
-        assert_eq!(heartbeat.handle_timeout(&options, at(4)), Due::PeerGone);
+        assert_eq!(heartbeat.handle_timeout(&options, 0, at(1)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, 0, at(2)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, 0, at(4)), Due::PeerGone);
     }
 
     #[test]
@@ -100,11 +112,11 @@ mod tests {
         let (options, start) = (options(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut heartbeat = Heartbeat::new(&options, start);
-        assert_eq!(heartbeat.handle_timeout(&options, at(1)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, 0, at(1)), Due::Ping);
         heartbeat.received(at(3));
-        assert_eq!(heartbeat.handle_timeout(&options, at(4)), Due::Ping);
-        assert_eq!(heartbeat.handle_timeout(&options, at(6)), Due::Ping);
-        assert_eq!(heartbeat.handle_timeout(&options, at(7)), Due::PeerGone);
+        assert_eq!(heartbeat.handle_timeout(&options, 0, at(4)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, 0, at(6)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, 0, at(7)), Due::PeerGone);
     }
 
     #[test]
@@ -114,7 +126,7 @@ mod tests {
         assert_eq!(heartbeat.deadline(), None);
         heartbeat.received_ping(20);
         assert_eq!(heartbeat.deadline(), Some(start + Duration::from_secs(2)));
-        assert_eq!(heartbeat.handle_timeout(&Options::default(), start + Duration::from_secs(2)), Due::PeerGone);
+        assert_eq!(heartbeat.handle_timeout(&Options::default(), 0, start + Duration::from_secs(2)), Due::PeerGone);
     }
 
     #[test]

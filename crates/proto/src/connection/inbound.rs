@@ -4,7 +4,7 @@ use std::{io, ops::Range};
 
 use bytes::Bytes;
 
-use super::frame_buffer::FrameBuffer;
+use super::{body_pool::BodyPool, frame_buffer::FrameBuffer};
 use crate::{
     error::Misbehaviour,
     frame::Frame,
@@ -135,8 +135,9 @@ impl Inbound {
         &mut self,
         version: Version,
         max_message_size: Option<u64>,
+        pool: &BodyPool,
     ) -> Result<Option<ScannedCommand>, Misbehaviour> {
-        if let Some(command) = self.finish_filling() {
+        if let Some(command) = self.finish_filling(pool) {
             return Ok(Some(command));
         }
         while self.filling.is_none() {
@@ -146,7 +147,7 @@ impl Inbound {
             let available = self.frames.bytes.len() - body_at;
             if available < header.body_len {
                 if header.body_len >= LARGE_BODY_LEN {
-                    self.begin_filling(header, body_at);
+                    self.begin_filling(header, body_at, pool);
                 }
                 break;
             }
@@ -182,8 +183,8 @@ impl Inbound {
         }
     }
 
-    fn begin_filling(&mut self, header: Header, body_at: usize) {
-        let mut body = Vec::with_capacity(header.body_len.min(BODY_RESERVE_LEN_MAX));
+    fn begin_filling(&mut self, header: Header, body_at: usize, pool: &BodyPool) {
+        let mut body = pool.take(header.body_len.min(BODY_RESERVE_LEN_MAX));
         body.extend_from_slice(&self.frames.bytes[body_at..]);
         // A command leaves nothing behind for `cut`; a message's header stays, and its body will be placed behind it.
         let kept_len = if header.command { self.scanned } else { body_at };
@@ -193,7 +194,7 @@ impl Inbound {
         self.filling = Some(Filling { header, body });
     }
 
-    fn finish_filling(&mut self) -> Option<ScannedCommand> {
+    fn finish_filling(&mut self, pool: &BodyPool) -> Option<ScannedCommand> {
         let Filling { header, body } = self.filling.take_if(|filling| filling.body.len() == filling.header.body_len)?;
         debug_assert!(self.frames.bytes.len() >= self.scanned);
         if header.command {
@@ -201,7 +202,7 @@ impl Inbound {
         }
         // What came behind the body is already in the buffer, and belongs behind it.
         let behind = self.frames.bytes.split_off(self.scanned);
-        self.frames.place_body(body.into());
+        self.frames.place_body(pool.share(body));
         self.frames.bytes.extend_from_slice(&behind);
         self.count(&header);
         None

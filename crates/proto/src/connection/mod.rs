@@ -1,6 +1,7 @@
 //! One peer's connection: its handshake, what came in, what is to go out, its heartbeat; and the set of all
 //! connections of a socket, which the patterns work on.
 
+mod body_pool;
 mod counters;
 mod frame_buffer;
 mod handshake;
@@ -20,9 +21,9 @@ pub use self::{
     set::{ConnectionId, Connections},
 };
 use self::{handshake::Handshake, heartbeat::Heartbeat, inbound::Inbound};
-pub(crate) use self::{inbound::ScannedCommand, pipe::Written};
+pub(crate) use self::{inbound::ScannedCommand, pipe::{Taken, Written}};
 use crate::{
-    error::{Misbehaviour, ProtocolError},
+    error::ProtocolError,
     frame::Frame,
     limits::{
         COMMAND_BACKLOG_LEN_MAX, DRAINING_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE,
@@ -94,6 +95,11 @@ struct MemoryPipes {
     consumed: u64,
     /// The last look for more found some: the sender is writing just now.
     streaming: bool,
+    /// The other end is gone and all that it wrote is taken; and this has been told.
+    ended: bool,
+    end_told: bool,
+    /// At this count of consumed messages the writer is to know of it.
+    publish_at: u64,
 }
 
 /// Messages and bytes.
@@ -235,25 +241,26 @@ impl Connection {
         by_messages.min(by_bytes).clamp(READ_LEN_MIN, READ_LEN_MAX)
     }
 
-    /// Appends a command to what is to be sent.
-    ///
-    /// # Errors
-    /// [`Misbehaviour::CommandFlood`] if the peer makes us answer faster than it reads.
-    fn push_command(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), ProtocolError> {
-        match &mut self.outbox {
+    /// Whether the peer makes us answer faster than it reads the answers.
+    fn is_flooded(&self) -> bool {
+        match &self.outbox {
             Outbox::Wire(frames) => {
-                if frames.commands > 0 && frames.messages == 0 && frames.len() > COMMAND_BACKLOG_LEN_MAX {
-                    return Err(Misbehaviour::CommandFlood.into());
-                }
-                frames.push_command(encode);
+                frames.commands > 0 && frames.messages == 0 && frames.len() > COMMAND_BACKLOG_LEN_MAX
             }
+            Outbox::Memory(_) => false,
+        }
+    }
+
+    /// Appends a command to what is to be sent.
+    fn push_command(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        match &mut self.outbox {
+            Outbox::Wire(frames) => frames.push_command(encode),
             Outbox::Memory(pipes) => {
                 let mut frames = FrameBuffer::default();
                 frames.push_command(encode);
                 pipes.out.write_encoded(&frames);
             }
         }
-        Ok(())
     }
 
     pub(crate) fn begin_handshake(

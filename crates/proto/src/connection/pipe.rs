@@ -12,8 +12,13 @@ use crate::wire::Version;
 ///
 /// It is called while the caller's own socket is locked: it must not block, and must not touch that socket.
 pub trait Notify: Send + Sync {
-    /// There may be something to read, or room to write, or the end of the pipe.
+    /// There may be something to read, or room to write.
     fn notify(&self);
+
+    /// The other end is gone.
+    fn ended(&self) {
+        self.notify();
+    }
 }
 
 /// A pipe between two machines. Each machine holds both of its pipes by [`Arc`]: one to write, one to read.
@@ -34,6 +39,8 @@ struct Progress {
     /// so that it does not wake for each single place. [`NOBODY_WAITS`] if it does not wait. Written under the lock;
     /// the reader's look without the lock only tells the writer early, [`Pipe::take`] tells it for certain.
     wake_at: AtomicU64,
+    /// Messages between two times that the reader publishes its count.
+    publish_interval: u64,
 }
 
 const NOBODY_WAITS: u64 = u64::MAX;
@@ -67,6 +74,15 @@ pub(crate) enum Written {
     Gone,
 }
 
+/// What became of the reader's request for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Some,
+    None,
+    /// There will never be any.
+    Ended,
+}
+
 impl Pipe {
     /// A pipe for `capacity` messages (0: no limit).
     pub fn new(capacity: u64, conflate: bool, writer: Arc<dyn Notify>, reader: Arc<dyn Notify>) -> Self {
@@ -78,7 +94,7 @@ impl Pipe {
             writer: Some(writer),
             ..Shared::default()
         };
-        let progress = Progress { consumed: AtomicU64::new(0), wake_at: AtomicU64::new(NOBODY_WAITS) };
+        let progress = Progress { consumed: AtomicU64::new(0), wake_at: AtomicU64::new(NOBODY_WAITS), publish_interval: (capacity / 16).clamp(1, 1024) };
         Self { shared: OwnLine(Mutex::new(shared)), progress: OwnLine(progress) }
     }
 
@@ -93,8 +109,7 @@ impl Pipe {
         if shared.reader_gone {
             return (Written::Gone, 0);
         }
-        if shared.is_full(&self.progress.0) {
-            self.want_room(&shared);
+        if shared.is_full(&self.progress.0) && !self.want_room(&mut shared) {
             return (Written::Full, 0);
         }
         if shared.conflate {
@@ -121,37 +136,43 @@ impl Pipe {
     /// Whether a message would find room now; if not, the writer is told when one does.
     pub(crate) fn has_room(&self) -> bool {
         let mut shared = self.lock();
-        let full = !shared.reader_gone && shared.is_full(&self.progress.0);
-        if full {
-            self.want_room(&shared);
+        shared.reader_gone || !shared.is_full(&self.progress.0) || self.want_room(&mut shared)
+    }
+
+    /// Announces a waiting writer; says whether there is room after all.
+    fn want_room(&self, shared: &mut Shared) -> bool {
+        self.progress.0.wake_at.store(shared.written - shared.capacity / 2, Ordering::SeqCst);
+        let has_room = !shared.is_full(&self.progress.0);
+        if has_room {
+            self.progress.0.wake_at.store(NOBODY_WAITS, Ordering::SeqCst);
         }
-        !full
+        has_room
     }
 
-    fn want_room(&self, shared: &Shared) {
-        self.progress.0.wake_at.store(shared.written - shared.capacity / 2, Ordering::Relaxed);
-    }
-
-    /// Gives all frames to the reader, whose own buffer is empty; `false` if there are none. Then the reader is told
-    /// when some come.
-    pub(crate) fn take(&self, take: impl FnOnce(&mut FrameBuffer)) -> bool {
+    /// Gives all frames to the reader, whose own buffer is empty. If there are none, the reader is told when some come.
+    pub(crate) fn take(&self, take: impl FnOnce(&mut FrameBuffer)) -> Taken {
         let mut shared = self.lock();
         self.wake_waiting_writer(&shared);
         if shared.frames.is_empty() {
             shared.reader_waits = true;
-            return false;
+            return if shared.writer_gone { Taken::Ended } else { Taken::None };
         }
         take(&mut shared.frames);
-        true
+        Taken::Some
     }
 
-    /// Notes that the reader has cut messages: `consumed` of them in all.
-    #[inline]
-    pub(crate) fn set_consumed(&self, consumed: u64) {
-        self.progress.0.consumed.store(consumed, Ordering::Release);
-        if self.progress.0.wake_at.load(Ordering::Relaxed) <= consumed {
+    /// Tells the writer that the reader has cut messages, `consumed` of them in all. Returns the count at which it is
+    /// to be told again: after each message of a small pipe, sixteen times per filling of a large one, and when the
+    /// reader has nothing left.
+    ///
+    /// The writer announces its wait before it looks at `consumed` a last time, the reader writes `consumed` before it
+    /// looks for a waiting writer: in the one order of these four, at least one sees the other.
+    pub(crate) fn publish_consumed(&self, consumed: u64) -> u64 {
+        self.progress.0.consumed.store(consumed, Ordering::SeqCst);
+        if self.progress.0.wake_at.load(Ordering::SeqCst) <= consumed {
             self.wake_waiting_writer(&self.lock());
         }
+        consumed + self.progress.0.publish_interval
     }
 
     fn wake_waiting_writer(&self, shared: &Shared) {
@@ -177,7 +198,7 @@ impl Pipe {
         let mut shared = self.lock();
         shared.writer_gone = true;
         shared.writer = None;
-        notify(shared.reader.as_ref());
+        ended(shared.reader.as_ref());
     }
 
     /// The reader reads no more; what is in the pipe is lost.
@@ -186,13 +207,13 @@ impl Pipe {
         shared.reader_gone = true;
         shared.reader = None;
         shared.frames = FrameBuffer::default();
-        notify(shared.writer.as_ref());
+        ended(shared.writer.as_ref());
     }
 
-    /// Whether the writer is gone and all that it wrote is taken.
-    pub(crate) fn is_ended(&self) -> bool {
-        let shared = self.lock();
-        shared.writer_gone && shared.frames.is_empty()
+    /// Ends the pipe from both sides, for one that was never joined.
+    pub fn close(&self) {
+        self.close_writer();
+        self.close_reader();
     }
 
     /// Whether the reader is gone.
@@ -207,7 +228,7 @@ impl Shared {
         if self.conflate || self.capacity == 0 || self.written - self.consumed < self.capacity {
             return false;
         }
-        self.consumed = progress.consumed.load(Ordering::Acquire);
+        self.consumed = progress.consumed.load(Ordering::SeqCst);
         self.written - self.consumed >= self.capacity
     }
 
@@ -235,5 +256,11 @@ impl std::fmt::Debug for Pipe {
 fn notify(whom: Option<&Arc<dyn Notify>>) {
     if let Some(whom) = whom {
         whom.notify();
+    }
+}
+
+fn ended(whom: Option<&Arc<dyn Notify>>) {
+    if let Some(whom) = whom {
+        whom.ended();
     }
 }

@@ -8,11 +8,12 @@ use std::{
 };
 
 use super::{
-    Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PeerInfo, Pipe, Read, Stage, Written,
+    Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage, Taken, Written,
+    body_pool::BodyPool,
     heartbeat::{Due, Heartbeat},
 };
 use crate::{
-    error::ProtocolError,
+    error::{Misbehaviour, ProtocolError},
     event::Event,
     frame::Frame,
     limits::{READ_LEN_MIN, SPARE_BUFFERS, WRITE_LEN},
@@ -59,6 +60,7 @@ pub struct Connections {
     free: Vec<u32>,
     pub(crate) options: Options,
     pub(super) spares: Vec<Vec<u8>>,
+    bodies: BodyPool,
     flushes: VecDeque<ConnectionId>,
     resumed: VecDeque<ConnectionId>,
     events: VecDeque<Event>,
@@ -246,21 +248,23 @@ impl Connections {
             command::encode_subscription(version, subscribe, prefix, bytes);
         };
         // In older versions it is a message by its form alone: no high-water mark may drop it.
-        let pushed = connection.push_command(encode);
-        self.after_command(id, pushed);
+        connection.push_command(encode);
+        self.want_flush(id);
     }
 
+    /// Sends a command of the connection's own upkeep.
     pub(crate) fn write_command(&mut self, id: ConnectionId, command: command::Command<'_>) {
         let Some(connection) = self.get_mut(id) else { return };
-        let pushed = connection.push_command(|bytes| command.encode(bytes));
-        self.after_command(id, pushed);
+        connection.push_command(|bytes| command.encode(bytes));
+        self.want_flush(id);
     }
 
-    fn after_command(&mut self, id: ConnectionId, pushed: Result<(), ProtocolError>) {
-        match pushed {
-            Ok(()) => self.want_flush(id),
-            Err(error) => self.fail(id, error),
+    /// Answers a peer's command, unless it sends more of them than it reads answers.
+    pub(crate) fn write_answer(&mut self, id: ConnectionId, command: command::Command<'_>) {
+        if self.get(id).is_some_and(Connection::is_flooded) {
+            return self.fail(id, Misbehaviour::CommandFlood.into());
         }
+        self.write_command(id, command);
     }
 
     /// Puts the connection on the list of those to flush.
@@ -298,32 +302,44 @@ impl Connections {
     /// Whether a whole message can be cut. A pipe is asked for more if nothing is left of what it gave.
     pub(crate) fn has_message(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.get_mut(id) else { return false };
-        if connection.inbound.messages() == 0 && connection.refill() && connection.inbound.messages() == 0 {
+        connection.inbound.messages() > 0 || self.refill_for_messages(id)
+    }
+
+    /// Asks the connection's pipe for more; says whether messages came.
+    #[cold]
+    fn refill_for_messages(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.get_mut(id) else { return false };
+        connection.refill();
+        let (has_messages, has_commands) = (connection.inbound.messages() > 0, connection.inbound.has_unscanned());
+        let has_ended = connection.take_pipe_end();
+        if !has_messages && has_commands {
             self.unscanned.push(id);
-            return false;
         }
-        connection.inbound.messages() > 0
+        if has_ended {
+            self.events.push_back(Event::Closed(id));
+        }
+        has_messages
     }
 
     /// Puts the next message of the connection into `into`; `false` if there is none.
     #[inline]
     pub(crate) fn cut(&mut self, id: ConnectionId, into: &mut Message) -> bool {
-        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation);
-        let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else { return false };
-        if connection.inbound.messages() == 0 && (!connection.refill() || connection.inbound.messages() == 0) {
-            if connection.inbound.has_unscanned() {
-                self.unscanned.push(id);
-            }
+        if self.get(id).is_none_or(|connection| connection.inbound.messages() == 0) && !self.refill_for_messages(id) {
             return false;
         }
+        let Some(slot) = self.slots.get_mut(id.index()) else { return false };
+        let Some(connection) = slot.connection.as_deref_mut() else { return false };
         if self.options.conflate {
             connection.drop_all_but_newest();
         }
         connection.inbound.cut(connection.version, into);
         connection.counters.messages_in += 1;
         connection.note_consumed();
-        if connection.inbound.messages() == 0 && matches!(connection.stage, Stage::Gone) {
-            self.drained.push(id);
+        if connection.inbound.messages() == 0 {
+            connection.inbound.release(&mut self.spares);
+            if matches!(connection.stage, Stage::Gone) {
+                self.drained.push(id);
+            }
         }
         if connection.read_paused && connection.inbound.messages() * 2 <= self.options.recv_hwm as usize {
             connection.read_paused = false;
@@ -448,7 +464,13 @@ impl Connections {
         };
         let Some(connection) = slot.connection.as_deref_mut() else { return Ok(Due::Nothing) };
         match (&mut connection.heartbeat, connection.handshake_deadline) {
-            (Some(heartbeat), _) => Ok(heartbeat.handle_timeout(&self.options, now)),
+            (Some(heartbeat), _) => {
+                if connection.read_paused {
+                    // We do not listen: its silence says nothing.
+                    heartbeat.received(now);
+                }
+                Ok(heartbeat.handle_timeout(&self.options, connection.counters.bytes_out, now))
+            }
             (None, Some(deadline)) if deadline <= now => Err(ProtocolError::HandshakeTimedOut),
             _ => Ok(Due::Nothing),
         }
@@ -485,6 +507,20 @@ impl Connections {
         let result = connection.inbound.read(limit, &mut self.spares, read)?;
         connection.counters.bytes_in += result.len as u64;
         Ok(result)
+    }
+
+    /// Goes on through what has come on a connection; see [`Inbound::scan`](super::inbound::Inbound::scan).
+    pub(crate) fn scan(&mut self, id: ConnectionId) -> Result<Option<ScannedCommand>, ProtocolError> {
+        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation);
+        let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else { return Ok(None) };
+        if !connection.is_ready() {
+            return Ok(None);
+        }
+        let command = connection.inbound.scan(connection.version, self.options.max_message_size, &self.bodies)?;
+        if command.is_none() {
+            connection.inbound.release(&mut self.spares);
+        }
+        Ok(command)
     }
 
     pub(crate) fn end_write(&mut self, id: ConnectionId, output: Output) {
@@ -532,12 +568,9 @@ impl Connections {
         refilled
     }
 
-    /// Whether the other end has closed, and all that it wrote is taken.
-    pub(crate) fn pipe_has_ended(&self, id: ConnectionId) -> bool {
-        match self.get(id).map(|connection| &connection.outbox) {
-            Some(Outbox::Memory(pipes)) => pipes.input.is_ended(),
-            _ => false,
-        }
+    /// Whether the other end has closed, and all that it wrote is taken. Says so once.
+    pub(crate) fn take_pipe_end(&mut self, id: ConnectionId) -> bool {
+        self.get_mut(id).is_some_and(Connection::take_pipe_end)
     }
 
     /// Joins the connection with a socket of the same process: `out` and `input` are the two directions. What was
@@ -548,7 +581,7 @@ impl Connections {
         if !queued.is_empty() {
             out.write_encoded(&queued);
         }
-        connection.outbox = Outbox::Memory(MemoryPipes { out, input, consumed: 0, streaming: false });
+        connection.outbox = Outbox::Memory(MemoryPipes { out, input, consumed: 0, streaming: false, ended: false, end_told: false, publish_at: 0 });
         connection.peer = Arc::new(peer);
         connection.version = Version::V3_1;
         connection.stage = Stage::Ready;
@@ -583,15 +616,27 @@ impl Connection {
             // A faster reader that came for each single message would fight with the writer for every one of them.
             (0..STREAM_PAUSE_SPINS).for_each(|_| std::hint::spin_loop());
         }
-        pipes.streaming = pipes.input.take(|frames| inbound.swap(frames));
+        let taken = pipes.input.take(|frames| inbound.swap(frames));
+        pipes.streaming = taken == Taken::Some;
+        pipes.ended |= taken == Taken::Ended;
         pipes.streaming
+    }
+
+    /// Whether the other end is gone and all that it wrote is taken; says so once.
+    fn take_pipe_end(&mut self) -> bool {
+        match &mut self.outbox {
+            Outbox::Memory(pipes) if pipes.ended => !std::mem::replace(&mut pipes.end_told, true),
+            _ => false,
+        }
     }
 
     #[inline]
     fn note_consumed(&mut self) {
         if let Outbox::Memory(pipes) = &mut self.outbox {
             pipes.consumed += 1;
-            pipes.input.set_consumed(pipes.consumed);
+            if pipes.consumed >= pipes.publish_at || self.inbound.messages() == 0 {
+                pipes.publish_at = pipes.input.publish_consumed(pipes.consumed);
+            }
         }
     }
 

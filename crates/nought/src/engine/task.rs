@@ -1,0 +1,214 @@
+//! Waiting without a thread: a task that polls its socket, and is woken when it is worth polling again.
+//!
+//! On tokio (feature `tokio`) the socket's poller is registered with the runtime's own, so that the thread which runs
+//! the task is also the one that the kernel wakes. On any other executor the driver watches the socket and wakes the
+//! task.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use super::{Core, Guard, State, waiters::Interest};
+
+/// A task's wait for one socket. Dropping it ends the wait; nothing is lost by that, because a message is only ever
+/// taken by a poll that returns it.
+pub(crate) struct TaskWait<'c> {
+    core: &'c Core,
+    interest: Interest,
+    key: u64,
+    registered: bool,
+    /// The runtime watches the socket for this task, and the driver does not.
+    claimed: bool,
+    polling_since: Option<Instant>,
+}
+
+/// The context or the socket is shut down.
+pub(crate) struct Terminated;
+
+impl<'c> TaskWait<'c> {
+    pub(crate) fn new(core: &'c Core, interest: Interest) -> Self {
+        static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
+        let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
+        Self { core, interest, key, registered: false, claimed: false, polling_since: None }
+    }
+
+    /// Tries `attempt`, driving the socket before if that is needed, and sees to it that the task is woken if it gives
+    /// nothing.
+    pub(crate) fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut attempt: impl FnMut(&mut State) -> Option<T>,
+    ) -> Poll<Result<T, Terminated>> {
+        loop {
+            let mut state = self.core.lock();
+            let mut done = if state.terminated { None } else { attempt(&mut state) };
+            if done.is_none() && !state.terminated {
+                state = self.core.pump(state, Instant::now());
+                done = attempt(&mut state);
+            }
+            if let Some(done) = done {
+                self.finish(state);
+                return Poll::Ready(Ok(done));
+            }
+            if state.terminated {
+                return Poll::Ready(Err(Terminated));
+            }
+            if self.polls_again(&mut state) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.register(&mut state, context);
+            if !self.core.mail.is_empty() || !state.ready.is_empty() {
+                continue;
+            }
+            drop(state);
+            if !runtime::has_changed(self.core, context) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Whether to poll once more before sleeping. Between two polls the executor runs its other tasks.
+    fn polls_again(&mut self, state: &mut State) -> bool {
+        if self.registered {
+            return false;
+        }
+        let now = Instant::now();
+        let Some(since) = self.polling_since else {
+            let budget = state.spin.budget();
+            self.polling_since = Some(now);
+            return !budget.is_zero();
+        };
+        let goes_on = now.saturating_duration_since(since) < state.spin.limit();
+        if !goes_on {
+            state.spin.failed();
+        }
+        goes_on
+    }
+
+    fn register(&mut self, state: &mut State, context: &Context<'_>) {
+        state.waiters.set_waker(self.interest, self.key, context.waker());
+        if std::mem::replace(&mut self.registered, true) {
+            return;
+        }
+        state.waiters.watching += 1;
+        self.core.mail.sleep();
+        self.claimed = runtime::watches();
+        if self.claimed {
+            self.core.enter(state);
+        } else {
+            self.core.hand_back(state);
+        }
+    }
+
+    fn finish(&mut self, mut state: Guard<'_>) {
+        if self.polling_since.is_some() && !self.registered {
+            state.spin.paid();
+        }
+        self.unregister(&mut state);
+        drop(self.core.settle(state));
+    }
+
+    fn unregister(&mut self, state: &mut State) {
+        if !std::mem::take(&mut self.registered) {
+            return;
+        }
+        state.waiters.remove_waker(self.interest, self.key);
+        state.waiters.watching -= 1;
+        if state.waiters.watching == 0 && !state.waiters.has_leader() {
+            self.core.mail.wake_up();
+        }
+        self.core.leave(state, self.claimed);
+    }
+}
+
+impl Drop for TaskWait<'_> {
+    fn drop(&mut self) {
+        if self.registered {
+            let mut state = self.core.lock();
+            self.unregister(&mut state);
+            // The runtime may know this task as the one to wake: another has to take its place.
+            state.waiters.wake_tasks();
+        }
+    }
+}
+
+/// tokio's part.
+#[cfg(feature = "tokio")]
+mod runtime {
+    use std::{
+        os::fd::{AsFd, OwnedFd},
+        sync::Arc,
+        task::{Context, Poll},
+    };
+
+    use tokio::{io::Interest, io::unix::AsyncFd, runtime::Handle};
+
+    use super::Core;
+
+    /// A socket's poller, registered with a runtime.
+    pub(crate) type Registration = Arc<AsyncFd<OwnedFd>>;
+
+    /// Whether the task runs on a runtime that can watch a socket.
+    pub(super) fn watches() -> bool {
+        Handle::try_current().is_ok()
+    }
+
+    /// Whether something has happened since the last call; if not, the runtime wakes the task when it does.
+    pub(super) fn has_changed(core: &Core, context: &mut Context<'_>) -> bool {
+        if !watches() {
+            return false;
+        }
+        let mut fresh = false;
+        loop {
+            let Some(registration) = registration(core, fresh) else { return false };
+            match registration.poll_read_ready(context) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(mut guard)) => {
+                    guard.clear_ready();
+                    return true;
+                }
+                // The runtime that it was registered with has ended.
+                Poll::Ready(Err(_)) if !fresh => fresh = true,
+                Poll::Ready(Err(_)) => return false,
+            }
+        }
+    }
+
+    #[expect(deprecated, reason = "sound for an owned descriptor; the successor needs an unsafe block to say so")]
+    fn registration(core: &Core, fresh: bool) -> Option<Registration> {
+        let mut state = core.lock();
+        if fresh {
+            state.registration = None;
+        }
+        if state.registration.is_none() {
+            let poller = core.poller.as_fd().try_clone_to_owned().ok()?;
+            state.registration = AsyncFd::with_interest(poller, Interest::READABLE).ok().map(Arc::new);
+            if state.registration.is_none() {
+                // No descriptor is left: the driver does it.
+                core.hand_back(&mut state);
+            }
+        }
+        state.registration.clone()
+    }
+}
+
+#[cfg(not(feature = "tokio"))]
+mod runtime {
+    use std::task::Context;
+
+    use super::Core;
+
+    pub(super) fn watches() -> bool {
+        false
+    }
+
+    pub(super) fn has_changed(_core: &Core, _context: &mut Context<'_>) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "tokio")]
+pub(crate) use runtime::Registration;

@@ -1,0 +1,286 @@
+//! Waiting for many sockets and raw file descriptors at once.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustix::event::epoll::{self, EventFlags};
+
+use crate::{
+    engine::{
+        Core,
+        poller::{event_buffer, wait},
+        wait::Patience,
+    },
+    socket::{Kind, Socket},
+};
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// A message, or bytes, can be received.
+    pub readable: bool,
+    /// A message, or bytes, can be sent.
+    pub writable: bool,
+}
+
+impl Readiness {
+    /// Something can be received.
+    pub const READABLE: Self = Self { readable: true, writable: false };
+    /// Something can be sent.
+    pub const WRITABLE: Self = Self { readable: false, writable: true };
+    /// Either.
+    pub const BOTH: Self = Self { readable: true, writable: true };
+
+    fn and(self, other: Self) -> Self {
+        Self { readable: self.readable && other.readable, writable: self.writable && other.writable }
+    }
+
+    fn is_any(self) -> bool {
+        self.readable || self.writable
+    }
+}
+
+/// Names a socket or descriptor of a [`Poller`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PollKey(usize);
+
+/// A socket or descriptor that is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PollEvent {
+    /// Which one.
+    pub key: PollKey,
+    /// For what, of what was asked for.
+    pub readiness: Readiness,
+}
+
+/// Waits for many sockets and raw file descriptors at once. It borrows them.
+///
+/// ```
+/// use std::time::Duration;
+/// use nought::{Context, Poller, Pull, Push, Readiness};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let context = Context::new();
+/// let (a, b) = (context.socket::<Pull>()?, context.socket::<Pull>()?);
+/// a.bind("inproc://a")?;
+/// b.bind("inproc://b")?;
+/// let push = context.socket::<Push>()?;
+/// push.connect("inproc://b")?;
+/// push.send("hello")?;
+///
+/// let mut poller = Poller::new()?;
+/// let _of_a = poller.add(&a, Readiness::READABLE)?;
+/// let of_b = poller.add(&b, Readiness::READABLE)?;
+/// let ready = poller.poll(Some(Duration::from_secs(1)))?;
+/// assert_eq!(ready[0].key, of_b);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Poller<'s> {
+    epoll: OwnedFd,
+    items: Vec<Item<'s>>,
+}
+
+#[derive(Debug)]
+struct Item<'s> {
+    interest: Readiness,
+    source: Source<'s>,
+}
+
+enum Source<'s> {
+    Socket(&'s Arc<Core>),
+    Descriptor(BorrowedFd<'s>),
+    Removed,
+}
+
+impl<'s> Poller<'s> {
+    /// A poller of nothing.
+    ///
+    /// # Errors
+    /// If the system has no descriptors left.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, items: Vec::new() })
+    }
+
+    /// Adds a socket. What its kind cannot do never becomes ready.
+    ///
+    /// # Errors
+    /// If the system refuses; a socket can be added once.
+    pub fn add<K: Kind>(&mut self, socket: &'s Socket<K>, interest: Readiness) -> io::Result<PollKey> {
+        self.add_core(socket.core(), interest)
+    }
+
+    pub(crate) fn add_core(&mut self, core: &'s Arc<Core>, interest: Readiness) -> io::Result<PollKey> {
+        self.insert(core.poller.as_fd(), EventFlags::IN, interest, Source::Socket(core))
+    }
+
+    /// Adds a raw file descriptor. Its errors and its end count as readable.
+    ///
+    /// # Errors
+    /// If the system refuses: a descriptor can be added once, and a plain file not at all.
+    pub fn add_fd(&mut self, descriptor: BorrowedFd<'s>, interest: Readiness) -> io::Result<PollKey> {
+        self.insert(descriptor, flags(interest), interest, Source::Descriptor(descriptor))
+    }
+
+    fn insert(
+        &mut self,
+        descriptor: BorrowedFd<'_>,
+        flags: EventFlags,
+        interest: Readiness,
+        source: Source<'s>,
+    ) -> io::Result<PollKey> {
+        let index = self.items.len();
+        epoll::add(&self.epoll, descriptor, epoll::EventData::new_u64(index as u64), flags)?;
+        self.items.push(Item { interest, source });
+        Ok(PollKey(index))
+    }
+
+    /// Changes what is waited for.
+    ///
+    /// # Errors
+    /// `NotFound` if the key was removed; or the system's refusal.
+    pub fn modify(&mut self, key: PollKey, interest: Readiness) -> io::Result<()> {
+        let item = self.items.get_mut(key.0).ok_or(io::ErrorKind::NotFound)?;
+        match &item.source {
+            Source::Removed => return Err(io::ErrorKind::NotFound.into()),
+            Source::Socket(_) => {}
+            Source::Descriptor(descriptor) => {
+                epoll::modify(&self.epoll, descriptor, epoll::EventData::new_u64(key.0 as u64), flags(interest))?;
+            }
+        }
+        item.interest = interest;
+        Ok(())
+    }
+
+    /// Removes a socket or descriptor. Its key is not used again.
+    ///
+    /// # Errors
+    /// `NotFound` if it was removed before.
+    pub fn remove(&mut self, key: PollKey) -> io::Result<()> {
+        let item = self.items.get_mut(key.0).ok_or(io::ErrorKind::NotFound)?;
+        match std::mem::replace(&mut item.source, Source::Removed) {
+            Source::Removed => return Err(io::ErrorKind::NotFound.into()),
+            Source::Socket(core) => epoll::delete(&self.epoll, core.poller.as_fd())?,
+            Source::Descriptor(descriptor) => epoll::delete(&self.epoll, descriptor)?,
+        }
+        Ok(())
+    }
+
+    /// Waits until at least one is ready, at most for `timeout` (`None`: for ever), and returns those that are, in the
+    /// order in which they were added. Sockets of a context that is shut down are ready for what was asked, so that
+    /// the next call on them tells.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Vec<PollEvent>> {
+        let patience = Patience::new(timeout);
+        let mut ready = self.ready(&self.ready_descriptors(Some(Duration::ZERO))?);
+        while ready.is_empty() {
+            let now = Instant::now();
+            if patience.is_over(now) {
+                break;
+            }
+            ready = self.ready(&self.sleep(patience.remaining(now))?);
+        }
+        Ok(ready)
+    }
+
+    /// What is ready, of sockets by asking them and of descriptors by what the kernel said.
+    fn ready(&self, descriptors: &[(usize, Readiness)]) -> Vec<PollEvent> {
+        let mut ready = Vec::new();
+        for (index, item) in self.items.iter().enumerate() {
+            let readiness = match &item.source {
+                Source::Socket(core) => core.readiness(item.interest),
+                Source::Descriptor(_) => {
+                    let said = descriptors.iter().find(|(other, _)| *other == index);
+                    said.map_or(Readiness::default(), |(_, readiness)| *readiness).and(item.interest)
+                }
+                Source::Removed => continue,
+            };
+            if readiness.is_any() {
+                ready.push(PollEvent { key: PollKey(index), readiness });
+            }
+        }
+        ready
+    }
+
+    /// Claims the sockets and sleeps.
+    fn sleep(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
+        let sockets = || {
+            self.items.iter().filter_map(|item| match &item.source {
+                Source::Socket(core) => Some(*core),
+                _ => None,
+            })
+        };
+        let all_quiet = sockets().fold(true, |quiet, core| core.begin_watch() && quiet);
+        let result = self.ready_descriptors(if all_quiet { timeout } else { Some(Duration::ZERO) });
+        sockets().for_each(|core| core.end_watch());
+        result
+    }
+
+    fn ready_descriptors(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
+        let mut buffer = event_buffer();
+        let events = wait(&self.epoll, &mut buffer, timeout)?;
+        let readiness = |flags: EventFlags| Readiness {
+            readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP),
+            writable: flags.intersects(EventFlags::OUT | EventFlags::ERR),
+        };
+        Ok(events.iter().map(|event| (event.data.u64() as usize, readiness(event.flags))).collect())
+    }
+}
+
+fn flags(interest: Readiness) -> EventFlags {
+    let mut flags = EventFlags::empty();
+    flags.set(EventFlags::IN | EventFlags::RDHUP, interest.readable);
+    flags.set(EventFlags::OUT, interest.writable);
+    flags
+}
+
+impl std::fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Socket(_) => "Socket",
+            Self::Descriptor(_) => "Descriptor",
+            Self::Removed => "Removed",
+        })
+    }
+}
+
+impl Core {
+    /// What the socket is ready for, after doing what can be done without waiting.
+    fn readiness(&self, interest: Readiness) -> Readiness {
+        let mut state = self.pump(self.lock(), Instant::now());
+        if state.terminated {
+            return Readiness::BOTH.and(interest);
+        }
+        Readiness {
+            readable: interest.readable && state.machine.can_recv(),
+            writable: interest.writable && state.machine.can_send(),
+        }
+    }
+
+    /// Claims the socket for a poller; says whether it has nothing new already.
+    fn begin_watch(&self) -> bool {
+        let mut state = self.lock();
+        self.enter(&mut state);
+        state.waiters.external += 1;
+        state.waiters.watching += 1;
+        self.mail.sleep();
+        self.mail.is_empty() && state.ready.is_empty() && !state.terminated
+    }
+
+    fn end_watch(&self) {
+        let mut state = self.lock();
+        state.waiters.external -= 1;
+        state.waiters.watching -= 1;
+        if state.waiters.watching == 0 && !state.waiters.has_leader() {
+            self.mail.wake_up();
+        }
+        self.leave(&mut state, true);
+    }
+}

@@ -1,0 +1,389 @@
+//! An intermediary: the messages of each of two sockets go to the other.
+
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use nought_proto::{
+    Message, Outgoing,
+    pattern::{RecvRefusal, SendRefusal},
+};
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::{
+    engine::Core,
+    poll::{PollEvent, PollKey, Poller, Readiness},
+    socket::{CanSend, Kind, Socket},
+};
+
+/// Messages taken from one side at once. They are in the proxy's hands until the other side has room for them.
+const BURST: usize = 64;
+
+/// Forwards messages both ways between two sockets until their context is shut down: a shared queue between ROUTER and
+/// DEALER, a forwarder between XSUB and XPUB, a streamer between PULL and PUSH. Both may be the same socket.
+///
+/// # Errors
+/// The system's refusal.
+pub fn proxy<F: Kind, B: Kind>(frontend: &Socket<F>, backend: &Socket<B>) -> io::Result<()> {
+    Proxy::new(frontend, backend).run()
+}
+
+/// A proxy with a capture or a control; see [`proxy`].
+///
+/// ```
+/// use nought::{Context, Dealer, Proxy, Router};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let context = Context::new();
+/// let (clients, services) = (context.socket::<Router>()?, context.socket::<Dealer>()?);
+/// clients.bind("inproc://clients")?;
+/// services.bind("inproc://services")?;
+/// let (proxy, control) = Proxy::new(&clients, &services).controlled()?;
+/// std::thread::scope(|scope| {
+///     let running = scope.spawn(|| proxy.run());
+///     assert_eq!(control.statistics().to_backend.messages, 0);
+///     control.terminate();
+///     running.join().unwrap()
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Proxy<'s> {
+    frontend: &'s Arc<Core>,
+    backend: &'s Arc<Core>,
+    capture: Option<&'s Arc<Core>>,
+    control: Option<ProxyControl>,
+}
+
+impl<'s> Proxy<'s> {
+    /// A proxy between two sockets.
+    pub fn new<F: Kind, B: Kind>(frontend: &'s Socket<F>, backend: &'s Socket<B>) -> Self {
+        Self { frontend: frontend.core(), backend: backend.core(), capture: None, control: None }
+    }
+
+    /// Sends a copy of each forwarded message to this socket (a PUB, PUSH, PAIR or DEALER). While it has no room,
+    /// copies are dropped and [counted](ProxyStatistics::capture_dropped): an observer must not stop what it observes.
+    #[must_use]
+    pub fn capture<C: CanSend>(mut self, capture: &'s Socket<C>) -> Self {
+        self.capture = Some(capture.core());
+        self
+    }
+
+    /// Adds a handle that pauses, resumes and ends the proxy and tells its counts.
+    ///
+    /// # Errors
+    /// If the system has no descriptors left.
+    pub fn controlled(mut self) -> io::Result<(Self, ProxyControl)> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let control = ProxyControl { shared: Arc::new(ControlShared { wake, state: Mutex::default() }) };
+        self.control = Some(control.clone());
+        Ok((self, control))
+    }
+
+    /// Forwards until the control ends it or the context is shut down. Messages that it has taken are handed on
+    /// before it returns, if there is room for them.
+    ///
+    /// # Errors
+    /// The system's refusal.
+    pub fn run(&self) -> io::Result<()> {
+        Run::new(self)?.run()
+    }
+}
+
+/// Pauses, resumes and ends a running proxy, from any thread.
+#[derive(Clone, Debug)]
+pub struct ProxyControl {
+    shared: Arc<ControlShared>,
+}
+
+#[derive(Debug)]
+struct ControlShared {
+    wake: OwnedFd,
+    state: Mutex<ControlState>,
+}
+
+#[derive(Debug, Default)]
+struct ControlState {
+    mode: Mode,
+    statistics: ProxyStatistics,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mode {
+    #[default]
+    Forwarding,
+    Paused,
+    Terminated,
+}
+
+impl ProxyControl {
+    /// Stops forwarding; messages wait in the sockets' queues.
+    pub fn pause(&self) {
+        self.set_mode(Mode::Paused);
+    }
+
+    /// Goes on forwarding.
+    pub fn resume(&self) {
+        self.set_mode(Mode::Forwarding);
+    }
+
+    /// Makes [`Proxy::run`] return.
+    pub fn terminate(&self) {
+        self.set_mode(Mode::Terminated);
+    }
+
+    /// What has been forwarded until now.
+    pub fn statistics(&self) -> ProxyStatistics {
+        self.state().statistics
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        self.state().mode = mode;
+        // Fails only if the counter is full, and then the proxy wakes up anyway.
+        let _ = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn state(&self) -> MutexGuard<'_, ControlState> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_mode(&self) -> Mode {
+        let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
+        self.state().mode
+    }
+}
+
+/// What a proxy has forwarded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProxyStatistics {
+    /// From the frontend to the backend.
+    pub to_backend: Forwarded,
+    /// From the backend to the frontend.
+    pub to_frontend: Forwarded,
+    /// Copies for the capture that found no room.
+    pub capture_dropped: u64,
+}
+
+/// Messages and bytes of their bodies that went one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forwarded {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+}
+
+/// One run of a proxy.
+struct Run<'p> {
+    proxy: &'p Proxy<'p>,
+    poller: Poller<'p>,
+    frontend: PollKey,
+    backend: PollKey,
+    control: Option<PollKey>,
+    to_backend: Direction<'p>,
+    to_frontend: Direction<'p>,
+    capture_dropped: u64,
+}
+
+/// What goes one way.
+struct Direction<'p> {
+    from: &'p Arc<Core>,
+    to: &'p Arc<Core>,
+    /// Taken from the one side and not yet handed to the other.
+    held: VecDeque<Message>,
+    forwarded: Forwarded,
+}
+
+/// Whether the context is still there.
+#[derive(PartialEq, Eq)]
+enum Alive {
+    Yes,
+    No,
+}
+
+impl<'p> Run<'p> {
+    fn new(proxy: &'p Proxy<'p>) -> io::Result<Self> {
+        let mut poller = Poller::new()?;
+        let frontend = poller.add_core(proxy.frontend, Readiness::READABLE)?;
+        let is_one_socket = Arc::ptr_eq(proxy.frontend, proxy.backend);
+        let backend = if is_one_socket { frontend } else { poller.add_core(proxy.backend, Readiness::READABLE)? };
+        let control = match &proxy.control {
+            Some(control) => Some(poller.add_fd(control.shared.wake.as_fd(), Readiness::READABLE)?),
+            None => None,
+        };
+        Ok(Self {
+            proxy,
+            poller,
+            frontend,
+            backend,
+            control,
+            to_backend: Direction::new(proxy.frontend, proxy.backend),
+            to_frontend: Direction::new(proxy.backend, proxy.frontend),
+            capture_dropped: 0,
+        })
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut mode = Mode::Forwarding;
+        loop {
+            self.set_interests(mode)?;
+            let ready = self.poller.poll(None)?;
+            if let (Some(key), Some(control)) = (self.control, &self.proxy.control)
+                && ready.iter().any(|event| event.key == key)
+            {
+                mode = control.take_mode();
+            }
+            if mode == Mode::Terminated {
+                self.hand_on_held();
+                return Ok(());
+            }
+            if mode == Mode::Forwarding && self.forward(&ready) == Alive::No {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A side is read while nothing is held for the other, else the other is waited for.
+    fn set_interests(&mut self, mode: Mode) -> io::Result<()> {
+        let interest = |reads: &Direction<'_>, writes: &Direction<'_>| match mode {
+            Mode::Forwarding => Readiness { readable: reads.held.is_empty(), writable: !writes.held.is_empty() },
+            _ => Readiness::default(),
+        };
+        let frontend = interest(&self.to_backend, &self.to_frontend);
+        self.poller.modify(self.frontend, frontend)?;
+        if self.backend != self.frontend {
+            let backend = interest(&self.to_frontend, &self.to_backend);
+            self.poller.modify(self.backend, backend)?;
+        }
+        Ok(())
+    }
+
+    fn forward(&mut self, ready: &[PollEvent]) -> Alive {
+        let is_ready = |key: PollKey| ready.iter().any(|event| event.key == key);
+        let (frontend, backend) = (is_ready(self.frontend), is_ready(self.backend));
+        let capture = &mut Capture { socket: self.proxy.capture, dropped: &mut self.capture_dropped };
+        let mut alive = Alive::Yes;
+        if (frontend || !self.to_backend.held.is_empty()) && self.to_backend.forward(capture) == Alive::No {
+            alive = Alive::No;
+        }
+        let distinct = self.backend != self.frontend;
+        if distinct && (backend || !self.to_frontend.held.is_empty()) && self.to_frontend.forward(capture) == Alive::No {
+            alive = Alive::No;
+        }
+        self.publish_statistics();
+        alive
+    }
+
+    fn publish_statistics(&self) {
+        if let Some(control) = &self.proxy.control {
+            control.state().statistics = ProxyStatistics {
+                to_backend: self.to_backend.forwarded,
+                to_frontend: self.to_frontend.forwarded,
+                capture_dropped: self.capture_dropped,
+            };
+        }
+    }
+
+    fn hand_on_held(&mut self) {
+        self.to_backend.hand_on();
+        self.to_frontend.hand_on();
+        self.publish_statistics();
+    }
+}
+
+struct Capture<'c> {
+    socket: Option<&'c Arc<Core>>,
+    dropped: &'c mut u64,
+}
+
+impl Capture<'_> {
+    fn take(&mut self, messages: &VecDeque<Message>) {
+        let Some(socket) = self.socket else { return };
+        let mut state = socket.lock();
+        for message in messages {
+            if socket.send_now(&mut state, &Outgoing::Borrowed(message)).is_err() {
+                *self.dropped += 1;
+            }
+        }
+        drop(socket.settle(state));
+    }
+}
+
+impl<'p> Direction<'p> {
+    fn new(from: &'p Arc<Core>, to: &'p Arc<Core>) -> Self {
+        Self { from, to, held: VecDeque::with_capacity(BURST), forwarded: Forwarded::default() }
+    }
+
+    /// Hands on what is held, then takes and hands on as much as there is, for a turn.
+    fn forward(&mut self, capture: &mut Capture<'_>) -> Alive {
+        const BURSTS_PER_TURN: usize = 16;
+        for _ in 0..BURSTS_PER_TURN {
+            if self.held.is_empty() {
+                if self.take() == Alive::No {
+                    return Alive::No;
+                }
+                if self.held.is_empty() {
+                    return Alive::Yes;
+                }
+                capture.take(&self.held);
+            }
+            if self.hand_on() == Alive::No {
+                return Alive::No;
+            }
+            if !self.held.is_empty() {
+                return Alive::Yes;
+            }
+        }
+        Alive::Yes
+    }
+
+    fn take(&mut self) -> Alive {
+        let mut state = self.from.lock();
+        while self.held.len() < BURST {
+            let mut message = Message::empty_frame();
+            match self.from.recv_now(&mut state, &mut message) {
+                Ok(_) => self.held.push_back(message),
+                Err(RecvRefusal::WouldBlock) if state.terminated => return Alive::No,
+                Err(_) => break,
+            }
+        }
+        drop(self.from.settle(state));
+        Alive::Yes
+    }
+
+    fn hand_on(&mut self) -> Alive {
+        let mut state = self.to.lock();
+        while let Some(message) = self.held.pop_front() {
+            let bytes = message.body_len() as u64;
+            let outgoing = Outgoing::Owned(message);
+            match self.to.send_now(&mut state, &outgoing) {
+                Ok(()) => {
+                    self.forwarded.messages += 1;
+                    self.forwarded.bytes += bytes;
+                }
+                Err(SendRefusal::WouldBlock) if state.terminated => return Alive::No,
+                Err(SendRefusal::WouldBlock) => {
+                    self.held.push_front(outgoing.into_message());
+                    break;
+                }
+                // Nobody this message could go to (its peer is gone, or the kind does not send): it ends here, as it
+                // would at the socket itself.
+                Err(_) => {}
+            }
+        }
+        drop(self.to.settle(state));
+        Alive::Yes
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("id", &self.id).finish_non_exhaustive()
+    }
+}

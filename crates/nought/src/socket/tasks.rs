@@ -1,0 +1,148 @@
+//! Sockets in asynchronous code: on any executor, and without a thread in between on tokio (feature `tokio`).
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use nought_proto::{Message, Outgoing};
+
+use super::{CanReceive, CanSend, Socket};
+use crate::{
+    engine::{task::TaskWait, waiters::Interest},
+    error::{RecvError, SendError, SendErrorKind},
+};
+
+impl<K: CanSend> Socket<K> {
+    /// Sends a message; the task waits while no peer has room, without a time-out of its own.
+    ///
+    /// Cancel-safe: a future that is dropped has sent all of the message or nothing of it.
+    ///
+    /// # Errors
+    /// Why it was not sent; the error holds the message.
+    pub async fn send_async<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        let mut wait = TaskWait::new(self.core(), Interest::Send);
+        let result = poll_fn(|context| wait.poll(context, |state| self.attempt_send(state, &message))).await;
+        drop(wait);
+        match result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(refusal)) => Err(SendError::new(refusal.into(), message.into_message())),
+            Err(_) => Err(SendError::new(SendErrorKind::Terminated, message.into_message())),
+        }
+    }
+}
+
+impl<K: CanReceive> Socket<K> {
+    /// Receives a message; the task waits for it, without a time-out of its own.
+    ///
+    /// Cancel-safe: a future that is dropped has taken nothing.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn recv_async(&self) -> Result<Message, RecvError> {
+        let mut wait = TaskWait::new(self.core(), Interest::Recv);
+        poll_fn(|context| self.poll_recv(&mut wait, context)).await
+    }
+
+    fn poll_recv(&self, wait: &mut TaskWait<'_>, context: &mut Context<'_>) -> Poll<Result<Message, RecvError>> {
+        let mut message = Message::empty_frame();
+        wait.poll(context, |state| self.attempt_recv(state, &mut message)).map(|result| match result {
+            Ok(Ok(())) => Ok(message),
+            Ok(Err(refusal)) => Err(refusal.into()),
+            Err(_) => Err(RecvError::Terminated),
+        })
+    }
+
+    /// The messages of this socket as a [`Stream`]. It ends when the context or the socket is shut down, and after any
+    /// error that it has given.
+    pub fn messages(&self) -> Messages<'_, K> {
+        Messages { socket: self, wait: TaskWait::new(self.core(), Interest::Recv), ended: false }
+    }
+}
+
+/// A socket's messages, from [`Socket::messages`]. Dropping it loses none.
+pub struct Messages<'s, K: CanReceive> {
+    socket: &'s Socket<K>,
+    wait: TaskWait<'s>,
+    ended: bool,
+}
+
+impl<K: CanReceive> Stream for Messages<'_, K> {
+    type Item = Result<Message, RecvError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let this = &mut *self;
+        let result = this.socket.poll_recv(&mut this.wait, context);
+        if let Poll::Ready(result) = &result {
+            this.ended = result.is_err();
+            this.wait = TaskWait::new(this.socket.core(), Interest::Recv);
+        }
+        match result {
+            Poll::Ready(Err(RecvError::Terminated)) => Poll::Ready(None),
+            result => result.map(Some),
+        }
+    }
+}
+
+impl<K: CanSend> Socket<K> {
+    /// This socket as a [`Sink`] of messages. It holds one message while no peer has room.
+    pub fn sink(&self) -> Messenger<'_, K> {
+        Messenger { socket: self, wait: TaskWait::new(self.core(), Interest::Send), held: None }
+    }
+}
+
+/// A [`Sink`] into a socket, from [`Socket::sink`]. A message that it holds when it is dropped is not sent: flush it
+/// before.
+pub struct Messenger<'s, K: CanSend> {
+    socket: &'s Socket<K>,
+    wait: TaskWait<'s>,
+    held: Option<Message>,
+}
+
+impl<K: CanSend> Messenger<'_, K> {
+    fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(message) = self.held.take() else { return Poll::Ready(Ok(())) };
+        let outgoing = Outgoing::Owned(message);
+        let polled = self.wait.poll(context, |state| self.socket.attempt_send(state, &outgoing));
+        let message = outgoing.into_message();
+        let result = match polled {
+            Poll::Pending => {
+                self.held = Some(message);
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(Ok(()))) => Ok(()),
+            Poll::Ready(Ok(Err(refusal))) => Err(SendError::new(refusal.into(), message)),
+            Poll::Ready(Err(_)) => Err(SendError::new(SendErrorKind::Terminated, message)),
+        };
+        self.wait = TaskWait::new(self.socket.core(), Interest::Send);
+        Poll::Ready(result)
+    }
+}
+
+impl<K: CanSend> Sink<Message> for Messenger<'_, K> {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_held(context)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        self.held = Some(message);
+        Ok(())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_held(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_held(context)
+    }
+}
