@@ -11,10 +11,18 @@ pub(crate) struct Heartbeat {
     next_ping: Option<Instant>,
     /// Something must be received by then: a PING is unanswered.
     answer_due: Option<Instant>,
-    /// What had been written when the time for that answer was set.
+    /// What had been written when the time for that answer was set, and what must be written for the PING to be out.
     written_then: u64,
+    ping_at: u64,
     /// What the peer said its silence would mean.
     peer_ttl: Option<Duration>,
+}
+
+/// Bytes that the transport has taken, and bytes that wait for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) written: u64,
+    pub(crate) queued: u64,
 }
 
 /// What is due.
@@ -32,6 +40,7 @@ impl Heartbeat {
             next_ping: options.heartbeat_interval.map(|interval| now + interval),
             answer_due: None,
             written_then: 0,
+            ping_at: 0,
             peer_ttl: None,
         }
     }
@@ -52,12 +61,11 @@ impl Heartbeat {
         [self.next_ping, self.answer_due, ttl_end].into_iter().flatten().min()
     }
 
-    /// `written` counts the bytes that the transport has taken: while a large message is on its way, the PING waits
-    /// behind it, and progress is a sign of life.
-    pub(crate) fn handle_timeout(&mut self, options: &Options, written: u64, now: Instant) -> Due {
+    /// While the PING waits behind a large message, progress of that is a sign of life.
+    pub(crate) fn handle_timeout(&mut self, options: &Options, sent: Sent, now: Instant) -> Due {
         let past = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if past(self.answer_due) && written != self.written_then {
-            self.written_then = written;
+        if past(self.answer_due) && self.written_then < sent.written.min(self.ping_at) {
+            self.written_then = sent.written;
             self.answer_due = Some(now + options.heartbeat_timeout.or(options.heartbeat_interval).unwrap_or_default());
         }
         if past(self.answer_due) || past(self.peer_ttl.map(|ttl| self.last_received + ttl)) {
@@ -69,7 +77,8 @@ impl Heartbeat {
                 let patience = options.heartbeat_timeout.unwrap_or(interval);
                 if self.answer_due.is_none() {
                     self.answer_due = Some(now + patience);
-                    self.written_then = written;
+                    self.written_then = sent.written;
+                    self.ping_at = sent.written + sent.queued + 1;
                 }
                 Due::Ping
             }
@@ -102,9 +111,9 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut heartbeat = Heartbeat::new(&options, start);
         assert_eq!(heartbeat.deadline(), Some(at(1)));
-        assert_eq!(heartbeat.handle_timeout(&options, 0, at(1)), Due::Ping);
-        assert_eq!(heartbeat.handle_timeout(&options, 0, at(2)), Due::Ping);
-        assert_eq!(heartbeat.handle_timeout(&options, 0, at(4)), Due::PeerGone);
+        assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(1)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(2)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(4)), Due::PeerGone);
     }
 
     #[test]
@@ -112,11 +121,11 @@ mod tests {
         let (options, start) = (options(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut heartbeat = Heartbeat::new(&options, start);
-        assert_eq!(heartbeat.handle_timeout(&options, 0, at(1)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(1)), Due::Ping);
         heartbeat.received(at(3));
-        assert_eq!(heartbeat.handle_timeout(&options, 0, at(4)), Due::Ping);
-        assert_eq!(heartbeat.handle_timeout(&options, 0, at(6)), Due::Ping);
-        assert_eq!(heartbeat.handle_timeout(&options, 0, at(7)), Due::PeerGone);
+        assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(4)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(6)), Due::Ping);
+        assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(7)), Due::PeerGone);
     }
 
     #[test]
@@ -126,7 +135,7 @@ mod tests {
         assert_eq!(heartbeat.deadline(), None);
         heartbeat.received_ping(20);
         assert_eq!(heartbeat.deadline(), Some(start + Duration::from_secs(2)));
-        assert_eq!(heartbeat.handle_timeout(&Options::default(), 0, start + Duration::from_secs(2)), Due::PeerGone);
+        assert_eq!(heartbeat.handle_timeout(&Options::default(), Sent::default(), start + Duration::from_secs(2)), Due::PeerGone);
     }
 
     #[test]

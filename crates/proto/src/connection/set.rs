@@ -10,7 +10,7 @@ use std::{
 use super::{
     Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage, Taken, Written,
     body_pool::BodyPool,
-    heartbeat::{Due, Heartbeat},
+    heartbeat::{Due, Heartbeat, Sent},
 };
 use crate::{
     error::{Misbehaviour, ProtocolError},
@@ -336,7 +336,9 @@ impl Connections {
         connection.counters.messages_in += 1;
         connection.note_consumed();
         if connection.inbound.messages() == 0 {
-            connection.inbound.release(&mut self.spares);
+            if let Outbox::Wire(_) = connection.outbox {
+                connection.inbound.release(&mut self.spares);
+            }
             if matches!(connection.stage, Stage::Gone) {
                 self.drained.push(id);
             }
@@ -463,13 +465,14 @@ impl Connections {
             return Ok(Due::Nothing);
         };
         let Some(connection) = slot.connection.as_deref_mut() else { return Ok(Due::Nothing) };
+        let sent = Sent { written: connection.counters.bytes_out, queued: connection.queued().bytes as u64 };
         match (&mut connection.heartbeat, connection.handshake_deadline) {
             (Some(heartbeat), _) => {
                 if connection.read_paused {
                     // We do not listen: its silence says nothing.
                     heartbeat.received(now);
                 }
-                Ok(heartbeat.handle_timeout(&self.options, connection.counters.bytes_out, now))
+                Ok(heartbeat.handle_timeout(&self.options, sent, now))
             }
             (None, Some(deadline)) if deadline <= now => Err(ProtocolError::HandshakeTimedOut),
             _ => Ok(Due::Nothing),
@@ -517,7 +520,9 @@ impl Connections {
             return Ok(None);
         }
         let command = connection.inbound.scan(connection.version, self.options.max_message_size, &self.bodies)?;
-        if command.is_none() {
+        if command.is_none()
+            && let Outbox::Wire(_) = connection.outbox
+        {
             connection.inbound.release(&mut self.spares);
         }
         Ok(command)
