@@ -87,6 +87,7 @@ fn a_subscription_within_the_process_takes_effect_at_once() {
         subscriber.unsubscribe("news").unwrap();
         publisher.send("news of yesterday").unwrap();
         assert!(subscriber.try_recv().is_err(), "round {round}");
+        assert_eq!(publisher.stats().subscriptions, 0, "round {round}");
     }
 }
 

@@ -398,7 +398,8 @@ impl Socket {
 
     /// Something happened at the other end of the connection's pipes.
     pub fn pipe_changed(&mut self, id: ConnectionId) {
-        if self.connections.refill(id) {
+        // Until the pipe has nothing, or messages wait: only then does it tell of more.
+        while self.connections.refill(id) {
             self.scan(id);
         }
         self.offer_room(id);

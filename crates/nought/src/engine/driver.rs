@@ -175,7 +175,7 @@ impl Driver {
         let mut next_tick = None;
         let mut dirty = Vec::new();
         loop {
-            let Some(timeout) = self.prepare_to_sleep(&mut next_tick) else { return };
+            let Some(timeout) = self.prepare_to_sleep(&mut next_tick) else { return self.forget_all() };
             if !dirty.is_empty() {
                 self.set_alarm();
             }
@@ -189,6 +189,12 @@ impl Driver {
             dirty.retain_mut(Dirty::look);
             self.do_work(work);
         }
+    }
+
+    /// Lets go of sockets that are still to be looked at: they hold their driver, as it holds them.
+    fn forget_all(&self) {
+        let inbox = std::mem::take(&mut *self.lock());
+        drop(inbox);
     }
 
     fn set_alarm(&self) {

@@ -449,6 +449,8 @@ impl Core {
         match link.channel.connected() {
             Ok(()) => {
                 link.become_connected();
+                // The event that told of it may have told of the peer's first bytes, too.
+                state.mark_ready(id);
                 self.connected(state, index, id, now);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

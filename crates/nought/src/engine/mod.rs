@@ -97,6 +97,8 @@ pub(crate) struct State {
     dirty: Vec<ConnectionId>,
     /// The driver knows of the dirty links.
     dirty_notified: bool,
+    /// Asynchronous calls, for giving other tasks their turn.
+    pub(crate) calls: u32,
     /// This socket's poller, as tokio knows it.
     #[cfg(feature = "tokio")]
     pub(crate) registration: Option<task::Registration>,
@@ -131,6 +133,7 @@ impl Core {
             unblocked: Vec::new(),
             dirty: Vec::new(),
             dirty_notified: false,
+            calls: 0,
             #[cfg(feature = "tokio")]
             registration: None,
             visit_due: false,

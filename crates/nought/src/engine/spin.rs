@@ -38,7 +38,7 @@ impl Spin {
     /// How long to poll now; zero: not at all.
     pub(crate) fn budget(&mut self) -> Duration {
         self.waits = self.waits.wrapping_add(1);
-        if self.credit > 0 || self.waits % PROBE_INTERVAL == 0 { self.limit } else { Duration::ZERO }
+        if self.credit > 0 || self.waits.is_multiple_of(PROBE_INTERVAL) { self.limit } else { Duration::ZERO }
     }
 
     /// The longest poll.

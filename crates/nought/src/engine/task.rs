@@ -19,6 +19,8 @@ pub(crate) struct TaskWait<'c> {
     interest: Interest,
     key: u64,
     registered: bool,
+    registered_at: Option<Instant>,
+    polls: u32,
     /// The runtime watches the socket for this task, and the driver does not.
     claimed: bool,
     polling_since: Option<Instant>,
@@ -31,7 +33,7 @@ impl<'c> TaskWait<'c> {
     pub(crate) fn new(core: &'c Core, interest: Interest) -> Self {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
         let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
-        Self { core, interest, key, registered: false, claimed: false, polling_since: None }
+        Self { core, interest, key, registered: false, registered_at: None, polls: 0, claimed: false, polling_since: None }
     }
 
     /// Tries `attempt`, driving the socket before if that is needed, and sees to it that the task is woken if it gives
@@ -43,9 +45,15 @@ impl<'c> TaskWait<'c> {
     ) -> Poll<Result<T, Terminated>> {
         loop {
             let mut state = self.core.lock();
-            let mut done = if state.terminated { None } else { attempt(&mut state) };
-            if done.is_none() && !state.terminated {
-                state = self.core.pump(state, Instant::now());
+            let mut done = None;
+            if !state.terminated {
+                // While it polls before sleeping, the cheap look; otherwise, everything.
+                let now = Instant::now();
+                let is_polling = !self.registered && self.polls > 0;
+                if !is_polling || self.core.look(&mut state, self.interest, self.polls, now) {
+                    state = self.core.pump(state, now);
+                }
+                self.polls += 1;
                 done = attempt(&mut state);
             }
             if let Some(done) = done {
@@ -93,6 +101,7 @@ impl<'c> TaskWait<'c> {
         if std::mem::replace(&mut self.registered, true) {
             return;
         }
+        self.registered_at = Some(Instant::now());
         state.waiters.watching += 1;
         self.core.mail.sleep();
         self.claimed = runtime::watches();
@@ -104,8 +113,10 @@ impl<'c> TaskWait<'c> {
     }
 
     fn finish(&mut self, mut state: Guard<'_>) {
-        if self.polling_since.is_some() && !self.registered {
-            state.spin.paid();
+        match self.registered_at {
+            Some(since) => state.spin.slept(since),
+            None if self.polling_since.is_some() => state.spin.paid(),
+            None => {}
         }
         self.unregister(&mut state);
         drop(self.core.settle(state));

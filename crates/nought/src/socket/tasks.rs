@@ -10,13 +10,57 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use nought_proto::{Message, Outgoing};
 
-use super::{CanReceive, CanSend, Socket};
+use super::{CanReceive, CanSend, Kind, Socket};
 use crate::{
-    engine::{task::TaskWait, waiters::Interest},
+    engine::{State, task::TaskWait, waiters::Interest},
     error::{RecvError, SendError, SendErrorKind},
 };
 
+/// Calls that may be done in a row without giving the executor's other tasks their turn.
+const CALLS_IN_A_ROW: u32 = 256;
+
+/// What came of a call that did not wait.
+enum AtOnce {
+    Done,
+    NotNow,
+    /// It is the other tasks' turn: a busy socket must not hold its executor.
+    Yield,
+}
+
+/// Gives the executor's other tasks their turn.
+async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl<K: Kind> Socket<K> {
+    /// Counts a call; says whether it is the other tasks' turn.
+    fn must_yield(state: &mut State) -> bool {
+        state.calls = state.calls.wrapping_add(1);
+        state.calls.is_multiple_of(CALLS_IN_A_ROW)
+    }
+}
+
 impl<K: CanSend> Socket<K> {
+    fn send_at_once(&self, message: &Outgoing<'_>) -> AtOnce {
+        let mut state = self.core().lock();
+        if Self::must_yield(&mut state) {
+            return AtOnce::Yield;
+        }
+        if self.core().send_now(&mut state, message).is_err() {
+            return AtOnce::NotNow;
+        }
+        self.after_send(state);
+        AtOnce::Done
+    }
+
     /// Sends a message; the task waits while no peer has room, without a time-out of its own.
     ///
     /// Cancel-safe: a future that is dropped has sent all of the message or nothing of it.
@@ -25,6 +69,11 @@ impl<K: CanSend> Socket<K> {
     /// Why it was not sent; the error holds the message.
     pub async fn send_async<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
         let message = message.into();
+        match self.send_at_once(&message) {
+            AtOnce::Done => return Ok(()),
+            AtOnce::Yield => yield_now().await,
+            AtOnce::NotNow => {}
+        }
         let mut wait = TaskWait::new(self.core(), Interest::Send);
         let result = poll_fn(|context| wait.poll(context, |state| self.attempt_send(state, &message))).await;
         drop(wait);
@@ -44,8 +93,26 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// Why there is none.
     pub async fn recv_async(&self) -> Result<Message, RecvError> {
+        let mut message = Message::empty_frame();
+        match self.recv_at_once(&mut message) {
+            AtOnce::Done => return Ok(message),
+            AtOnce::Yield => yield_now().await,
+            AtOnce::NotNow => {}
+        }
         let mut wait = TaskWait::new(self.core(), Interest::Recv);
         poll_fn(|context| self.poll_recv(&mut wait, context)).await
+    }
+
+    fn recv_at_once(&self, message: &mut Message) -> AtOnce {
+        let mut state = self.core().lock();
+        if Self::must_yield(&mut state) {
+            return AtOnce::Yield;
+        }
+        if self.core().recv_now(&mut state, message).is_err() {
+            return AtOnce::NotNow;
+        }
+        self.after_recv(state);
+        AtOnce::Done
     }
 
     fn poll_recv(&self, wait: &mut TaskWait<'_>, context: &mut Context<'_>) -> Poll<Result<Message, RecvError>> {

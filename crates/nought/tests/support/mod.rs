@@ -12,7 +12,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
@@ -171,6 +171,15 @@ pub fn await_event<T>(monitor: &Monitor, what: &str, mut wanted: impl FnMut(&Soc
             },
             Err(error) => panic!("no event of {what}: {error}; seen: {seen:#?}"),
         }
+    }
+}
+
+/// Sets the flag at the end of its life, so that a test that fails does not wait for its other threads for ever.
+pub struct SetAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

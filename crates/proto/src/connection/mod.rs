@@ -346,10 +346,10 @@ impl Connection {
     /// Encodes what is queued for the version that the handshake found.
     fn adopt_version(&mut self, version: Version) {
         self.version = version;
-        if let Outbox::Wire(frames) = &mut self.outbox {
-            if (self.outbox_version == Version::V1_0) != (version == Version::V1_0) {
-                *frames = frames.messages_after(0, self.outbox_version, version);
-            }
+        if let Outbox::Wire(frames) = &mut self.outbox
+            && (self.outbox_version == Version::V1_0) != (version == Version::V1_0)
+        {
+            *frames = frames.messages_after(0, self.outbox_version, version);
         }
         self.outbox_version = version;
     }

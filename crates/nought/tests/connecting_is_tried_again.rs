@@ -1,0 +1,209 @@
+//! Connections that cannot be made are tried again, with pauses that grow, and told by events: refused ones, names that
+//! cannot be looked up, files that are missing or stale, handshakes that fail.
+
+mod support;
+
+use std::{
+    os::unix::net::UnixListener,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nought::{Context, ContextBuilder, Monitor, Pull, Push, Socket, SocketEventKind};
+use support::{
+    Transport, await_event,
+    raw::{self, RawPeer},
+    recv, scratch_path, until, watchdog,
+};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn push(context: &Context) -> Socket<Push> {
+    context.socket_builder::<Push>().reconnect_interval(Some(Duration::from_millis(20))).build().unwrap()
+}
+
+fn failure(monitor: &Monitor) -> std::io::ErrorKind {
+    await_event(monitor, "a failure", |event| match event {
+        SocketEventKind::ConnectFailed { error } => Some(error.kind()),
+        _ => None,
+    })
+}
+
+fn pause(monitor: &Monitor) -> Duration {
+    await_event(monitor, "another attempt", |event| match event {
+        SocketEventKind::ConnectRetried { delay } => Some(*delay),
+        _ => None,
+    })
+}
+
+/// Somebody listens there after all, and gets what was sent before.
+fn assert_found(context: &Context, push: &Socket<Push>, endpoint: &str) {
+    push.send("found").unwrap();
+    let pull = context.socket::<Pull>().unwrap();
+    pull.bind(endpoint).unwrap();
+    assert_eq!(recv(&pull), "found");
+}
+
+#[test]
+fn a_port_where_nobody_listens() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let push = push(&context);
+    let monitor = push.monitor();
+    let endpoint = Transport::Tcp.future_endpoint();
+    push.connect(&endpoint).unwrap();
+    let mut longest = Duration::ZERO;
+    for attempt in 0..5 {
+        assert_eq!(failure(&monitor), std::io::ErrorKind::ConnectionRefused);
+        let pause = pause(&monitor);
+        let whole = Duration::from_millis(20) * (1 << attempt);
+        assert!(pause >= whole / 2 && pause <= whole, "attempt {attempt}: {pause:?}");
+        longest = longest.max(pause);
+    }
+    assert!(longest >= Duration::from_millis(160), "pauses grow");
+    assert_eq!(push.stats().reconnects, 5);
+    assert_found(&context, &push, &endpoint);
+}
+
+#[test]
+fn a_file_that_is_missing_or_stale() {
+    let _bounded = watchdog(LIMIT);
+    for stale in [false, true] {
+        let context = Context::new();
+        let push = push(&context);
+        let monitor = push.monitor();
+        let path = scratch_path("s");
+        if stale {
+            drop(UnixListener::bind(&path).unwrap());
+        }
+        let endpoint = format!("ipc://{}", path.display());
+        push.connect(&endpoint).unwrap();
+        let expected = if stale { std::io::ErrorKind::ConnectionRefused } else { std::io::ErrorKind::NotFound };
+        assert_eq!(failure(&monitor), expected);
+        // A listener replaces a stale file.
+        assert_found(&context, &push, &endpoint);
+        assert!(!path.exists(), "the listener takes its file with it");
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_looked_up() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let push = push(&context);
+    let monitor = push.monitor();
+    let start = Instant::now();
+    push.connect("tcp://nowhere.invalid:5555").unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "connect waits for no name server");
+    failure(&monitor);
+    pause(&monitor);
+    // The socket is none the worse for it.
+    let endpoint = Transport::Tcp.future_endpoint();
+    push.connect(&endpoint).unwrap();
+    push.disconnect("tcp://nowhere.invalid:5555").unwrap();
+    assert_found(&context, &push, &endpoint);
+}
+
+#[test]
+fn a_name_that_can() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let push = push(&context);
+    push.connect(&endpoint.replace("127.0.0.1", "localhost")).unwrap();
+    push.send("by name").unwrap();
+    assert_eq!(recv(&pull), "by name");
+}
+
+#[test]
+fn many_names_at_once() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let push = context.socket_builder::<Push>().linger(Some(Duration::ZERO)).build().unwrap();
+    for index in 0..50 {
+        push.connect(&format!("tcp://nowhere-{index}.invalid:5555")).unwrap();
+    }
+    let pull = context.socket::<Pull>().unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let other = context.socket::<Push>().unwrap();
+    other.connect(&endpoint).unwrap();
+    other.send("not held up").unwrap();
+    assert_eq!(recv(&pull), "not held up");
+    let start = Instant::now();
+    drop((push, other, pull));
+    drop(context);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_handshake_that_fails_is_followed_by_pauses_too() {
+    let _bounded = watchdog(LIMIT);
+    let (listener, endpoint) = raw::listen();
+    let context = Context::new();
+    let push = push(&context);
+    let monitor = push.monitor();
+    push.connect(&endpoint).unwrap();
+    let accepting = thread::spawn(move || {
+        for _ in 0..5 {
+            // Another PUSH: the types do not fit.
+            let mut peer = RawPeer::accept(&listener);
+            peer.send(&raw::handshake("PUSH"));
+            peer.await_close();
+        }
+        RawPeer::accept(&listener).shake_hands("PULL")
+    });
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        await_event(&monitor, "the failure", |event| match event {
+            SocketEventKind::HandshakeFailed { error } => Some(error.clone()),
+            _ => None,
+        });
+        pauses.push(pause(&monitor));
+    }
+    assert!(pauses[4] >= Duration::from_millis(160), "{pauses:?}");
+    assert_eq!(push.stats().totals.handshake_failures, 5);
+    let mut peer = accepting.join().unwrap();
+    push.send("at last").unwrap();
+    assert_eq!(peer.recv_frame(), (false, b"at last".to_vec()));
+    // It counts from the start again.
+    drop(peer);
+    await_event(&monitor, "the end", |event| matches!(event, SocketEventKind::Disconnected { .. }).then_some(()));
+    assert!(pause(&monitor) <= Duration::from_millis(20));
+}
+
+#[test]
+fn only_once_where_nothing_else_is_wanted() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let push = context.socket_builder::<Push>().reconnect_interval(None).build().unwrap();
+    let monitor = push.monitor();
+    let endpoint = Transport::Tcp.future_endpoint();
+    push.connect(&endpoint).unwrap();
+    failure(&monitor);
+    until("the endpoint is forgotten", || push.disconnect(&endpoint).is_err());
+    let pull = context.socket::<Pull>().unwrap();
+    pull.bind(&endpoint).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(pull.stats().peers, 0);
+    push.connect(&endpoint).unwrap();
+    push.send("again").unwrap();
+    assert_eq!(recv(&pull), "again");
+    // And a connection that is lost is not made again either.
+    drop(pull);
+    await_event(&monitor, "the end", |event| matches!(event, SocketEventKind::Disconnected { .. }).then_some(()));
+    until("the endpoint is forgotten", || push.disconnect(&endpoint).is_err());
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    let _bounded = watchdog(LIMIT);
+    // With IPv6, localhost has two addresses, and somebody listens at the second one only.
+    let context = ContextBuilder::build(Context::builder()).unwrap();
+    let pull = context.socket::<Pull>().unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let push = context.socket_builder::<Push>().ipv6(true).build().unwrap();
+    push.connect(&endpoint.replace("127.0.0.1", "localhost")).unwrap();
+    push.send("the other one").unwrap();
+    assert_eq!(recv(&pull), "the other one");
+}
