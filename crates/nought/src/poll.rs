@@ -217,7 +217,8 @@ impl<'s> Poller<'s> {
                 _ => None,
             })
         };
-        let all_quiet = sockets().fold(true, |quiet, core| core.begin_watch() && quiet);
+        let mut all_quiet = true;
+        sockets().for_each(|core| all_quiet &= core.begin_watch());
         let result = self.ready_descriptors(if all_quiet { timeout } else { Some(Duration::ZERO) });
         sockets().for_each(|core| core.end_watch());
         result

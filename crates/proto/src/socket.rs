@@ -144,6 +144,7 @@ impl Socket {
     /// Changes options; they apply from now on, to connections that are there, too, where that has a meaning.
     pub fn set_options(&mut self, change: impl FnOnce(&mut Options)) {
         change(&mut self.connections.options);
+        self.connections.apply_hwms();
         let ids: Vec<ConnectionId> = self.connections.iter().map(|(id, _)| id).collect();
         for id in ids {
             self.offer_room(id);

@@ -185,8 +185,8 @@ impl Names {
 /// What one side of a connection brings.
 struct Side {
     introduction: PeerInfo,
-    send_hwm: u64,
-    recv_hwm: u64,
+    send_hwm: u32,
+    recv_hwm: u32,
     conflate: bool,
 }
 
@@ -194,8 +194,8 @@ fn side(state: &State) -> Side {
     let options = state.machine.options();
     Side {
         introduction: state.machine.introduction(),
-        send_hwm: options.send_hwm.into(),
-        recv_hwm: options.recv_hwm.into(),
+        send_hwm: options.send_hwm,
+        recv_hwm: options.recv_hwm,
         conflate: options.conflate,
     }
 }
@@ -256,8 +256,6 @@ fn announce(core: &Core, state: &mut State, name: &str, kind: SocketEventKind) {
     core.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
 }
 
-/// A pipe holds what both sides' high-water marks allow together, as if each had its queue.
 fn pipe(from: &Side, to: &Side, writer: Arc<PipeEnd>, reader: Arc<PipeEnd>) -> Arc<Pipe> {
-    let capacity = if from.send_hwm == 0 || to.recv_hwm == 0 { 0 } else { from.send_hwm + to.recv_hwm };
-    Arc::new(Pipe::new(capacity, from.conflate || to.conflate, writer, reader))
+    Arc::new(Pipe::new(from.send_hwm, to.recv_hwm, from.conflate || to.conflate, writer, reader))
 }

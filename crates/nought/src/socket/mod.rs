@@ -116,6 +116,37 @@ impl<K: Kind> Socket<K> {
         self.core.lock().endpoints.last.clone()
     }
 
+    /// Changes the send high-water mark, for peers that are there, too; see [`SocketBuilder::send_hwm`].
+    pub fn set_send_hwm(&self, messages: u32) {
+        self.change(|state| state.machine.set_options(|options| options.send_hwm = messages));
+    }
+
+    /// Changes the receive high-water mark, for peers that are there, too; see [`SocketBuilder::recv_hwm`].
+    pub fn set_recv_hwm(&self, messages: u32) {
+        self.change(|state| state.machine.set_options(|options| options.recv_hwm = messages));
+    }
+
+    /// Changes the linger time; see [`SocketBuilder::linger`].
+    pub fn set_linger(&self, linger: Option<Duration>) {
+        self.change(|state| state.options.linger = linger);
+    }
+
+    /// Changes the send time-out; see [`SocketBuilder::send_timeout`].
+    pub fn set_send_timeout(&self, timeout: Option<Duration>) {
+        self.change(|state| state.options.send_timeout = timeout);
+    }
+
+    /// Changes the receive time-out; see [`SocketBuilder::recv_timeout`].
+    pub fn set_recv_timeout(&self, timeout: Option<Duration>) {
+        self.change(|state| state.options.recv_timeout = timeout);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.core.lock();
+        change(&mut state);
+        drop(self.core.settle(state));
+    }
+
     /// A stream of what happens to this socket's endpoints and connections from now on.
     pub fn monitor(&self) -> Monitor {
         self.core.lock().monitors.add()

@@ -56,6 +56,8 @@ struct Shared {
     written: u64,
     /// What the reader had consumed when the writer last looked.
     consumed: u64,
+    send_hwm: u32,
+    recv_hwm: u32,
     /// Messages that may be written and not consumed; 0: no limit.
     capacity: u64,
     conflate: bool,
@@ -84,9 +86,19 @@ pub(crate) enum Taken {
 }
 
 impl Pipe {
-    /// A pipe for `capacity` messages (0: no limit).
-    pub fn new(capacity: u64, conflate: bool, writer: Arc<dyn Notify>, reader: Arc<dyn Notify>) -> Self {
+    /// A pipe that holds what the writer's send high-water mark and the reader's receive high-water mark allow
+    /// together, as if each side had its queue; 0: no limit.
+    pub fn new(
+        send_hwm: u32,
+        recv_hwm: u32,
+        conflate: bool,
+        writer: Arc<dyn Notify>,
+        reader: Arc<dyn Notify>,
+    ) -> Self {
+        let capacity = capacity(send_hwm, recv_hwm);
         let shared = Shared {
+            send_hwm,
+            recv_hwm,
             capacity,
             conflate,
             reader_waits: true,
@@ -181,10 +193,19 @@ impl Pipe {
         }
     }
 
-    /// Changes how many messages fit in.
-    pub(crate) fn set_capacity(&self, capacity: u64) {
+    /// Changes the writer's high-water mark.
+    pub(crate) fn set_send_hwm(&self, send_hwm: u32) {
         let mut shared = self.lock();
-        shared.capacity = capacity;
+        shared.send_hwm = send_hwm;
+        shared.capacity = capacity(send_hwm, shared.recv_hwm);
+        notify(shared.writer.as_ref());
+    }
+
+    /// Changes the reader's high-water mark.
+    pub(crate) fn set_recv_hwm(&self, recv_hwm: u32) {
+        let mut shared = self.lock();
+        shared.recv_hwm = recv_hwm;
+        shared.capacity = capacity(shared.send_hwm, recv_hwm);
         notify(shared.writer.as_ref());
     }
 
@@ -250,6 +271,10 @@ impl std::fmt::Debug for Pipe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pipe").field("waiting", &self.waiting()).finish_non_exhaustive()
     }
+}
+
+fn capacity(send_hwm: u32, recv_hwm: u32) -> u64 {
+    if send_hwm == 0 || recv_hwm == 0 { 0 } else { u64::from(send_hwm) + u64::from(recv_hwm) }
 }
 
 #[inline]

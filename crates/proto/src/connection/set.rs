@@ -562,6 +562,16 @@ impl Connections {
 
     // ---- memory pipes
 
+    /// Tells all pipes the high-water marks as they are now.
+    pub(crate) fn apply_hwms(&mut self) {
+        for (_, connection) in self.iter() {
+            if let Outbox::Memory(pipes) = &connection.outbox {
+                pipes.out.set_send_hwm(self.options.send_hwm);
+                pipes.input.set_recv_hwm(self.options.recv_hwm);
+            }
+        }
+    }
+
     /// Takes what the other end of the connection's pipe has written, if all before is taken.
     pub(crate) fn refill(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.get_mut(id) else { return false };

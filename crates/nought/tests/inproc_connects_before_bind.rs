@@ -1,0 +1,239 @@
+//! Within the process either side may come first, and nothing that was sent meanwhile is lost.
+
+mod support;
+
+use std::{
+    sync::Barrier,
+    thread,
+    time::Duration,
+};
+
+use nought::{
+    Context, Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Socket, SocketEventKind, Sub,
+};
+use support::{Transport, await_event, number, recv, unique, until, watchdog};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn endpoint() -> String {
+    Transport::Inproc.endpoint()
+}
+
+#[test]
+fn what_was_sent_before_arrives() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let endpoint = endpoint();
+    let push = context.socket::<Push>().unwrap();
+    push.connect(&endpoint).unwrap();
+    for index in 0..100_u64 {
+        push.send(&index.to_be_bytes()).unwrap();
+    }
+    let pull = context.socket::<Pull>().unwrap();
+    pull.bind(&endpoint).unwrap();
+    for expected in 0..100 {
+        assert_eq!(number(&recv(&pull)), expected);
+    }
+    push.send("and now").unwrap();
+    assert_eq!(recv(&pull), "and now");
+}
+
+#[test]
+fn both_directions() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    for binds_first in [false, true] {
+        let endpoint = endpoint();
+        let (a, b) = (context.socket::<Pair>().unwrap(), context.socket::<Pair>().unwrap());
+        if binds_first {
+            b.bind(&endpoint).unwrap();
+        }
+        a.connect(&endpoint).unwrap();
+        a.send("from the one that connects").unwrap();
+        if !binds_first {
+            b.bind(&endpoint).unwrap();
+        }
+        b.send("from the one that binds").unwrap();
+        assert_eq!(recv(&a), "from the one that binds");
+        assert_eq!(recv(&b), "from the one that connects");
+    }
+}
+
+#[test]
+fn a_thread_that_waits_for_the_other_side() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let endpoint = endpoint();
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let request = context.socket::<Req>().unwrap();
+            request.connect(&endpoint).unwrap();
+            request.send("question").unwrap();
+            recv(&request)
+        });
+        thread::sleep(Duration::from_millis(50));
+        let reply = context.socket::<Rep>().unwrap();
+        reply.bind(&endpoint).unwrap();
+        assert_eq!(recv(&reply), "question");
+        reply.send("answer").unwrap();
+        assert_eq!(asking.join().unwrap(), "answer");
+    });
+}
+
+#[test]
+fn many_that_wait_for_one_name() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let endpoint = endpoint();
+    let dealers: Vec<Socket<Dealer>> = (0..20)
+        .map(|index| {
+            let dealer = context.socket_builder::<Dealer>().routing_id(format!("dealer {index}")).build().unwrap();
+            dealer.connect(&endpoint).unwrap();
+            dealer.send(format!("{index}")).unwrap();
+            dealer
+        })
+        .collect();
+    let router = context.socket::<Router>().unwrap();
+    router.bind(&endpoint).unwrap();
+    for _ in &dealers {
+        let message = recv(&router);
+        assert_eq!(message[0], [b"dealer ", message[1].as_slice()].concat());
+        router.send(message).unwrap();
+    }
+    for (index, dealer) in dealers.iter().enumerate() {
+        assert_eq!(recv(dealer), index.to_string().as_str());
+    }
+}
+
+#[test]
+fn subscriptions_made_before() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let endpoint = endpoint();
+    let subscriber = context.socket::<Sub>().unwrap();
+    subscriber.connect(&endpoint).unwrap();
+    subscriber.subscribe("a").unwrap();
+    let publisher = context.socket::<Pub>().unwrap();
+    publisher.bind(&endpoint).unwrap();
+    publisher.send("a1").unwrap();
+    publisher.send("b1").unwrap();
+    publisher.send("a2").unwrap();
+    assert_eq!((recv(&subscriber), recv(&subscriber)), ("a1".into(), "a2".into()));
+}
+
+#[test]
+fn a_name_is_free_again_after_its_owner() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let endpoint = endpoint();
+    for index in 0..50_u64 {
+        let pull = context.socket::<Pull>().unwrap();
+        pull.bind(&endpoint).unwrap();
+        let push = context.socket::<Push>().unwrap();
+        push.connect(&endpoint).unwrap();
+        push.send(&index.to_be_bytes()).unwrap();
+        assert_eq!(number(&recv(&pull)), index);
+    }
+}
+
+#[test]
+fn contexts_do_not_see_each_others_names() {
+    let _bounded = watchdog(LIMIT);
+    let (one, other) = (Context::new(), Context::new());
+    let endpoint = endpoint();
+    let pull = one.socket::<Pull>().unwrap();
+    pull.bind(&endpoint).unwrap();
+    let push = other.socket_builder::<Push>().linger(Some(Duration::ZERO)).build().unwrap();
+    push.connect(&endpoint).unwrap();
+    push.send("to nobody").unwrap();
+    assert!(pull.recv_timeout(Duration::from_millis(50)).is_err());
+    let own = other.socket::<Pull>().unwrap();
+    own.bind(&endpoint).unwrap();
+    assert_eq!(recv(&own), "to nobody");
+}
+
+#[test]
+fn binding_and_connecting_at_the_same_moment() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    for round in 0..500_u64 {
+        let endpoint = format!("inproc://{}", unique());
+        let (push, pull) = (context.socket::<Push>().unwrap(), context.socket::<Pull>().unwrap());
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                push.connect(&endpoint).unwrap();
+                push.send(&round.to_be_bytes()).unwrap();
+            });
+            start.wait();
+            pull.bind(&endpoint).unwrap();
+            assert_eq!(number(&recv(&pull)), round);
+        });
+    }
+}
+
+#[test]
+fn closing_and_binding_at_the_same_moment() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    for _ in 0..500 {
+        let endpoint = format!("inproc://{}", unique());
+        let (gone, pull) = (context.socket::<Pull>().unwrap(), context.socket::<Pull>().unwrap());
+        gone.connect(&endpoint).unwrap();
+        pull.connect(&endpoint).unwrap();
+        let push = context.socket::<Push>().unwrap();
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                drop(gone);
+            });
+            start.wait();
+            push.bind(&endpoint).unwrap();
+        });
+        // Whoever is gone gets no share of the work, for ever.
+        let mut received = 0;
+        until("the one that is there gets all", || {
+            push.send("x").unwrap();
+            while pull.try_recv().is_ok() {
+                received += 1;
+            }
+            push.stats().peers == 1
+        });
+        for _ in 0..3 {
+            push.send("y").unwrap();
+        }
+        while recv(&pull) != "y" {}
+        assert_eq!((recv(&pull), recv(&pull)), ("y".into(), "y".into()));
+    }
+}
+
+#[test]
+fn types_that_do_not_fit() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    for binds_first in [false, true] {
+        let endpoint = endpoint();
+        let (push, publisher) = (
+            context.socket_builder::<Push>().linger(Some(Duration::ZERO)).build().unwrap(),
+            context.socket::<Pub>().unwrap(),
+        );
+        let (of_push, of_publisher) = (push.monitor(), publisher.monitor());
+        if binds_first {
+            publisher.bind(&endpoint).unwrap();
+        }
+        push.connect(&endpoint).unwrap();
+        if !binds_first {
+            publisher.bind(&endpoint).unwrap();
+        }
+        for monitor in [of_push, of_publisher] {
+            let error = await_event(&monitor, "the refusal", |event| match event {
+                SocketEventKind::HandshakeFailed { error } => Some(error.to_string()),
+                _ => None,
+            });
+            assert!(error.contains("PUB") && error.contains("PUSH"), "{error}");
+        }
+        assert_eq!((push.stats().peers, publisher.stats().peers), (0, 0));
+    }
+}
