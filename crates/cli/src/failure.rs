@@ -25,7 +25,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// What was waited for did not come in time.
     TimedOut(String),
-    /// The user ended it.
+    /// The user ended it. Without a text nothing is told.
     Interrupted(String),
     /// Nobody reads the output any more, as behind `| head`: an end, and no error.
     OutputClosed,
@@ -48,6 +48,18 @@ impl Failure {
         }
     }
 
+    /// What to tell the user; nothing where the exit code says it all.
+    pub(crate) fn message(&self) -> Option<String> {
+        match self {
+            Self::Error(error) => Some(format!("error: {}", show_chain(error))),
+            Self::Usage(message) => Some(format!("error: {message}")),
+            Self::TimedOut(message) => Some(format!("time-out: {message}")),
+            Self::Interrupted(message) if message.is_empty() => None,
+            Self::Interrupted(message) => Some(format!("interrupted: {message}")),
+            Self::OutputClosed => None,
+        }
+    }
+
     /// What failed when standard output was written to.
     pub(crate) fn of_output(error: io::Error) -> Self {
         match error.kind() {
@@ -60,5 +72,27 @@ impl Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Error(error.into())
+    }
+}
+
+/// An error and its causes, in a line. A cause that the error tells in its own words is not told twice.
+fn show_chain(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |shown, cause| {
+        let cause = cause.to_string();
+        if shown.contains(&cause) { shown } else { format!("{shown}: {cause}") }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let cause = || io::Error::other("disk full");
+        let error = anyhow::Error::new(cause()).context("cannot write");
+        assert_eq!(show_chain(&error), "cannot write: disk full");
+        let error = anyhow::Error::new(cause()).context("cannot write: disk full, alas");
+        assert_eq!(show_chain(&error), "cannot write: disk full, alas");
     }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod cat;
 mod completions;
 mod demo;
+mod endpoints;
 mod failure;
 mod interrupt;
 mod offspring;
@@ -24,9 +25,9 @@ Exit codes:
   3    a time-out passed
   130  interrupted (Ctrl-C)";
 
-/// ØMQ from the command line.
+/// ØMQ from the command line
 #[derive(Parser)]
-#[command(name = "nought", version, about, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "nought", version, after_help = EXIT_CODES)]
 #[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
@@ -45,7 +46,7 @@ enum AnyCommand {
 #[derive(Subcommand)]
 enum PublicCommand {
     Demo(demo::DemoArgs),
-    Cat(cat::CatArgs),
+    Cat(Box<cat::CatArgs>),
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     Completions(completions::CompletionsArgs),
@@ -64,14 +65,14 @@ fn main() -> ExitCode {
         AnyCommand::Public(command) => run(command),
         AnyCommand::Child(command) => (vec!["child"], run_child(command)),
     };
-    result.map_or_else(|failure| report(&path, failure), |()| code::OK.into())
+    result.map_or_else(|failure| report(&path, &failure), |()| code::OK.into())
 }
 
 /// Runs a command; also says which it was, for the messages.
 fn run(command: PublicCommand) -> (Vec<&'static str>, Result<(), Failure>) {
     match command {
         PublicCommand::Demo(args) => (vec!["demo"], demo::run(args)),
-        PublicCommand::Cat(args) => (vec!["cat"], cat::run(args)),
+        PublicCommand::Cat(args) => (vec!["cat"], cat::run(*args)),
         PublicCommand::Bench(command) => (vec!["bench", command.name()], bench::run(command)),
         PublicCommand::Completions(args) => (vec!["completions"], completions::run(&args)),
     }
@@ -86,16 +87,12 @@ fn run_child(command: ChildCommand) -> Result<(), Failure> {
     }
 }
 
-fn report(path: &[&str], failure: Failure) -> ExitCode {
-    let code = failure.code();
+fn report(path: &[&str], failure: &Failure) -> ExitCode {
     match failure {
-        Failure::Usage(message) => print_usage_error(path, &message),
-        Failure::Error(error) => eprintln!("error: {error:#}"),
-        Failure::TimedOut(message) => eprintln!("time-out: {message}"),
-        Failure::Interrupted(message) => eprintln!("interrupted: {message}"),
-        Failure::OutputClosed => {}
+        Failure::Usage(message) => print_usage_error(path, message),
+        _ => failure.message().into_iter().for_each(|message| eprintln!("{message}")),
     }
-    code.into()
+    failure.code().into()
 }
 
 /// Prints `message` as clap prints its own errors, with the usage of the command that it is about.

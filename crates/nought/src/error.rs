@@ -160,14 +160,7 @@ impl fmt::Display for SocketError {
     }
 }
 
-impl std::error::Error for SocketError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::System(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for SocketError {}
 
 impl From<io::Error> for SocketError {
     fn from(error: io::Error) -> Self {
@@ -214,9 +207,9 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Endpoint(error) => Some(error),
-            Self::Listen(error) => Some(error),
-            Self::System { source, .. } => Some(source),
+            // They are shown in the place of this error: their causes are its causes.
+            Self::Endpoint(error) => error.source(),
+            Self::Listen(error) => error.source(),
             _ => None,
         }
     }
@@ -265,8 +258,9 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Endpoint(error) => Some(error),
-            Self::Address(error) => Some(error),
+            // They are shown in the place of this error: their causes are its causes.
+            Self::Endpoint(error) => error.source(),
+            Self::Address(error) => error.source(),
             _ => None,
         }
     }

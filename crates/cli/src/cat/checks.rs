@@ -2,7 +2,7 @@
 
 use nought::SocketType;
 
-use super::{CatArgs, InputFormat, OutputFormat, names_peers};
+use super::{CatArgs, InputFormat, OutputFormat};
 use crate::failure::Failure;
 
 /// What a socket type does, as far as this command is concerned.
@@ -113,7 +113,7 @@ fn check_addressee(args: &CatArgs) -> Result<(), String> {
     if args.to.is_some() && args.connect.len() > 1 {
         return Err("--to names one peer: write one --connect, or name the peer in each message".into());
     }
-    if names_peers(args.socket_type) && args.addressee().is_none() && args.input_format() == InputFormat::File {
+    if args.names_peers() && args.addressee().is_none() && args.input_format() == InputFormat::File {
         return Err("a whole file names no peer: write --to ID".into());
     }
     Ok(())

@@ -12,7 +12,7 @@ use super::{CatArgs, Events, Input, Printer, checks::Role};
 use crate::{failure::Failure, units::show_duration};
 
 /// How often something is looked at that no event tells of.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(2);
 
 /// What is said over one socket.
 pub(super) struct Conversation {
@@ -20,6 +20,16 @@ pub(super) struct Conversation {
     printer: Printer,
     count: Option<u64>,
     echo: bool,
+    /// A STREAM socket's only peer, if that is who is talked to.
+    only_peer: Option<OnlyPeer>,
+}
+
+/// How far the one connection of a STREAM socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnlyPeer {
+    Expected,
+    Connected,
+    Gone,
 }
 
 /// The socket, and how long to wait for its peers.
@@ -45,7 +55,8 @@ impl Conversation {
             wait_for: args.wait_for.unwrap_or(usize::from(publishes)),
             waits_for_addressee: args.addressee().is_some(),
         };
-        Self { line, printer, count: args.count, echo: args.echo }
+        let only_peer = args.has_only_peer().then_some(OnlyPeer::Expected);
+        Self { line, printer, count: args.count, echo: args.echo, only_peer }
     }
 
     /// Talks to the end.
@@ -64,17 +75,29 @@ impl Conversation {
 
     /// Receives and prints: as many as were asked for, or until none comes any more.
     fn receive(&mut self) -> Result<(), Failure> {
-        for received in 0.. {
-            if self.count.is_some_and(|count| received >= count) {
-                break;
-            }
+        let mut received = 0;
+        while self.count.is_none_or(|count| received < count) && self.only_peer != Some(OnlyPeer::Gone) {
             match self.recv() {
                 Err(Failure::TimedOut(_)) if received > 0 && self.count.is_none() => break,
                 Err(Failure::TimedOut(what)) => return Err(self.too_few(received, what)),
-                message => self.printer.print(&message?)?,
+                message => received += self.print(message?)?,
             }
         }
         self.printer.flush()
+    }
+
+    /// Prints a message; says how many it counts for. A STREAM socket is told with an empty message that a peer comes,
+    /// and that it goes.
+    fn print(&mut self, mut message: Message) -> Result<u64, Failure> {
+        if let Some(peer) = &mut self.only_peer {
+            drop(message.pop_front());
+            if message.body_len() == 0 {
+                *peer = if *peer == OnlyPeer::Expected { OnlyPeer::Connected } else { OnlyPeer::Gone };
+                return Ok(0);
+            }
+        }
+        self.printer.print(&message)?;
+        Ok(1)
     }
 
     fn too_few(&self, received: u64, what: String) -> Failure {
@@ -123,28 +146,25 @@ impl Conversation {
         self.line.finish_sending()
     }
 
-    /// Sends and receives at the same time. It is receiving that ends.
+    /// Sends and receives at the same time. It is receiving that ends, and then the MESSAGEs are to be sent too.
     fn talk(&mut self, mut input: Input) -> Result<(), Failure> {
+        let must_be_sent = input.is_finite() || self.count == Some(0);
         let (sent, outcome) = mpsc::channel();
         let line = self.line.clone();
         thread::spawn(move || {
             let result = line.send_all(&mut input, None);
-            let failed = result.is_err();
-            // The socket goes before the main thread hears of it: the last handle lingers.
-            let context = line.socket.context().clone();
-            drop(line);
+            let has_failed = result.is_err();
+            // Nobody listens once receiving has ended.
             let _ = sent.send(result);
-            if failed {
-                // Wakes the main thread up.
-                context.shutdown();
+            if has_failed {
+                // Wakes the receiving thread.
+                line.socket.context().shutdown();
             }
         });
-        if self.count == Some(0) {
-            return outcome.recv().expect("the sending thread tells how it ended");
-        }
         let received = self.receive();
-        match outcome.try_recv() {
-            Ok(Err(failure)) => Err(failure),
+        let sent = if received.is_ok() && must_be_sent { outcome.recv().ok() } else { outcome.try_recv().ok() };
+        match sent {
+            Some(Err(failure)) => Err(failure),
             _ => received,
         }
     }
@@ -231,7 +251,7 @@ impl Line {
 
     /// Waits until the transport has everything, and says so if a part was lost.
     fn finish_sending(&self) -> Result<(), Failure> {
-        if self.timeout.is_some() && !wait_until_sent(&self.socket, self.timeout) {
+        if !wait_until_sent(&self.socket, self.timeout) {
             return Err(self.timed_out("the peer did not take everything"));
         }
         match self.socket.stats().totals.lost {

@@ -2,36 +2,44 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use nought::{Any, DisconnectReason, Socket, SocketEvent, SocketEventKind};
 
-/// Watches a socket's connections on a thread of its own.
+/// What is known of a socket's connections, thanks to a [`Watcher`].
 #[derive(Clone, Debug)]
 pub(super) struct Events {
     trouble: Arc<Mutex<Option<String>>>,
 }
 
+/// The thread that watches them. It ends after the socket.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    thread: JoinHandle<()>,
+    is_verbose: bool,
+}
+
 impl Events {
-    /// Starts to watch. All events are told on standard error where `verbose`, otherwise those that need the user.
-    pub(super) fn watch(socket: &Socket<Any>, verbose: bool) -> Self {
+    /// Starts to watch. All events are told on standard error with `is_verbose`, otherwise those that need the user.
+    pub(super) fn watch(socket: &Socket<Any>, is_verbose: bool) -> (Self, Watcher) {
         let monitor = socket.monitor();
         let events = Self { trouble: Arc::default() };
         let watched = events.clone();
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let mut told = String::new();
             while let Ok(event) = monitor.recv() {
                 watched.note(&event);
                 let text = event.to_string();
                 // The same fault comes back with each new attempt to connect.
-                if verbose || (needs_the_user(&event.kind) && text != told) {
+                if is_verbose || (needs_the_user(&event.kind) && text != told) {
                     eprintln!("{text}");
                     told = text;
                 }
             }
         });
-        events
+        (events, Watcher { thread, is_verbose })
     }
 
     /// Why there may be no peer: the last trouble with a connection that was not followed by success.
@@ -47,6 +55,16 @@ impl Events {
             | SocketEventKind::HandshakeFailed { .. }
             | SocketEventKind::AcceptFailed { .. } => *trouble = Some(event.to_string()),
             _ => {}
+        }
+    }
+}
+
+impl Watcher {
+    /// Lets it tell of the end, once the socket is closed; not for long, in case it is not.
+    pub(super) fn finish(self) {
+        let deadline = Instant::now() + Duration::from_millis(200);
+        while self.is_verbose && !self.thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }

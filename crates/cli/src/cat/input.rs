@@ -1,10 +1,11 @@
 //! Where the messages to send come from.
 
 use std::{
-    ffi::OsString,
+    ffi::OsStr,
     fs,
     io::{self, BufRead, Read},
     os::unix::ffi::OsStrExt,
+    path::PathBuf,
 };
 
 use anyhow::Context as _;
@@ -14,7 +15,6 @@ use super::{
     CatArgs, InputFormat,
     checks::Role,
     codec::{Address, Decoder},
-    names_peers,
 };
 use crate::failure::Failure;
 
@@ -28,7 +28,7 @@ pub(super) struct Input {
 #[derive(Debug)]
 enum Source {
     /// The arguments; over and over if `repeat` is set.
-    Arguments { messages: Vec<OsString>, next: usize, repeat: bool },
+    Arguments { arguments: Vec<Argument>, next: usize, repeat: bool },
     /// Standard input, of which so many lines are read.
     Lines(u64),
     /// Standard input as a whole.
@@ -37,16 +37,26 @@ enum Source {
     Empty,
 }
 
+#[derive(Debug)]
+enum Argument {
+    Message(Message),
+    File(PathBuf),
+}
+
 impl Input {
     /// What the arguments say.
-    pub(super) fn new(args: &CatArgs) -> Self {
+    ///
+    /// # Errors
+    /// If a message cannot be made of an argument.
+    pub(super) fn new(args: &CatArgs) -> Result<Self, Failure> {
         let address = match args.addressee() {
             Some(peer) => Address::Fixed(peer),
-            None if names_peers(args.socket_type) => Address::InMessage,
+            None if args.names_peers() => Address::InMessage,
             None => Address::None,
         };
         let decoder = Decoder { format: args.input_format(), delimiter: args.delimiter.clone(), address };
-        Self { decoder, source: Source::new(args) }
+        let source = Source::new(args, &decoder).map_err(Failure::Usage)?;
+        Ok(Self { decoder, source })
     }
 
     /// The next message; waits for standard input where that is the source. `None` at the end.
@@ -56,13 +66,13 @@ impl Input {
     pub(super) fn next(&mut self) -> Result<Option<Message>, Failure> {
         match &mut self.source {
             Source::Empty => Ok(None),
-            Source::Arguments { messages, next, repeat } => {
-                let Some(message) = messages.get(*next) else { return Ok(None) };
+            Source::Arguments { arguments, next, repeat } => {
+                let Some(argument) = arguments.get(*next) else { return Ok(None) };
                 *next += 1;
                 if *repeat {
-                    *next %= messages.len();
+                    *next %= arguments.len();
                 }
-                self.decoder.argument(message).map(Some)
+                self.decoder.argument(argument).map(Some)
             }
             Source::Lines(read) => {
                 *read += 1;
@@ -70,39 +80,72 @@ impl Input {
             }
             Source::Whole => {
                 self.source = Source::Empty;
-                let mut bytes = Vec::new();
-                io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
-                self.decoder.decode(&bytes).map(Some).map_err(Failure::error)
+                self.decoder.standard_input().map(Some)
             }
+        }
+    }
+
+    /// Whether it is sure to end, without waiting for others.
+    pub(super) fn is_finite(&self) -> bool {
+        match &self.source {
+            Source::Empty => true,
+            Source::Arguments { repeat, .. } => !repeat,
+            Source::Lines(_) | Source::Whole => false,
+        }
+    }
+
+    /// Whether it is known, without waiting, that there is no message left.
+    pub(super) fn is_used_up(&self) -> bool {
+        match &self.source {
+            Source::Empty => true,
+            Source::Arguments { arguments, next, .. } => *next == arguments.len(),
+            Source::Lines(_) | Source::Whole => false,
         }
     }
 }
 
 impl Source {
-    fn new(args: &CatArgs) -> Self {
-        match Role::of(args.socket_type) {
-            Role::Receives => return Self::Empty,
-            Role::Answers if args.echo => return Self::Empty,
-            _ => {}
+    fn new(args: &CatArgs, decoder: &Decoder) -> Result<Self, String> {
+        let role = Role::of(args.socket_type);
+        if role == Role::Receives || args.echo {
+            return Ok(Self::Empty);
         }
-        let fixed_reply = args.reply.as_slice();
-        let messages = if args.messages.is_empty() { fixed_reply } else { &args.messages };
-        if messages.is_empty() {
-            return if args.input_format() == InputFormat::File { Self::Whole } else { Self::Lines(0) };
+        let given = if args.messages.is_empty() { args.reply.as_slice() } else { &args.messages };
+        if given.is_empty() {
+            let is_whole = args.input_format() == InputFormat::File;
+            return Ok(if is_whole { Self::Whole } else { Self::Lines(0) });
         }
-        let counts_sent = matches!(Role::of(args.socket_type), Role::Sends | Role::Asks);
+        let counts_sent = matches!(role, Role::Sends | Role::Asks);
         let repeat = args.interval.is_some() || args.reply.is_some() || (args.count.is_some() && counts_sent);
-        Self::Arguments { messages: messages.to_vec(), next: 0, repeat }
+        let arguments = given.iter().map(|text| Argument::new(text, decoder)).collect::<Result<_, _>>()?;
+        Ok(Self::Arguments { arguments, next: 0, repeat })
+    }
+}
+
+impl Argument {
+    fn new(text: &OsStr, decoder: &Decoder) -> Result<Self, String> {
+        match decoder.format {
+            InputFormat::File => Ok(Self::File(text.into())),
+            _ => decoder.decode(text.as_bytes()).map(Self::Message),
+        }
     }
 }
 
 impl Decoder {
-    fn argument(&self, argument: &OsString) -> Result<Message, Failure> {
-        if self.format == InputFormat::File {
-            let bytes = fs::read(argument).with_context(|| format!("cannot read {}", argument.display()))?;
-            return self.decode(&bytes).map_err(Failure::error);
+    fn argument(&self, argument: &Argument) -> Result<Message, Failure> {
+        match argument {
+            Argument::Message(message) => Ok(message.clone()),
+            Argument::File(path) => {
+                let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                self.decode(&bytes).map_err(Failure::error)
+            }
         }
-        self.decode(argument.as_bytes()).map_err(Failure::Usage)
+    }
+
+    fn standard_input(&self) -> Result<Message, Failure> {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+        self.decode(&bytes).map_err(Failure::error)
     }
 
     /// The message in the next line of standard input, which is number `number`.

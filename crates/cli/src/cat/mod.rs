@@ -7,7 +7,15 @@ mod events;
 mod input;
 mod output;
 
-use std::{ffi::OsString, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use clap::{
     Args, ValueEnum,
@@ -16,7 +24,18 @@ use clap::{
 use nought::{Any, Context, Frame, Socket, SocketType};
 
 use self::{conversation::Conversation, events::Events, input::Input, output::Printer};
-use crate::{failure::Failure, interrupt, units};
+use crate::{
+    endpoints,
+    failure::{Failure, code},
+    interrupt, units,
+};
+
+/// The socket types as they are written here.
+const SOCKET_TYPES: [&str; 12] =
+    ["pair", "pub", "sub", "req", "rep", "dealer", "router", "pull", "push", "xpub", "xsub", "stream"];
+
+/// How long Ctrl-C lets what is on its way go on.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -159,36 +178,41 @@ impl CatArgs {
     }
 
     /// The peer that messages go to where the messages themselves do not say it.
-    ///
-    /// A STREAM socket with one connection has one peer; it needs no name from the user.
     fn addressee(&self) -> Option<Frame> {
-        let is_only_peer =
-            self.socket_type == SocketType::Stream && self.bind.is_empty() && self.connect.len() == 1;
-        self.to.clone().or_else(|| is_only_peer.then(|| Frame::from("peer")))
+        self.to.clone().or_else(|| self.has_only_peer().then(|| Frame::from("peer")))
+    }
+
+    /// Whether there is but one peer, which needs no name from the user: a STREAM socket with one connection.
+    fn has_only_peer(&self) -> bool {
+        self.socket_type == SocketType::Stream && self.bind.is_empty() && self.connect.len() == 1 && self.to.is_none()
+    }
+
+    /// Whether the first frame of a message is the routing id of a peer.
+    fn names_peers(&self) -> bool {
+        matches!(self.socket_type, SocketType::Router | SocketType::Stream) && !self.has_only_peer()
     }
 }
 
 fn socket_type_parser() -> impl TypedValueParser<Value = SocketType> {
-    let names = SocketType::ALL.map(|socket_type| socket_type.name().to_ascii_lowercase());
-    PossibleValuesParser::new(names).map(|name| name.parse().expect("only names of socket types are possible"))
+    PossibleValuesParser::new(SOCKET_TYPES).map(|name| name.parse().expect("only names of socket types are possible"))
 }
 
 /// Opens the socket and talks until the input, the count, the patience or the user ends it.
 pub(crate) fn run(args: CatArgs) -> Result<(), Failure> {
     checks::check(&args)?;
+    let input = Input::new(&args)?;
+    let printer = Printer::new(args.output_format(), args.delimiter.as_deref(), args.names_peers());
     let context = Context::builder().build()?;
     let socket = Arc::new(build(&context, &args)?);
-    let events = Events::watch(&socket, args.verbose);
-    let endpoints = open(&socket, &args)?;
-    leave_cleanly_when_interrupted(&socket, endpoints)?;
-    let input = Input::new(&args);
-    let printer = Printer::new(args.output_format(), args.delimiter.as_deref(), names_peers(args.socket_type));
-    Conversation::new(args, socket, events, printer).run(input)
-}
-
-/// Whether the first frame of each message is the routing id of a peer.
-fn names_peers(socket_type: SocketType) -> bool {
-    matches!(socket_type, SocketType::Router | SocketType::Stream)
+    let (events, watcher) = Events::watch(&socket, args.verbose);
+    let bound = Arc::new(Mutex::new(Vec::new()));
+    let interrupted = leave_cleanly_when_interrupted(&socket, &bound)?;
+    open(&socket, &args, &mut lock(&bound))?;
+    let result = Conversation::new(args, socket, events, printer).run(input);
+    // Waits until all is sent, if nobody holds the socket any more.
+    drop(context);
+    watcher.finish();
+    if interrupted.load(Ordering::Acquire) { Err(Failure::Interrupted(String::new())) } else { result }
 }
 
 fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
@@ -210,36 +234,58 @@ fn mentions_ipv6(args: &CatArgs) -> bool {
     args.bind.iter().chain(&args.connect).any(|endpoint| endpoint.starts_with("tcp://") && endpoint.contains('['))
 }
 
-/// Subscribes, binds and connects. Returns the endpoints that are bound.
-fn open(socket: &Socket<Any>, args: &CatArgs) -> Result<Vec<String>, Failure> {
+/// Subscribes, binds and connects. Notes the endpoints that are bound.
+fn open(socket: &Socket<Any>, args: &CatArgs, bound: &mut Vec<String>) -> Result<(), Failure> {
     if matches!(args.socket_type, SocketType::Sub | SocketType::XSub) {
         let everything = [String::new()];
         let prefixes = if args.subscribe.is_empty() { &everything } else { &args.subscribe[..] };
         prefixes.iter().try_for_each(|prefix| socket.subscribe(prefix))?;
     }
-    let mut bound = Vec::new();
     for endpoint in &args.bind {
-        let resolved = socket.bind(endpoint)?;
-        if resolved != *endpoint {
-            eprintln!("bound to {resolved}");
-        }
-        bound.push(resolved);
+        bound.push(endpoints::bind(socket, endpoint)?);
     }
     for endpoint in &args.connect {
-        match args.addressee() {
-            Some(peer) if args.connect.len() == 1 => socket.connect_as(endpoint, peer)?,
-            _ => socket.connect(endpoint)?,
-        }
+        endpoints::check_connecting(match args.addressee() {
+            Some(peer) => socket.connect_as(endpoint, peer),
+            None => socket.connect(endpoint),
+        })?;
     }
-    Ok(bound)
+    Ok(())
 }
 
-fn leave_cleanly_when_interrupted(socket: &Arc<Socket<Any>>, bound: Vec<String>) -> Result<(), Failure> {
-    let socket = Arc::clone(socket);
+/// At Ctrl-C lets what is on its way go, and wakes the conversation up; ends the process where it reads its input.
+fn leave_cleanly_when_interrupted(
+    socket: &Arc<Socket<Any>>,
+    bound: &Arc<Mutex<Vec<String>>>,
+) -> Result<Arc<AtomicBool>, Failure> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (is_interrupted, bound) = (Arc::clone(&interrupted), Arc::clone(bound));
+    // Not the socket itself, which lingers when its last handle goes.
+    let socket = Arc::downgrade(socket);
     interrupt::on_interrupt(move || {
-        // An ipc endpoint leaves a file behind otherwise.
-        bound.iter().for_each(|endpoint| drop(socket.unbind(endpoint)));
-        conversation::wait_until_sent(&socket, Some(Duration::from_millis(200)));
-        std::process::exit(crate::failure::code::INTERRUPTED.into());
-    })
+        is_interrupted.store(true, Ordering::Release);
+        if let Some(socket) = socket.upgrade() {
+            // An ipc endpoint leaves a file behind otherwise.
+            lock(&bound).iter().for_each(|endpoint| socket.unbind(endpoint).unwrap_or_default());
+            conversation::wait_until_sent(&socket, Some(FAREWELL));
+            socket.context().shutdown();
+        }
+        thread::sleep(FAREWELL);
+        std::process::exit(code::INTERRUPTED.into());
+    })?;
+    Ok(interrupted)
+}
+
+fn lock(endpoints: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_socket_type_can_be_written() {
+        assert_eq!(SOCKET_TYPES.map(|name| name.parse()), SocketType::ALL.map(Ok));
+    }
 }

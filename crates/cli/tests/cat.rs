@@ -1,0 +1,270 @@
+//! `nought cat` with itself at the other end.
+
+mod common;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+    time::Duration,
+};
+
+use common::{Folder, Running, run, start};
+use rustix::process::Signal;
+
+const ANY_PORT: &str = "tcp://127.0.0.1:*";
+
+/// Starts a command that binds any port; also says which that is.
+fn bound(args: &[&str]) -> (Running, String) {
+    let mut running = start(&[&["cat"], args, &["--bind", ANY_PORT]].concat());
+    let endpoint = running.endpoint();
+    (running, endpoint)
+}
+
+#[test]
+fn lines_go_from_push_to_pull() {
+    let (pull, endpoint) = bound(&["pull", "--count", "3"]);
+    let mut push = start(&["cat", "push", "--connect", &endpoint]);
+    push.input("one\n\nthree\tand four");
+    push.end_of_input().wait().ok().prints("");
+    pull.wait().ok().prints("one\n\nthree\tand four\n");
+}
+
+#[test]
+fn many_lines_arrive_before_the_sender_ends() {
+    let (pull, endpoint) = bound(&["pull", "--count", "100000"]);
+    let lines: String = (0..100_000).map(|number| format!("line {number}\n")).collect();
+    let mut push = start(&["cat", "push", "--connect", &endpoint]);
+    push.input(&lines);
+    push.end_of_input().wait().ok();
+    pull.wait().ok().prints(&lines);
+}
+
+#[test]
+fn arguments_are_repeated_up_to_the_count() {
+    let (pull, endpoint) = bound(&["pull", "--count", "3"]);
+    run(&["cat", "push", "-c", &endpoint, "-n", "3", "a", "b"]).ok();
+    pull.wait().ok().prints("a\nb\na\n");
+}
+
+#[test]
+fn frames_are_split_and_joined_at_the_delimiter() {
+    let (pull, endpoint) = bound(&["pull", "-n", "1", "-d", "|"]);
+    run(&["cat", "push", "-c", &endpoint, "-d", ", ", "a, b, , c"]).ok();
+    pull.wait().ok().prints("a|b||c\n");
+}
+
+#[test]
+fn json_and_hex_carry_any_bytes() {
+    let (pull, endpoint) = bound(&["pull", "-n", "3", "--json"]);
+    let mut push = start(&["cat", "push", "-c", &endpoint, "--json"]);
+    push.input("[\"a\\nb\", {\"hex\": \"00ff\"}]\n\"single\"\n[\"\"]\n");
+    push.end_of_input().wait().ok();
+    pull.wait().ok().prints("[\"a\\nb\",{\"hex\":\"00ff\"}]\n[\"single\"]\n[\"\"]\n");
+
+    let (pull, endpoint) = bound(&["pull", "-n", "1", "--hex"]);
+    run(&["cat", "push", "-c", &endpoint, "--hex", "00FF\t\t61 62"]).ok();
+    pull.wait().ok().prints("00ff\t\t6162\n");
+}
+
+#[test]
+fn a_file_is_one_message() {
+    let folder = Folder::new();
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8 & 0x7f).collect();
+    fs::write(folder.file("in"), &bytes).unwrap();
+    let (pull, endpoint) = bound(&["pull", "-n", "2", "-o", "raw"]);
+    run(&["cat", "push", "-c", &endpoint, "-i", "file", &folder.file("in")]).ok();
+    let mut push = start(&["cat", "push", "-c", &endpoint, "-i", "file"]);
+    push.input(&bytes);
+    push.end_of_input().wait().ok();
+    pull.wait().ok().prints(&String::from_utf8(bytes.repeat(2)).unwrap());
+}
+
+#[test]
+fn requests_are_answered() {
+    let (rep, endpoint) = bound(&["rep", "--echo", "-n", "2"]);
+    run(&["cat", "req", "-c", &endpoint, "hello", "again"]).ok().prints("hello\nagain\n");
+    rep.wait().ok().prints("hello\nagain\n");
+
+    let (rep, endpoint) = bound(&["rep", "--reply", "pong", "-n", "3"]);
+    run(&["cat", "req", "-c", &endpoint, "-n", "3", "ping"]).ok().prints("pong\npong\npong\n");
+    rep.wait().ok().prints("ping\nping\nping\n");
+
+    let (rep, endpoint) = bound(&["rep", "one", "two"]);
+    run(&["cat", "req", "-c", &endpoint, "a", "b"]).ok().prints("one\ntwo\n");
+    rep.wait().ok().prints("a\nb\n");
+}
+
+#[test]
+fn replies_may_be_typed_once_the_request_is_seen() {
+    let (mut rep, endpoint) = bound(&["rep", "-n", "1"]);
+    let req = start(&["cat", "req", "-c", &endpoint, "who?"]);
+    assert_eq!(rep.line(), "who?");
+    rep.input("me\n");
+    req.wait().ok().prints("me\n");
+    rep.wait().ok();
+}
+
+#[test]
+fn a_publisher_waits_for_its_subscriber() {
+    let (publisher, endpoint) = bound(&["pub", "tick 1", "tock 1", "tick 2"]);
+    run(&["cat", "sub", "-c", &endpoint, "-s", "tick", "-n", "2"]).ok().prints("tick 1\ntick 2\n");
+    publisher.wait().ok();
+}
+
+#[test]
+fn an_interval_repeats_the_message() {
+    let (publisher, endpoint) = bound(&["pub", "--interval", "5ms", "tick"]);
+    run(&["cat", "sub", "-c", &endpoint, "-n", "3"]).ok().prints("tick\ntick\ntick\n");
+    publisher.signal(Signal::INT);
+    publisher.wait().with_code(130);
+}
+
+#[test]
+fn a_router_shows_and_takes_routing_ids() {
+    let (router, endpoint) = bound(&["router", "-n", "1", "--to", "worker", "-d", ",", "task,1"]);
+    run(&["cat", "dealer", "-c", &endpoint, "--id", "worker", "-n", "1", "hello"]).ok().prints("task\t1\n");
+    router.wait().ok().prints("worker,hello\n");
+
+    let (router, endpoint) = bound(&["router", "-n", "1", "--wait-for", "1", "0x77\ttask"]);
+    run(&["cat", "dealer", "-c", &endpoint, "--id", "0x77", "-n", "1", "hello"]).ok().prints("task\n");
+    router.wait().ok().prints("w\thello\n");
+
+    let (router, endpoint) = bound(&["router", "-n", "1"]);
+    run(&["cat", "dealer", "-c", &endpoint, "-n", "0", "hello"]).ok().prints("");
+    let shown = router.wait().ok().output;
+    assert!(shown.starts_with("0x00") && shown.ends_with("\thello\n"), "{shown}");
+}
+
+#[test]
+fn pairs_talk_both_ways() {
+    let (mut one, endpoint) = bound(&["pair", "-n", "1"]);
+    let mut other = start(&["cat", "pair", "-c", &endpoint, "-n", "1"]);
+    one.input("from one\n");
+    assert_eq!(other.line(), "from one");
+    other.wait().ok();
+    let other = start(&["cat", "pair", "-c", &endpoint, "-n", "0", "from the other"]);
+    other.wait().ok();
+    one.wait().ok().prints("from the other\n");
+}
+
+#[test]
+fn an_xpub_sees_subscriptions() {
+    let (xpub, endpoint) = bound(&["xpub", "-n", "1", "--out", "hex", "news"]);
+    run(&["cat", "xsub", "-c", &endpoint, "-s", "ne", "-n", "1"]).ok().prints("news\n");
+    xpub.wait().ok().prints("016e65\n");
+}
+
+#[test]
+fn a_stream_socket_talks_to_foreign_programs() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    let mut cat = start(&["cat", "stream", "-c", &endpoint, "-i", "file", "-o", "raw"]);
+    cat.input("hello");
+    let cat = cat.end_of_input();
+    let (mut foreign, _) = listener.accept().unwrap();
+    let mut heard = [0; 5];
+    foreign.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"hello");
+    foreign.write_all(b"good bye").unwrap();
+    drop(foreign);
+    cat.wait().ok().prints("good bye");
+}
+
+#[test]
+fn time_outs_have_their_exit_code() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("tcp://{}", nobody.local_addr().unwrap());
+    run(&["cat", "pull", "-b", ANY_PORT, "-t", "20ms"]).with_code(3).tells("no message came within 20.0 ms");
+    run(&["cat", "push", "-c", &silent, "-t", "20ms", "x"]).with_code(3).tells("no peer took the message");
+    run(&["cat", "req", "-c", &silent, "-t", "20ms", "x"]).with_code(3);
+    run(&["cat", "pub", "-b", ANY_PORT, "-t", "20ms", "x"]).with_code(3).tells("0 of 1 peers came");
+    run(&["cat", "push", "-b", ANY_PORT, "-t", "20ms", "--wait-for", "2", "x"]).with_code(3);
+    run(&["cat", "router", "-b", ANY_PORT, "-t", "20ms", "--to", "w", "x"]).with_code(3);
+
+    drop(nobody);
+    run(&["cat", "push", "-c", &silent, "-t", "1s", "x"]).with_code(3).tells("refused");
+}
+
+#[test]
+fn a_count_that_is_not_reached_is_a_time_out_and_silence_is_an_end() {
+    let (pull, endpoint) = bound(&["pull", "-n", "2", "-t", "3s"]);
+    run(&["cat", "push", "-c", &endpoint, "x"]).ok();
+    pull.wait().with_code(3).prints("x\n").tells("after 1 of 2");
+
+    let (pull, endpoint) = bound(&["pull", "-t", "3s"]);
+    run(&["cat", "push", "-c", &endpoint, "x"]).ok();
+    pull.wait().ok().prints("x\n");
+}
+
+#[test]
+fn errors_have_their_exit_code() {
+    let (_pull, endpoint) = bound(&["pull"]);
+    run(&["cat", "pull", "-b", &endpoint]).with_code(1).tells("somebody listens at");
+    let mut push = start(&["cat", "push", "-c", &endpoint, "--json"]);
+    push.input("[\"fine\"]\n[1]\n");
+    push.end_of_input().wait().with_code(1).tells("line 2: 1 is no frame: write a string");
+    run(&["cat", "push", "-c", &endpoint, "-i", "file", "/no/such/file"]).with_code(1).tells("/no/such/file");
+}
+
+#[test]
+fn one_error_of_the_input_ends_both_directions() {
+    let (_one, endpoint) = bound(&["pair"]);
+    let mut other = start(&["cat", "pair", "-c", &endpoint, "--hex"]);
+    other.input("zz\n");
+    other.wait().with_code(1).tells("line 1: \"zz\" has other characters than hex digits");
+}
+
+#[test]
+fn a_peer_that_does_not_fit_is_told() {
+    let (mut pull, endpoint) = bound(&["pull"]);
+    run(&["cat", "rep", "-c", &endpoint, "-t", "2s", "--echo"]).with_code(3).tells("cannot talk to");
+    pull.error_line("cannot talk to");
+}
+
+#[test]
+fn verbose_tells_what_happens() {
+    let (pull, endpoint) = bound(&["pull", "-n", "1"]);
+    let told = run(&["cat", "push", "-c", &endpoint, "-v", "x"]).ok().errors;
+    assert!(told.contains("handshake succeeded"), "{told}");
+    pull.wait().ok();
+}
+
+#[test]
+fn ctrl_c_ends_it_cleanly() {
+    let folder = Folder::new();
+    let mut pull = start(&["cat", "pull", "-v", "-b", &folder.ipc("socket")]);
+    pull.error_line("listening");
+    assert_eq!(folder.names(), ["socket"]);
+    pull.signal(Signal::INT);
+    pull.wait().with_code(130);
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn ctrl_c_ends_what_reads_its_input() {
+    let folder = Folder::new();
+    let pull = start(&["cat", "pull", "-b", &folder.ipc("socket"), "-n", "1"]);
+    let mut push = start(&["cat", "push", "-c", &folder.ipc("socket")]);
+    push.input("sent\n");
+    pull.wait().ok().prints("sent\n");
+    push.signal(Signal::INT);
+    push.wait().with_code(130);
+}
+
+#[test]
+fn nobody_who_reads_the_output_is_an_end() {
+    let (mut pull, endpoint) = bound(&["pull"]);
+    let mut push = start(&["cat", "push", "-c", &endpoint]);
+    push.input("first\n");
+    assert_eq!(pull.line(), "first");
+    pull.close_output();
+    // Each finds the pipe closed, or is the line with which the reader notices that it is to close it.
+    push.input("second\n".repeat(2));
+    while !pull.has_ended() {
+        push.input("more\n");
+        thread::sleep(Duration::from_millis(2));
+    }
+    pull.wait().ok();
+}

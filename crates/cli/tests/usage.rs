@@ -1,0 +1,80 @@
+//! Wrong arguments: what is told, and the exit code.
+
+mod common;
+
+use common::{Folder, run};
+
+/// Arguments, and what is told about them.
+const WRONG: [(&[&str], &str); 31] = [
+    (&[], "Usage: nought <COMMAND>"),
+    (&["demp"], "a similar subcommand exists: 'demo'"),
+    (&["cat", "pull"], "write where to: --bind ENDPOINT to listen, or --connect ENDPOINT"),
+    (&["cat", "pull", "tcp://localhost:5555"], "write --connect tcp://localhost:5555, or --bind"),
+    (&["cat", "pusch", "-b", "ipc://x"], "a similar value exists: 'push'"),
+    (&["cat", "pull", "-b", "ipc://x", "--cuont", "3"], "a similar argument exists: '--count'"),
+    (&["cat", "push", "-c", "localhost:5555"], "names no transport: write tcp://HOST:PORT"),
+    (&["cat", "push", "-c", "upd://localhost:5555"], "there is no transport \"upd\": write one of tcp, ipc"),
+    (&["cat", "push", "-c", "tcp://localhost"], "has no port: write HOST:PORT"),
+    (&["cat", "push", "-c", "tcp://*:5555"], "names nobody to connect to"),
+    (&["cat", "push", "-b", "tcp://*:http"], "to bind any free port, write *"),
+    (&["cat", "push", "-c", "inproc://x"], "write an ipc:// or tcp:// endpoint"),
+    (&["cat", "sub", "-c", "ipc://x", "hello"], "SUB only receives: leave out the MESSAGE, or write pub to send"),
+    (&["cat", "push", "-c", "ipc://x", "-o", "raw"], "PUSH only sends: leave out --out, or write pull to receive"),
+    (&["cat", "pull", "-b", "ipc://x", "-s", "a"], "--subscribe is for sub, xsub: leave it out for PULL"),
+    (&["cat", "req", "-c", "ipc://x", "--echo"], "--echo is for rep: leave it out for REQ"),
+    (&["cat", "dealer", "-c", "ipc://x", "--to", "a"], "--to is for router, stream: leave it out for DEALER"),
+    (&["cat", "pub", "-c", "ipc://x", "--id", "a"], "--id is for req, dealer, router: leave it out for PUB"),
+    (&["cat", "rep", "-b", "ipc://x", "--echo", "--reply", "a"], "cannot be used with '--reply <MESSAGE>'"),
+    (&["cat", "rep", "-b", "ipc://x", "--echo", "a"], "leave them out, or leave out --reply and --echo"),
+    (&["cat", "push", "-b", "ipc://x", "--json", "--in", "file"], "cannot be used with '--in <FORMAT>'"),
+    (&["cat", "push", "-b", "ipc://x", "--json", "-d", ","], "leave it out, or write --in lines or --out text"),
+    (&["cat", "push", "-b", "ipc://x", "-d", "", "a"], "write a text, as in --delimiter ,"),
+    (&["cat", "push", "-b", "ipc://x", "--hex", "abc"], "odd number of hex digits"),
+    (&["cat", "push", "-b", "ipc://x", "--json", "a"], "no JSON"),
+    (&["cat", "router", "-b", "ipc://x", "hello"], "write ID, a tab and the message, or --to ID"),
+    (&["cat", "pull", "-b", "ipc://x", "-t", "soon"], "write 250ms, 1.5s, 2m, or a number of seconds"),
+    (&["bench", "throughput", "--size", "64B"], "write a number of bytes, or 8K, or 1M"),
+    (&["bench", "latency", "--count", "5", "--duration", "1s"], "cannot be used with '--duration <TIME>'"),
+    (&["bench", "local-thr", "localhost", "1", "1"], "names no transport"),
+    (&["demo", "--input", ".", "--pictures", "3"], "cannot be used with '--pictures <N>'"),
+];
+
+#[test]
+fn wrong_arguments_are_told_with_what_to_write_instead() {
+    for (arguments, told) in WRONG {
+        let ended = run(arguments).with_code(2).prints("");
+        assert!(ended.errors.contains(told), "{arguments:?}: {told:?} is not told: {}", ended.errors);
+    }
+}
+
+#[test]
+fn the_demo_wants_pictures_and_keeps_them() {
+    let folder = Folder::new();
+    let path = folder.path().to_str().unwrap();
+    run(&["demo", "--input", path]).with_code(2).tells("holds no PNG or JPEG picture");
+    std::fs::write(folder.file("a.png"), b"").unwrap();
+    run(&["demo", "--input", path, "--output", path]).with_code(2).tells("write another --output");
+    run(&["demo", "--input", &folder.file("none")]).with_code(1).tells("cannot read the folder");
+}
+
+#[test]
+fn help_shows_what_users_call_and_nothing_else() {
+    let help = run(&["--help"]).ok().output;
+    assert!(help.contains("completions") && help.contains("Exit codes"), "{help}");
+    assert!(!help.contains("child"), "{help}");
+    for command in ["demo", "cat", "bench"] {
+        let help = run(&[command, "--help"]).ok().output;
+        assert!(help.contains("Examples:"), "{help}");
+        let widest = help.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(120), "{help}");
+    }
+}
+
+#[test]
+fn shells_complete_what_users_call_and_nothing_else() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&["completions", shell]).ok().output;
+        assert!(script.contains("local-thr") && script.contains("xpub"), "{shell}");
+        assert!(!script.contains("bench-peer"), "{shell}");
+    }
+}
