@@ -53,6 +53,20 @@ pub const SPARE_BUFFERS: usize = 4;
 /// How long a handshake may take by default, as in libzmq.
 pub const HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
+/// What a message's frames may have in headers under a maximum message size, which counts bodies: empty frames would
+/// else cost a peer two bytes each, and us memory without end.
+pub const FRAME_HEADERS_LEN_MAX: usize = 1024 * 1024;
+
+/// Commands that lie among messages which wait to be received, in bytes, before they are looked for and dropped.
+pub const DEAD_COMMANDS_LEN_MAX: usize = 64 * 1024;
+
+/// Prefixes that one peer may be subscribed to at once: some 1.5 GB of memory at a publisher, and far beyond what
+/// subscribers have. See [`Options::subscriptions_per_peer_max`](crate::Options::subscriptions_per_peer_max).
+pub const SUBSCRIPTIONS_PER_PEER_DEFAULT: usize = 1 << 24;
+
+/// The bytes of all prefixes that one peer may be subscribed to at once.
+pub const SUBSCRIPTION_BYTES_PER_PEER_MAX: u64 = 1 << 30;
+
 /// Subscriptions and messages from below that may wait for an XPUB's application before its peers are read no more.
 /// It is large because many programs use XPUB as a PUB and never receive.
 pub const XPUB_BACKLOG_MAX: usize = 1_000_000;

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{frame::Frame, limits::HANDSHAKE_TIMEOUT_DEFAULT, message::Message, wire::metadata::Metadata};
+use crate::{
+    frame::Frame,
+    limits::{HANDSHAKE_TIMEOUT_DEFAULT, SUBSCRIPTIONS_PER_PEER_DEFAULT},
+    message::Message,
+    wire::metadata::Metadata,
+};
 
 /// The options of a [`Socket`](crate::Socket) machine. Defaults are libzmq's.
 #[derive(Clone, Debug)]
@@ -21,8 +26,9 @@ pub struct Options {
     pub routing_id: Frame,
     /// Queue only to peers whose handshake is over (libzmq's IMMEDIATE 1). Default false.
     pub immediate: bool,
-    /// Keep only the newest message in each direction, in place of the high-water marks. Messages of several frames
-    /// are not for such sockets. Default false.
+    /// PUSH, PULL, PUB, SUB, DEALER: keep only the newest message in each direction, in place of the high-water marks.
+    /// Messages of several frames are not for such sockets. On other sockets it is off whatever is said here.
+    /// Default false.
     pub conflate: bool,
     /// The largest message taken from a peer, all its frames together, in bytes. Default: none.
     pub max_message_size: Option<u64>,
@@ -55,6 +61,9 @@ pub struct Options {
     pub xpub_manual: bool,
     /// PUB, XPUB: a peer whose queue is full makes sending wait, where otherwise the message is dropped for it.
     pub xpub_nodrop: bool,
+    /// PUB, XPUB: the distinct prefixes that one peer may be subscribed to at once; one that wants more is given up.
+    /// Default 2^24.
+    pub subscriptions_per_peer_max: usize,
     /// PUB, XPUB: sent to each new subscriber.
     pub xpub_welcome: Option<Message>,
     /// PUB, XPUB, SUB, XSUB: messages that match no subscription are wanted, and not those that match one.
@@ -93,6 +102,7 @@ impl Default for Options {
             xpub_verboser: false,
             xpub_manual: false,
             xpub_nodrop: false,
+            subscriptions_per_peer_max: SUBSCRIPTIONS_PER_PEER_DEFAULT,
             xpub_welcome: None,
             invert_matching: false,
             xsub_verbose: false,

@@ -4,7 +4,8 @@ use std::{io, sync::Arc, time::Instant};
 
 use crate::{
     connection::{
-        ConnectionId, Connections, Flush, FrameBuffer, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage, heartbeat,
+        Connection, ConnectionId, Connections, Flush, FrameBuffer, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage,
+        heartbeat,
     },
     error::ProtocolError,
     event::Event,
@@ -15,7 +16,7 @@ use crate::{
     pattern::{self, Pattern, RecvRefusal, SendRefusal, SubscribeRefusal},
     socket_type::SocketType,
     wire::{
-        Command,
+        Command, Version,
         metadata::{IDENTITY, Metadata, SOCKET_TYPE},
     },
 };
@@ -40,7 +41,8 @@ pub struct Socket {
 
 impl Socket {
     /// A socket without connections.
-    pub fn new(socket_type: SocketType, options: Options) -> Self {
+    pub fn new(socket_type: SocketType, mut options: Options) -> Self {
+        options.conflate &= socket_type.can_conflate();
         let pattern = pattern::new(socket_type, &options);
         Self { socket_type, connections: Connections::new(options), pattern, send_blocked: false }
     }
@@ -100,8 +102,16 @@ impl Socket {
     #[inline]
     pub fn recv(&mut self, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
         let received = self.pattern.recv(&mut self.connections, into);
-        self.remove_drained();
+        self.after_recv();
         received
+    }
+
+    #[inline]
+    fn after_recv(&mut self) {
+        self.remove_drained();
+        if self.connections.is_backlogged() && !self.pattern.is_backlogged() {
+            self.connections.end_backlog();
+        }
     }
 
     #[inline]
@@ -144,10 +154,11 @@ impl Socket {
     /// Changes options; they apply from now on, to connections that are there, too, where that has a meaning.
     pub fn set_options(&mut self, change: impl FnOnce(&mut Options)) {
         change(&mut self.connections.options);
+        self.connections.options.conflate &= self.socket_type.can_conflate();
         self.connections.apply_hwms();
-        let ids: Vec<ConnectionId> = self.connections.iter().map(|(id, _)| id).collect();
-        for id in ids {
+        for id in self.connections.ids() {
             self.offer_room(id);
+            self.connections.resume(id);
         }
     }
 
@@ -191,7 +202,12 @@ impl Socket {
         let timeout = self.connections.options.handshake_timeout;
         let socket_type = self.socket_type;
         if let Some(connection) = self.connections.get_mut(id) {
-            connection.begin_handshake(socket_type, routing_id, mechanism, timeout.map(|timeout| now + timeout));
+            connection.begin_handshake(
+                socket_type,
+                routing_id,
+                mechanism,
+                timeout.and_then(|timeout| now.checked_add(timeout)),
+            );
         }
         self.connections.arm_timer(id);
         self.connections.want_flush(id);
@@ -237,31 +253,45 @@ impl Socket {
     fn establish(&mut self, id: ConnectionId) {
         self.send_blocked = false;
         self.connections.push_event(Event::Established(id));
-        self.pattern.established(&mut self.connections, id);
+        if !self.is_retired(id) {
+            self.pattern.established(&mut self.connections, id);
+        }
+    }
+
+    fn is_retired(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|connection| connection.retired)
     }
 
     /// The transport's connection is gone. What came whole can still be received.
     ///
     /// With `reopen`, a new connection takes over what was queued and not sent whole, to be connected again.
     pub fn lose(&mut self, id: ConnectionId, reopen: Reopen) -> Option<ConnectionId> {
-        let connection = self.connections.get_mut(id)?;
+        let is_there = |connection: &&mut Connection| !matches!(connection.stage, Stage::Gone);
+        let connection = self.connections.get_mut(id).filter(is_there)?;
         let unsent = connection.detach();
-        let is_drained = connection.inbound.messages() == 0;
         let assigned_routing_id = connection.assigned_routing_id.clone();
         self.send_blocked = false;
         self.pattern.lost(&mut self.connections, id);
         let reopened = (reopen == Reopen::Yes).then(|| self.reopen(id, unsent, assigned_routing_id));
-        if is_drained {
+        if !self.connections.keep_received(id) {
             self.remove(id);
         }
         reopened
     }
 
     fn reopen(&mut self, lost: ConnectionId, unsent: FrameBuffer, routing_id: Option<Frame>) -> ConnectionId {
-        let keeps_queue = !matches!(self.socket_type, SocketType::Pub | SocketType::XPub | SocketType::Sub | SocketType::Stream);
+        let unsent = match self.socket_type {
+            SocketType::Pub | SocketType::XPub | SocketType::Sub | SocketType::Stream => FrameBuffer::default(),
+            // Subscriptions are sent anew, in the form that the next peer knows.
+            SocketType::XSub => unsent.without_subscriptions(Version::V3_1),
+            _ => unsent,
+        };
         let id = self.insert(routing_id);
-        if keeps_queue {
-            self.connections.count(lost, |counters| counters.lost -= unsent.messages() as u64);
+        if !unsent.is_empty() {
+            self.connections.count(lost, |counters| {
+                counters.lost -= unsent.messages() as u64;
+                counters.messages_out -= unsent.messages() as u64;
+            });
             if let Some(connection) = self.connections.get_mut(id) {
                 connection.adopt_queue(unsent);
             }
@@ -274,6 +304,9 @@ impl Socket {
     /// [`remove`](Self::remove) ends it.
     pub fn retire(&mut self, id: ConnectionId) {
         self.send_blocked = false;
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.retired = true;
+        }
         self.pattern.lost(&mut self.connections, id);
     }
 
@@ -358,6 +391,9 @@ impl Socket {
         if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
             self.pattern.readable(&mut self.connections, id);
         }
+        if self.connections.options.conflate {
+            self.connections.drop_all_but_newest(id);
+        }
     }
 
     fn command(&mut self, id: ConnectionId, command: ScannedCommand) {
@@ -399,13 +435,17 @@ impl Socket {
 
     /// Something happened at the other end of the connection's pipes.
     pub fn pipe_changed(&mut self, id: ConnectionId) {
-        // Until the pipe has nothing, or messages wait: only then does it tell of more.
-        while self.connections.refill(id) {
-            self.scan(id);
-        }
+        self.scan_refills(id);
         self.offer_room(id);
         if self.connections.take_pipe_end(id) {
             self.connections.push_event(Event::Closed(id));
+        }
+    }
+
+    /// Takes what is in the connection's pipe, until it has nothing, or messages wait: only then does it tell of more.
+    fn scan_refills(&mut self, id: ConnectionId) {
+        while self.connections.refill(id) {
+            self.scan(id);
         }
     }
 
@@ -423,7 +463,7 @@ impl Socket {
     }
 
     fn offer_room(&mut self, id: ConnectionId) {
-        if self.connections.take_room_for(id) {
+        if !self.is_retired(id) && self.connections.take_room_for(id) {
             self.send_blocked = false;
             self.pattern.writable(&mut self.connections, id);
         }
@@ -446,6 +486,7 @@ impl Socket {
     pub fn poll_event(&mut self) -> Option<Event> {
         while let Some(id) = self.connections.poll_unscanned() {
             self.scan(id);
+            self.scan_refills(id);
         }
         self.connections.poll_event()
     }

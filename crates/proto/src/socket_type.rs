@@ -95,6 +95,12 @@ impl SocketType {
         )
     }
 
+    /// Whether it may keep only the newest message (libzmq's CONFLATE): the others need all their messages, or all
+    /// frames of them.
+    pub fn can_conflate(self) -> bool {
+        matches!(self, Self::Dealer | Self::Pub | Self::Pull | Self::Push | Self::Sub)
+    }
+
     /// Whether READY carries this socket's routing id (RFC 37, "Connection metadata").
     pub fn announces_routing_id(self) -> bool {
         matches!(self, Self::Req | Self::Dealer | Self::Router)

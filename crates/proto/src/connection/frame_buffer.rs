@@ -141,6 +141,11 @@ impl FrameBuffer {
         self.bodies.push_back(PlacedBody { place: self.bytes.len(), body });
     }
 
+    /// Whether a body is placed at `place`.
+    pub(super) fn has_body_at(&self, place: usize) -> bool {
+        self.bodies.binary_search_by_key(&place, |placed| placed.place).is_ok()
+    }
+
     /// Takes the body placed at `place`, if the next one is.
     pub(super) fn take_body(&mut self, place: usize) -> Option<Bytes> {
         let front = self.bodies.front()?;
@@ -215,6 +220,20 @@ impl FrameBuffer {
     /// The messages that have not been written whole when `written` bytes have been, encoded for `to`; commands are
     /// left out, they belong to the connection that is gone.
     pub(crate) fn messages_after(&self, written: usize, from: Version, to: Version) -> FrameBuffer {
+        self.select(from, to, |message| message.last().is_some_and(|(header, place)| place.end(header) > written))
+    }
+
+    /// The messages that are no subscriptions: those travel to older peers as messages of one frame that starts with 0
+    /// or 1.
+    pub(crate) fn without_subscriptions(&self, version: Version) -> FrameBuffer {
+        self.select(version, version, |message| match message {
+            [(header, place)] if place.placed.is_none() && header.body_len > 0 => self.bytes[place.body_at] > 1,
+            _ => true,
+        })
+    }
+
+    /// The messages that `is_wanted`, encoded for another version.
+    fn select(&self, from: Version, to: Version, is_wanted: impl Fn(&[(Header, FramePlace)]) -> bool) -> FrameBuffer {
         let mut rest = FrameBuffer::default();
         let mut message = Vec::new();
         for (header, place) in self.frames(from) {
@@ -225,8 +244,7 @@ impl FrameBuffer {
             if header.more {
                 continue;
             }
-            let end = place.starts_at_len + header.header_len + header.body_len;
-            if end > written {
+            if is_wanted(&message) {
                 message.iter().for_each(|(header, place)| self.copy_frame(header, place, to, &mut rest));
                 rest.messages += 1;
             }
@@ -252,6 +270,13 @@ struct FramePlace {
     starts_at_len: usize,
     body_at: usize,
     placed: Option<usize>,
+}
+
+impl FramePlace {
+    /// How many bytes have travelled when this frame has.
+    fn end(&self, header: &Header) -> usize {
+        self.starts_at_len + header.header_len + header.body_len
+    }
 }
 
 /// Frames on their way into the transport, and how far they have come.

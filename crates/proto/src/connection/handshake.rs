@@ -36,7 +36,8 @@ enum Stage {
     SocketTypeByte(Version),
     /// 1.0 and 2.0: the frame with the peer's routing id.
     RoutingId(Version, Option<SocketType>),
-    V3Rest,
+    /// 3.x: the rest of the greeting; the revision is kept because a later one says nothing of ours by its minor.
+    V3Rest(u8),
     Mechanism(Version),
 }
 
@@ -95,7 +96,7 @@ impl Handshake {
             Stage::Revision => self.revision(input, out),
             Stage::SocketTypeByte(version) => Ok(self.socket_type_byte(version, input)),
             Stage::RoutingId(version, peer_type) => routing_id_frame(version, peer_type, input),
-            Stage::V3Rest => self.v3_rest(input),
+            Stage::V3Rest(revision) => self.v3_rest(revision, input),
             Stage::Mechanism(version) => self.mechanism(version, input, out),
         }
     }
@@ -125,7 +126,7 @@ impl Handshake {
             1 | 2 => self.begin_v2(Version::V2_0, out)?,
             _ => {
                 V3Rest::new(self.mechanism.name(), self.mechanism.is_server()).encode(out);
-                Stage::V3Rest
+                Stage::V3Rest(revision)
             }
         };
         Ok(Step::Took(1))
@@ -133,7 +134,12 @@ impl Handshake {
 
     fn begin_v2(&mut self, framing: Version, out: &mut Vec<u8>) -> Result<Stage, ProtocolError> {
         self.refuse_without_security()?;
-        out.push(self.socket_type.number());
+        out.push(match self.socket_type {
+            // RFC 15: they are constructs of the API, and PUB and SUB on the wire.
+            SocketType::XPub => SocketType::Pub.number(),
+            SocketType::XSub => SocketType::Sub.number(),
+            socket_type => socket_type.number(),
+        });
         Header::encode(framing, false, self.routing_id.len(), out);
         out.extend_from_slice(&self.routing_id);
         Ok(Stage::SocketTypeByte(framing))
@@ -150,14 +156,15 @@ impl Handshake {
         Step::Took(1)
     }
 
-    fn v3_rest(&mut self, input: &[u8]) -> Result<Step, ProtocolError> {
+    fn v3_rest(&mut self, revision: u8, input: &[u8]) -> Result<Step, ProtocolError> {
         let Some(bytes) = input.first_chunk::<V3_REST_LEN>() else { return Ok(Step::Wait) };
         let rest = V3Rest::decode(bytes)?;
         if rest.mechanism() != self.mechanism.name() {
             let theirs = rest.mechanism().to_owned();
             return Err(Incompatibility::Mechanism { ours: self.mechanism.name(), theirs }.into());
         }
-        self.stage = Stage::Mechanism(if rest.minor == 0 { Version::V3_0 } else { Version::V3_1 });
+        let is_3_0 = (revision, rest.minor) == (greeting::REVISION, 0);
+        self.stage = Stage::Mechanism(if is_3_0 { Version::V3_0 } else { Version::V3_1 });
         Ok(Step::Took(V3_REST_LEN))
     }
 
@@ -224,10 +231,13 @@ fn routing_id_frame(version: Version, socket_type: Option<SocketType>, input: &[
 
 fn peer_from_metadata(version: Version, metadata: &Metadata) -> Result<PeerInfo, ProtocolError> {
     let socket_type = metadata.get(SOCKET_TYPE).ok_or(Misbehaviour::NoSocketType)?;
+    let socket_type: Option<SocketType> = str::from_utf8(socket_type).ok().and_then(|name| name.parse().ok());
+    // For all other socket types it is ignored (RFC 37, "The Identity Property").
+    let identity = metadata.get(IDENTITY).filter(|_| socket_type.is_some_and(SocketType::announces_routing_id));
     Ok(PeerInfo {
         version: Some(version),
-        socket_type: str::from_utf8(socket_type).ok().and_then(|name| name.parse().ok()),
-        routing_id: legal_routing_id(metadata.get(IDENTITY).unwrap_or_default())?,
+        socket_type,
+        routing_id: legal_routing_id(identity.unwrap_or_default())?,
         metadata: metadata.clone(),
     })
 }

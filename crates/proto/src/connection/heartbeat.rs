@@ -11,7 +11,7 @@ pub(crate) struct Heartbeat {
     next_ping: Option<Instant>,
     /// Something must be received by then: a PING is unanswered.
     answer_due: Option<Instant>,
-    /// What had been written when the time for that answer was set, and what must be written for the PING to be out.
+    /// What had been written when the time for that answer was set, and what must be written before the PING.
     written_then: u64,
     ping_at: u64,
     /// What the peer said its silence would mean.
@@ -37,7 +37,7 @@ impl Heartbeat {
     pub(crate) fn new(options: &Options, now: Instant) -> Self {
         Self {
             last_received: now,
-            next_ping: options.heartbeat_interval.map(|interval| now + interval),
+            next_ping: interval(options).and_then(|interval| now.checked_add(interval)),
             answer_due: None,
             written_then: 0,
             ping_at: 0,
@@ -57,8 +57,7 @@ impl Heartbeat {
 
     /// When to look again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let ttl_end = self.peer_ttl.map(|ttl| self.last_received + ttl);
-        [self.next_ping, self.answer_due, ttl_end].into_iter().flatten().min()
+        [self.next_ping, self.answer_due, self.ttl_end()].into_iter().flatten().min()
     }
 
     /// While the PING waits behind a large message, progress of that is a sign of life.
@@ -66,25 +65,40 @@ impl Heartbeat {
         let past = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if past(self.answer_due) && self.written_then < sent.written.min(self.ping_at) {
             self.written_then = sent.written;
-            self.answer_due = Some(now + options.heartbeat_timeout.or(options.heartbeat_interval).unwrap_or_default());
+            self.answer_due = patience(options).and_then(|patience| now.checked_add(patience));
         }
-        if past(self.answer_due) || past(self.peer_ttl.map(|ttl| self.last_received + ttl)) {
+        let Some(interval) = interval(options) else {
+            // Switched off meanwhile: what the peer said of its own silence still holds.
+            (self.next_ping, self.answer_due) = (None, None);
+            return if past(self.ttl_end()) { Due::PeerGone } else { Due::Nothing };
+        };
+        if past(self.answer_due) || past(self.ttl_end()) {
             return Due::PeerGone;
         }
-        match options.heartbeat_interval {
-            Some(interval) if past(self.next_ping) => {
-                self.next_ping = Some(now + interval);
-                let patience = options.heartbeat_timeout.unwrap_or(interval);
-                if self.answer_due.is_none() {
-                    self.answer_due = Some(now + patience);
-                    self.written_then = sent.written;
-                    self.ping_at = sent.written + sent.queued + 1;
-                }
-                Due::Ping
-            }
-            _ => Due::Nothing,
+        if !past(self.next_ping) {
+            return Due::Nothing;
         }
+        self.next_ping = now.checked_add(interval);
+        if self.answer_due.is_none() {
+            self.answer_due = patience(options).and_then(|patience| now.checked_add(patience));
+            self.written_then = sent.written;
+            self.ping_at = sent.written + sent.queued;
+        }
+        Due::Ping
     }
+
+    fn ttl_end(&self) -> Option<Instant> {
+        self.peer_ttl.map(|ttl| self.last_received + ttl)
+    }
+}
+
+/// An interval of nothing is none: it would be over again at once.
+fn interval(options: &Options) -> Option<Duration> {
+    options.heartbeat_interval.filter(|interval| !interval.is_zero())
+}
+
+fn patience(options: &Options) -> Option<Duration> {
+    options.heartbeat_timeout.filter(|timeout| !timeout.is_zero()).or(interval(options))
 }
 
 /// The TTL as a PING carries it: in tenths of a second, rounded up, as long as it fits.
@@ -135,7 +149,10 @@ mod tests {
         assert_eq!(heartbeat.deadline(), None);
         heartbeat.received_ping(20);
         assert_eq!(heartbeat.deadline(), Some(start + Duration::from_secs(2)));
-        assert_eq!(heartbeat.handle_timeout(&Options::default(), Sent::default(), start + Duration::from_secs(2)), Due::PeerGone);
+        assert_eq!(
+            heartbeat.handle_timeout(&Options::default(), Sent::default(), start + Duration::from_secs(2)),
+            Due::PeerGone
+        );
     }
 
     #[test]

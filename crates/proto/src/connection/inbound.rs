@@ -8,7 +8,10 @@ use super::{body_pool::BodyPool, frame_buffer::FrameBuffer};
 use crate::{
     error::Misbehaviour,
     frame::Frame,
-    limits::{BODY_RESERVE_LEN_MAX, COMMAND_LEN_MAX, LARGE_BODY_LEN, READ_LEN_MAX, READ_LEN_MIN},
+    limits::{
+        BODY_RESERVE_LEN_MAX, COMMAND_LEN_MAX, DEAD_COMMANDS_LEN_MAX, FRAME_HEADERS_LEN_MAX, LARGE_BODY_LEN,
+        READ_LEN_MAX, READ_LEN_MIN,
+    },
     message::Message,
     wire::{Header, Version},
 };
@@ -24,9 +27,12 @@ pub(crate) struct Inbound {
     start: usize,
     scanned: usize,
     filling: Option<Filling>,
-    /// Whether the last frame that was scanned has MORE set, and the bytes of its message's bodies so far.
+    /// Bytes of commands between `start` and `scanned`, which have been dealt with and lie in the way.
+    dead_len: usize,
+    /// Whether the last frame that was scanned has MORE set, and the bytes of its message's bodies and headers so far.
     open_message: bool,
     open_message_len: u64,
+    open_headers_len: usize,
     read_len: usize,
 }
 
@@ -50,8 +56,10 @@ impl Default for Inbound {
             start: 0,
             scanned: 0,
             filling: None,
+            dead_len: 0,
             open_message: false,
             open_message_len: 0,
+            open_headers_len: 0,
             read_len: READ_LEN_MIN,
         }
     }
@@ -111,6 +119,23 @@ impl Inbound {
         result.map(|len| Read { len, filled: len == room })
     }
 
+    /// Reads once from a peer whose handshake is not over, into a buffer of its own that takes `limit` bytes and no
+    /// more. `limit` is more than the handshake leaves unread.
+    ///
+    /// # Errors
+    /// What `read` returned.
+    pub(crate) fn read_from_stranger(
+        &mut self,
+        limit: usize,
+        read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<Read> {
+        self.drop_cut();
+        let bytes = &mut self.frames.bytes;
+        bytes.reserve_exact(limit.saturating_sub(bytes.len()));
+        let room = bytes.capacity() - bytes.len();
+        read(bytes).map(|len| Read { len, filled: len == room })
+    }
+
     fn make_room(&mut self, limit: usize, spares: &mut Vec<Vec<u8>>) {
         let read_len = self.read_len.min(limit);
         if self.frames.is_empty() && self.frames.capacity() < read_len {
@@ -119,12 +144,25 @@ impl Inbound {
             self.frames
                 .give_spare(spare.map_or_else(|| Vec::with_capacity(read_len), |index| spares.swap_remove(index)));
         }
-        if self.frames.bytes.capacity() - self.frames.bytes.len() < read_len && self.start > 0 {
-            self.frames.drop_front(self.start);
-            self.scanned -= self.start;
-            self.start = 0;
+        // What is moved to the front is never more than what was cut before it: a long queue is not moved for each read.
+        if self.frames.bytes.capacity() - self.frames.bytes.len() < read_len
+            && self.start >= self.frames.bytes.len() / 2
+        {
+            self.drop_cut();
         }
         self.frames.bytes.reserve(read_len);
+    }
+
+    /// Gives back what is not needed to keep what has come.
+    pub(crate) fn shrink(&mut self) {
+        self.drop_cut();
+        self.frames.bytes.shrink_to_fit();
+    }
+
+    fn drop_cut(&mut self) {
+        self.frames.drop_front(self.start);
+        self.scanned -= self.start;
+        self.start = 0;
     }
 
     /// Goes on through what has come. Returns at each command; `None` when no whole frame is left.
@@ -144,6 +182,12 @@ impl Inbound {
             let Some(header) = Header::decode(version, &self.frames.bytes[self.scanned..])? else { break };
             self.check(&header, max_message_size)?;
             let body_at = self.scanned + header.header_len;
+            if header.body_len >= LARGE_BODY_LEN && self.frames.has_body_at(body_at) {
+                // Of a sender in the same process.
+                self.scanned = body_at;
+                self.count(&header);
+                continue;
+            }
             let available = self.frames.bytes.len() - body_at;
             if available < header.body_len {
                 if header.body_len >= LARGE_BODY_LEN {
@@ -153,32 +197,59 @@ impl Inbound {
             }
             self.scanned = body_at + header.body_len;
             if header.command {
+                self.dead_len += header.header_len + header.body_len;
                 return Ok(Some(ScannedCommand::Here(body_at..self.scanned)));
             }
             self.count(&header);
         }
         self.reset_if_drained();
+        if self.dead_len > DEAD_COMMANDS_LEN_MAX.max((self.scanned - self.start) / 2) && self.filling.is_none() {
+            self.drop_commands(version);
+        }
         Ok(None)
+    }
+
+    /// Closes the gaps that commands have left among messages which wait. More is dropped than is moved.
+    fn drop_commands(&mut self, version: Version) {
+        let (mut from, mut to, mut next_body) = (self.start, self.start, 0);
+        while from < self.scanned {
+            let header = scanned_header(version, &self.frames.bytes[from..]);
+            let body_at = from + header.header_len;
+            let placed = self.frames.bodies.get_mut(next_body).filter(|placed| placed.place == body_at);
+            let end = if placed.is_some() { body_at } else { body_at + header.body_len };
+            if !header.command {
+                self.frames.bytes.copy_within(from..end, to);
+                to += end - from;
+                if let Some(placed) = placed {
+                    placed.place = to;
+                    next_body += 1;
+                }
+            }
+            from = end;
+        }
+        self.frames.bytes.drain(to..from);
+        self.scanned = to;
+        self.dead_len = 0;
     }
 
     fn check(&self, header: &Header, max_message_size: Option<u64>) -> Result<(), Misbehaviour> {
         if header.command {
             return if header.body_len > COMMAND_LEN_MAX { Err(Misbehaviour::CommandTooLong) } else { Ok(()) };
         }
-        match max_message_size {
-            Some(max) if self.open_message_len.saturating_add(header.body_len as u64) > max => {
-                Err(Misbehaviour::MessageTooLarge)
-            }
-            _ => Ok(()),
-        }
+        let Some(max) = max_message_size else { return Ok(()) };
+        let is_too_large = self.open_message_len.saturating_add(header.body_len as u64) > max
+            || self.open_headers_len + header.header_len > FRAME_HEADERS_LEN_MAX;
+        if is_too_large { Err(Misbehaviour::MessageTooLarge) } else { Ok(()) }
     }
 
     fn count(&mut self, header: &Header) {
         self.open_message = header.more;
         if header.more {
             self.open_message_len += header.body_len as u64;
+            self.open_headers_len += header.header_len;
         } else {
             self.open_message_len = 0;
+            self.open_headers_len = 0;
             self.frames.messages += 1;
         }
     }
@@ -254,10 +325,7 @@ impl Inbound {
 
     fn cut_any_frame(&mut self, version: Version, into: &mut Frame) -> bool {
         loop {
-            let header = match Header::decode(version, &self.frames.bytes[self.start..]) {
-                Ok(Some(header)) => header,
-                _ => unreachable!("a scanned message has whole frames"),
-            };
+            let header = scanned_header(version, &self.frames.bytes[self.start..]);
             let body_at = self.start + header.header_len;
             if header.body_len >= LARGE_BODY_LEN
                 && !header.command
@@ -272,6 +340,7 @@ impl Inbound {
                 into.copy_prefix(&self.frames.bytes[body_at..], header.body_len);
                 return header.more;
             }
+            self.dead_len -= header.header_len + header.body_len;
         }
     }
 
@@ -283,6 +352,7 @@ impl Inbound {
         if self.frames.messages == 0 && !self.open_message {
             // Only commands are left, and they have been dealt with.
             self.start = self.scanned;
+            self.dead_len = 0;
         }
         if self.start == self.frames.bytes.len() {
             self.frames.clear();
@@ -344,6 +414,14 @@ impl Filling {
             self.body.truncate(self.header.body_len);
         }
         Ok(Read { len, filled: len == room })
+    }
+}
+
+/// The header of a frame that has been scanned.
+fn scanned_header(version: Version, bytes: &[u8]) -> Header {
+    match Header::decode(version, bytes) {
+        Ok(Some(header)) => header,
+        _ => unreachable!("a scanned frame is whole"),
     }
 }
 

@@ -21,13 +21,14 @@ pub use self::{
     set::{ConnectionId, Connections},
 };
 use self::{handshake::Handshake, heartbeat::Heartbeat, inbound::Inbound};
-pub(crate) use self::{inbound::ScannedCommand, pipe::{Taken, Written}};
+pub(crate) use self::{
+    inbound::ScannedCommand,
+    pipe::{Taken, Written},
+};
 use crate::{
     error::ProtocolError,
     frame::Frame,
-    limits::{
-        COMMAND_BACKLOG_LEN_MAX, DRAINING_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE,
-    },
+    limits::{DRAINING_LEN_MAX, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE},
     mechanism::Mechanism,
     options::Options,
     socket_type::SocketType,
@@ -56,6 +57,10 @@ pub struct Connection {
     wants_room: bool,
     /// Reading was put off because of the high-water mark.
     read_paused: bool,
+    /// Gets no more messages, only what is queued for it goes out.
+    pub(crate) retired: bool,
+    /// Bytes of PINGs and PONGs that were added to the outbox since it was last taken.
+    upkeep_len: usize,
     /// In the list of connections to flush; as full or only as dirty.
     flush: Option<Flush>,
     /// Waits in the pattern's fair queue.
@@ -133,6 +138,8 @@ impl Connection {
             draining: false,
             wants_room: false,
             read_paused: false,
+            retired: false,
+            upkeep_len: 0,
             flush: None,
             in_fair_queue: false,
             in_load_balancer: false,
@@ -230,9 +237,6 @@ impl Connection {
 
     /// How much to read at once.
     fn read_limit(&self, options: &Options) -> usize {
-        if self.is_handshaking() {
-            return HANDSHAKE_READ_LEN;
-        }
         let by_messages = match options.recv_hwm as usize {
             0 => READ_LEN_MAX,
             hwm => hwm.saturating_mul(READ_LEN_PER_MESSAGE),
@@ -241,24 +245,19 @@ impl Connection {
         by_messages.min(by_bytes).clamp(READ_LEN_MIN, READ_LEN_MAX)
     }
 
-    /// Whether the peer makes us answer faster than it reads the answers.
-    fn is_flooded(&self) -> bool {
-        match &self.outbox {
-            Outbox::Wire(frames) => {
-                frames.commands > 0 && frames.messages == 0 && frames.len() > COMMAND_BACKLOG_LEN_MAX
-            }
-            Outbox::Memory(_) => false,
-        }
-    }
-
-    /// Appends a command to what is to be sent.
-    fn push_command(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends a command to what is to be sent, and returns its length.
+    fn push_command(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
         match &mut self.outbox {
-            Outbox::Wire(frames) => frames.push_command(encode),
+            Outbox::Wire(frames) => {
+                let len_before = frames.len();
+                frames.push_command(encode);
+                frames.len() - len_before
+            }
             Outbox::Memory(pipes) => {
                 let mut frames = FrameBuffer::default();
                 frames.push_command(encode);
                 pipes.out.write_encoded(&frames);
+                frames.len()
             }
         }
     }
@@ -305,7 +304,10 @@ impl Connection {
     fn begin_write_of_outbox(&mut self) -> Option<Output> {
         let may_write = self.is_ready();
         match &mut self.outbox {
-            Outbox::Wire(frames) if may_write && !frames.is_empty() => Some(Output::new(std::mem::take(frames))),
+            Outbox::Wire(frames) if may_write && !frames.is_empty() => {
+                self.upkeep_len = 0;
+                Some(Output::new(std::mem::take(frames)))
+            }
             _ => None,
         }
     }
@@ -313,7 +315,14 @@ impl Connection {
     /// Ends the connection, as far as the transport goes. Returns the messages that were not sent whole, and counts
     /// them as lost.
     pub(crate) fn detach(&mut self) -> FrameBuffer {
-        let unsent = self.take_unsent_messages();
+        let unsent = if matches!(self.stage, Stage::Raw) {
+            // Bytes without frames are of no use to another peer.
+            self.counters.lost += self.queued().messages as u64;
+            self.unsent = None;
+            FrameBuffer::default()
+        } else {
+            self.take_unsent_messages()
+        };
         self.counters.lost += unsent.messages() as u64;
         self.close_pipes();
         self.outbox = Outbox::Wire(FrameBuffer::default());
@@ -327,6 +336,7 @@ impl Connection {
 
     /// Takes over what another connection had queued.
     pub(crate) fn adopt_queue(&mut self, queue: FrameBuffer) {
+        self.counters.messages_out += queue.messages() as u64;
         self.outbox = Outbox::Wire(queue);
         self.outbox_version = Version::V3_1;
     }
@@ -334,10 +344,13 @@ impl Connection {
     /// Takes all that waits to be sent, except for what the driver holds. Only whole messages are kept.
     fn take_unsent_messages(&mut self) -> FrameBuffer {
         let mut kept = FrameBuffer::default();
-        if let Some(output) = self.unsent.take() {
+        // Where no message was counted there is only the handshake's bytes, which are no frames, or commands.
+        if let Some(output) = self.unsent.take().filter(|output| output.frames.messages > 0) {
             kept.append(&output.frames.messages_after(output.written(), self.outbox_version, Version::V3_1));
         }
-        if let Outbox::Wire(frames) = &self.outbox {
+        if let Outbox::Wire(frames) = &self.outbox
+            && frames.messages > 0
+        {
             kept.append(&frames.messages_after(0, self.outbox_version, Version::V3_1));
         }
         kept

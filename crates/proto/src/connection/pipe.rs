@@ -88,13 +88,7 @@ pub(crate) enum Taken {
 impl Pipe {
     /// A pipe that holds what the writer's send high-water mark and the reader's receive high-water mark allow
     /// together, as if each side had its queue; 0: no limit.
-    pub fn new(
-        send_hwm: u32,
-        recv_hwm: u32,
-        conflate: bool,
-        writer: Arc<dyn Notify>,
-        reader: Arc<dyn Notify>,
-    ) -> Self {
+    pub fn new(send_hwm: u32, recv_hwm: u32, conflate: bool, writer: Arc<dyn Notify>, reader: Arc<dyn Notify>) -> Self {
         let capacity = capacity(send_hwm, recv_hwm);
         let shared = Shared {
             send_hwm,
@@ -106,7 +100,11 @@ impl Pipe {
             writer: Some(writer),
             ..Shared::default()
         };
-        let progress = Progress { consumed: AtomicU64::new(0), wake_at: AtomicU64::new(NOBODY_WAITS), publish_interval: (capacity / 16).clamp(1, 1024) };
+        let progress = Progress {
+            consumed: AtomicU64::new(0),
+            wake_at: AtomicU64::new(NOBODY_WAITS),
+            publish_interval: (capacity / 16).clamp(1, 1024),
+        };
         Self { shared: OwnLine(Mutex::new(shared)), progress: OwnLine(progress) }
     }
 
@@ -207,6 +205,11 @@ impl Pipe {
         shared.recv_hwm = recv_hwm;
         shared.capacity = capacity(shared.send_hwm, recv_hwm);
         notify(shared.writer.as_ref());
+    }
+
+    /// Whether messages are in the pipe that the reader has not taken.
+    pub(crate) fn has_messages(&self) -> bool {
+        self.lock().frames.messages() > 0
     }
 
     /// Messages that are in the pipe, or taken by the reader and not cut.

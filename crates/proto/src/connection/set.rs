@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage, Taken, Written,
+    Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage,
+    Taken, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
 };
@@ -16,7 +17,7 @@ use crate::{
     error::{Misbehaviour, ProtocolError},
     event::Event,
     frame::Frame,
-    limits::{READ_LEN_MIN, SPARE_BUFFERS, WRITE_LEN},
+    limits::{COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MIN, SPARE_BUFFERS, WRITE_LEN},
     message::{Message, Outgoing},
     options::Options,
     wire::{Version, command},
@@ -69,6 +70,8 @@ pub struct Connections {
     unscanned: Vec<ConnectionId>,
     /// Connections that are lost and whose last message is taken.
     drained: Vec<ConnectionId>,
+    /// Reading was put off because too much waits for the application.
+    backlogged: bool,
     /// What connections that are gone have counted.
     past: super::Counters,
     scratch: FrameBuffer,
@@ -122,6 +125,11 @@ impl Connections {
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         let slot = self.slots.get_mut(id.index())?;
         slot.connection.as_deref_mut().filter(|_| slot.generation == id.generation)
+    }
+
+    /// The names of all connections.
+    pub(crate) fn ids(&self) -> Vec<ConnectionId> {
+        self.iter().map(|(id, _)| id).collect()
     }
 
     /// All connections.
@@ -252,16 +260,18 @@ impl Connections {
         self.want_flush(id);
     }
 
-    /// Sends a command of the connection's own upkeep.
+    /// Sends a command of the connection's own upkeep, unless there are enough of them that were not sent.
     pub(crate) fn write_command(&mut self, id: ConnectionId, command: command::Command<'_>) {
         let Some(connection) = self.get_mut(id) else { return };
-        connection.push_command(|bytes| command.encode(bytes));
-        self.want_flush(id);
+        if connection.upkeep_len <= COMMAND_BACKLOG_LEN_MAX {
+            connection.upkeep_len += connection.push_command(|bytes| command.encode(bytes));
+            self.want_flush(id);
+        }
     }
 
     /// Answers a peer's command, unless it sends more of them than it reads answers.
     pub(crate) fn write_answer(&mut self, id: ConnectionId, command: command::Command<'_>) {
-        if self.get(id).is_some_and(Connection::is_flooded) {
+        if self.get(id).is_some_and(|connection| connection.upkeep_len > COMMAND_BACKLOG_LEN_MAX) {
             return self.fail(id, Misbehaviour::CommandFlood.into());
         }
         self.write_command(id, command);
@@ -321,17 +331,28 @@ impl Connections {
         has_messages
     }
 
-    /// Puts the next message of the connection into `into`; `false` if there is none.
+    /// Puts the next message of the connection into `into`, with CONFLATE the newest; `false` if there is none.
     #[inline]
     pub(crate) fn cut(&mut self, id: ConnectionId, into: &mut Message) -> bool {
+        if self.options.conflate {
+            self.drop_all_but_newest(id);
+        }
+        self.cut_next(id, into)
+    }
+
+    /// Drops messages for which there is a newer one.
+    pub(crate) fn drop_all_but_newest(&mut self, id: ConnectionId) {
+        self.get_mut(id).into_iter().for_each(Connection::drop_all_but_newest);
+    }
+
+    /// Puts the next message of the connection into `into`, whatever CONFLATE says: it may be a subscription.
+    #[inline]
+    pub(crate) fn cut_next(&mut self, id: ConnectionId, into: &mut Message) -> bool {
         if self.get(id).is_none_or(|connection| connection.inbound.messages() == 0) && !self.refill_for_messages(id) {
             return false;
         }
         let Some(slot) = self.slots.get_mut(id.index()) else { return false };
         let Some(connection) = slot.connection.as_deref_mut() else { return false };
-        if self.options.conflate {
-            connection.drop_all_but_newest();
-        }
         connection.inbound.cut(connection.version, into);
         connection.counters.messages_in += 1;
         connection.note_consumed();
@@ -380,6 +401,29 @@ impl Connections {
         }
     }
 
+    /// Reads a connection again that a high-water mark had stopped, if it does not any more.
+    pub(crate) fn resume(&mut self, id: ConnectionId) {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else { return };
+        let Some(connection) = slot.connection.as_deref_mut() else { return };
+        if connection.read_paused && !connection.recv_is_full(&self.options) {
+            connection.read_paused = false;
+            self.resumed.push_back(id);
+        }
+    }
+
+    /// Whether connections wait for the application to take what was passed up.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.backlogged
+    }
+
+    /// Reads all connections again.
+    pub(crate) fn end_backlog(&mut self) {
+        self.backlogged = false;
+        for id in self.ids() {
+            self.resume(id);
+        }
+    }
+
     /// Closes a connection: the pattern has no more use for it.
     pub(crate) fn close(&mut self, id: ConnectionId) {
         if self.get(id).is_some() {
@@ -389,9 +433,8 @@ impl Connections {
 
     /// Gives a connection up because of what its peer did. What was received whole can still be taken.
     pub(crate) fn fail(&mut self, id: ConnectionId, error: ProtocolError) {
-        let Some(connection) = self.get_mut(id).filter(|connection| !matches!(connection.stage, Stage::Failed)) else {
-            return;
-        };
+        let over = |connection: &&mut Connection| !matches!(connection.stage, Stage::Failed | Stage::Gone);
+        let Some(connection) = self.get_mut(id).filter(over) else { return };
         if connection.is_handshaking() {
             connection.counters.handshake_failures += 1;
         }
@@ -408,6 +451,17 @@ impl Connections {
     /// Takes a connection whose commands are to be looked at.
     pub(crate) fn poll_unscanned(&mut self) -> Option<ConnectionId> {
         self.unscanned.pop()
+    }
+
+    /// Whether messages of a lost connection wait to be received; they are kept in no more memory than they need.
+    pub(crate) fn keep_received(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.get_mut(id) else { return false };
+        // Whoever is in no fair queue has nothing that its pattern would take.
+        let waits = connection.in_fair_queue && connection.inbound.messages() > 0;
+        if waits {
+            connection.inbound.shrink();
+        }
+        waits
     }
 
     /// Takes a connection that is lost and has nothing left to receive.
@@ -453,7 +507,7 @@ impl Connections {
 
     pub(crate) fn begin_heartbeat(&mut self, id: ConnectionId, now: Instant) {
         let heartbeat = Heartbeat::new(&self.options, now);
-        if let Some(connection) = self.get_mut(id).filter(|connection| connection.version.has_commands()) {
+        if let Some(connection) = self.get_mut(id).filter(|connection| connection.version.has_heartbeats()) {
             connection.heartbeat = Some(heartbeat);
         }
         self.arm_timer(id);
@@ -489,6 +543,7 @@ impl Connections {
         if matches!(connection.stage, Stage::Failed | Stage::Gone) {
             return false;
         }
+        self.backlogged |= backlogged;
         let full = backlogged || connection.recv_is_full(&self.options);
         if full && !connection.read_paused {
             connection.counters.recv_hwm_hits += 1;
@@ -506,8 +561,11 @@ impl Connections {
         let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let limit = connection.read_limit(&self.options);
-        let result = connection.inbound.read(limit, &mut self.spares, read)?;
+        let result = if connection.is_handshaking() {
+            connection.inbound.read_from_stranger(HANDSHAKE_READ_LEN, read)?
+        } else {
+            connection.inbound.read(connection.read_limit(&self.options), &mut self.spares, read)?
+        };
         connection.counters.bytes_in += result.len as u64;
         Ok(result)
     }
@@ -519,7 +577,11 @@ impl Connections {
         if !connection.is_ready() {
             return Ok(None);
         }
-        let command = connection.inbound.scan(connection.version, self.options.max_message_size, &self.bodies)?;
+        let max_message_size = match connection.outbox {
+            Outbox::Wire(_) => self.options.max_message_size,
+            Outbox::Memory(_) => None,
+        };
+        let command = connection.inbound.scan(connection.version, max_message_size, &self.bodies)?;
         if command.is_none()
             && let Outbox::Wire(_) = connection.outbox
         {
@@ -596,7 +658,15 @@ impl Connections {
         if !queued.is_empty() {
             out.write_encoded(&queued);
         }
-        connection.outbox = Outbox::Memory(MemoryPipes { out, input, consumed: 0, streaming: false, ended: false, end_told: false, publish_at: 0 });
+        connection.outbox = Outbox::Memory(MemoryPipes {
+            out,
+            input,
+            consumed: 0,
+            streaming: false,
+            ended: false,
+            end_told: false,
+            publish_at: 0,
+        });
         connection.peer = Arc::new(peer);
         connection.version = Version::V3_1;
         connection.stage = Stage::Ready;
@@ -657,10 +727,20 @@ impl Connection {
 
     fn drop_all_but_newest(&mut self) {
         let mut older = Message::new();
-        while self.inbound.messages() > 1 {
+        while self.inbound.messages() > 1 || self.inbound.messages() == 1 && self.has_newer_in_pipe() {
             self.inbound.cut(self.version, &mut older);
             self.counters.conflated += 1;
             self.note_consumed();
+            if self.inbound.messages() == 0 {
+                self.refill();
+            }
+        }
+    }
+
+    fn has_newer_in_pipe(&self) -> bool {
+        match &self.outbox {
+            Outbox::Wire(_) => false,
+            Outbox::Memory(pipes) => pipes.input.has_messages(),
         }
     }
 }

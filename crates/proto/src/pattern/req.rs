@@ -95,7 +95,10 @@ impl Pattern for Req {
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.dealer.lost(connections, id);
-        if self.turn == Turn::Recv(Some(id)) && !self.prefetch(connections) {
+        if self.turn == Turn::Send {
+            // Nobody will ask for what it sent, and what others did: it must not wait for the next request.
+            self.drop_stale_replies(connections);
+        } else if self.turn == Turn::Recv(Some(id)) && !self.prefetch(connections) {
             self.turn = Turn::Recv(None);
         }
     }

@@ -59,9 +59,18 @@ pub(super) fn generated_routing_id(number: u32) -> Frame {
 }
 
 impl Pattern for Router {
+    fn opened(&mut self, connections: &mut Connections, id: ConnectionId) {
+        // A peer that has its name from this side can be written to before it is there.
+        let assigned = connections.get(id).and_then(|connection| connection.assigned_routing_id());
+        if let Some(routing_id) = assigned.filter(|routing_id| !self.peers.contains_key(*routing_id)) {
+            self.peers.insert(routing_id.clone(), id);
+            self.routing_ids.insert(id, routing_id.clone());
+        }
+    }
+
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         let routing_id = self.name(connections, id);
-        if let Some(&taken_by) = self.peers.get(&routing_id) {
+        if let Some(&taken_by) = self.peers.get(&routing_id).filter(|&&taken_by| taken_by != id) {
             if !connections.options.router_handover {
                 connections.fail(id, Incompatibility::RoutingIdTaken.into());
                 return;

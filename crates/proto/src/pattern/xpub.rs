@@ -1,13 +1,13 @@
 //! XPUB: distributes to all who subscribed, and passes subscriptions up (RFC 29).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
 use crate::{
     connection::{ConnectionId, Connections, Written},
     error::Misbehaviour,
     frame::Frame,
-    limits::{LARGE_BODY_LEN, XPUB_BACKLOG_MAX},
+    limits::{LARGE_BODY_LEN, SUBSCRIPTION_BYTES_PER_PEER_MAX, XPUB_BACKLOG_MAX},
     message::{Message, Outgoing},
     routing::subscriptions::{Cancelled, Subscriptions},
     wire::Version,
@@ -15,10 +15,14 @@ use crate::{
 
 #[derive(Default)]
 pub(super) struct XPub {
-    peers: Vec<ConnectionId>,
+    peers: BTreeSet<ConnectionId>,
     subscriptions: Subscriptions<ConnectionId>,
+    /// With manual: what the peers asked for, whatever the application made of it.
+    requests: Subscriptions<ConnectionId>,
     /// Subscriptions and messages from peers, for the application.
     upward: VecDeque<(Message, ConnectionId)>,
+    /// So much waits that the peers are not read, until half of it is taken.
+    backlogged: bool,
     /// With manual: the peer whose subscription was received last, to which `subscribe` applies.
     last_received_from: Option<ConnectionId>,
     /// The peers that the message at hand goes to.
@@ -31,9 +35,8 @@ impl XPub {
         audience.clear();
         subscriptions.matches(topic, |peer| audience.push(peer));
         if invert {
-            let mut rest = peers.clone();
-            rest.retain(|peer| !audience.contains(peer));
-            *audience = rest;
+            audience.sort_unstable();
+            *audience = peers.iter().copied().filter(|peer| audience.binary_search(peer).is_err()).collect();
         }
     }
 
@@ -73,46 +76,43 @@ impl XPub {
 
     /// Takes a subscription into the table, and passes it up where that is wanted.
     fn change(&mut self, connections: &mut Connections, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
-        if connections.options.xpub_manual {
-            return self.pass_up(id, subscribe, prefix);
-        }
-        let verbose = if subscribe {
-            connections.options.xpub_verbose || connections.options.xpub_verboser
-        } else {
-            connections.options.xpub_verboser
-        };
-        match self.apply(id, subscribe, prefix) {
-            Ok(concerns_all) if concerns_all || verbose => self.pass_up(id, subscribe, prefix),
+        let options = &connections.options;
+        let verbose = options.xpub_manual || options.xpub_verboser || subscribe && options.xpub_verbose;
+        let table = if options.xpub_manual { &mut self.requests } else { &mut self.subscriptions };
+        match apply(table, id, subscribe, prefix) {
+            Ok(concerns_all) if concerns_all || verbose => self.pass_up(notification(subscribe, prefix), id),
             Ok(_) | Err(SubscribeRefusal::Unknown) => {}
-            Err(_) => connections.fail(id, Misbehaviour::SubscriptionFlood.into()),
+            Err(_) => return connections.fail(id, Misbehaviour::SubscriptionFlood.into()),
         }
-    }
-
-    /// Changes the table; says whether the prefix is new to it, or gone from it.
-    fn apply(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) -> Result<bool, SubscribeRefusal> {
         if subscribe {
-            let subscribed = self.subscriptions.subscribe(prefix, id).map_err(|_| SubscribeRefusal::Full)?;
-            return Ok(subscribed.is_new_prefix());
-        }
-        match self.subscriptions.cancel(prefix, id) {
-            Cancelled::Unknown => Err(SubscribeRefusal::Unknown),
-            cancelled => Ok(cancelled.is_gone()),
+            self.check_flood(connections, id);
         }
     }
 
-    fn pass_up(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
-        self.upward.push_back((notification(subscribe, prefix), id));
+    fn check_flood(&self, connections: &mut Connections, id: ConnectionId) {
+        let table = if connections.options.xpub_manual { &self.requests } else { &self.subscriptions };
+        let held = table.held_by(id);
+        if held.prefixes > connections.options.subscriptions_per_peer_max
+            || held.bytes > SUBSCRIPTION_BYTES_PER_PEER_MAX
+        {
+            connections.fail(id, Misbehaviour::SubscriptionFlood.into());
+        }
+    }
+
+    fn pass_up(&mut self, message: Message, from: ConnectionId) {
+        self.upward.push_back((message, from));
+        self.backlogged |= self.upward.len() >= XPUB_BACKLOG_MAX;
     }
 
     /// Takes everything that the peer sent: subscriptions in the form of messages, and messages upstream.
     fn take_messages(&mut self, connections: &mut Connections, id: ConnectionId) {
         let mut message = Message::new();
-        while connections.cut(id, &mut message) {
+        while connections.cut_next(id, &mut message) {
             match message.as_slice() {
                 [first @ (0 | 1), prefix @ ..] if message.len() == 1 => {
                     self.change(connections, id, *first == 1, prefix);
                 }
-                _ => self.upward.push_back((std::mem::take(&mut message), id)),
+                _ => self.pass_up(std::mem::take(&mut message), id),
             }
         }
     }
@@ -120,6 +120,7 @@ impl XPub {
     /// What PUB does not pass up.
     pub(super) fn discard_upward(&mut self) {
         self.upward.clear();
+        self.backlogged = false;
     }
 
     fn apply_by_hand(
@@ -129,7 +130,24 @@ impl XPub {
         prefix: &[u8],
     ) -> Result<(), SubscribeRefusal> {
         let peer = self.last_received_from.filter(|_| connections.options.xpub_manual);
-        self.apply(peer.ok_or(SubscribeRefusal::NotSupported)?, subscribe, prefix).map(drop)
+        apply(&mut self.subscriptions, peer.ok_or(SubscribeRefusal::NotSupported)?, subscribe, prefix).map(drop)
+    }
+}
+
+/// Changes a table; says whether the prefix is new to it, or gone from it.
+fn apply(
+    table: &mut Subscriptions<ConnectionId>,
+    id: ConnectionId,
+    subscribe: bool,
+    prefix: &[u8],
+) -> Result<bool, SubscribeRefusal> {
+    if subscribe {
+        let subscribed = table.subscribe(prefix, id).map_err(|_| SubscribeRefusal::Full)?;
+        return Ok(subscribed.is_new_prefix());
+    }
+    match table.cancel(prefix, id) {
+        Cancelled::Unknown => Err(SubscribeRefusal::Unknown),
+        cancelled => Ok(cancelled.is_gone()),
     }
 }
 
@@ -148,7 +166,7 @@ fn notification(subscribe: bool, prefix: &[u8]) -> Message {
 
 impl Pattern for XPub {
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
-        self.peers.push(id);
+        self.peers.insert(id);
         if connections.get(id).is_some_and(|connection| connection.version() == Version::V1_0) {
             // A subscriber of 1.0 filters for itself (RFC 13 has no subscriptions).
             self.change(connections, id, true, b"");
@@ -158,11 +176,19 @@ impl Pattern for XPub {
         }
     }
 
-    fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
-        self.peers.retain(|peer| *peer != id);
+    fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.peers.remove(&id);
         self.last_received_from.take_if(|peer| *peer == id);
-        let upward = &mut self.upward;
-        self.subscriptions.remove_peer(id, |prefix| upward.push_back((notification(false, prefix), id)));
+        let Self { subscriptions, requests, upward, .. } = self;
+        let heard_of = if connections.options.xpub_manual { &mut *requests } else { &mut *subscriptions };
+        let mut pass_up = |prefix: &[u8]| upward.push_back((notification(false, prefix), id));
+        if connections.options.xpub_verboser {
+            heard_of.for_each_of(id, pass_up);
+        } else {
+            heard_of.remove_peer(id, &mut pass_up);
+        }
+        requests.remove_peer(id, |_| {});
+        subscriptions.remove_peer(id, |_| {});
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
@@ -191,7 +217,8 @@ impl Pattern for XPub {
 
     fn recv(&mut self, _connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
         let (message, peer) = self.upward.pop_front().ok_or(RecvRefusal::WouldBlock)?;
-        self.last_received_from = Some(peer);
+        self.backlogged &= self.upward.len() > XPUB_BACKLOG_MAX / 2;
+        self.last_received_from = Some(peer).filter(|peer| self.peers.contains(peer));
         *into = message;
         Ok(peer)
     }
@@ -217,6 +244,6 @@ impl Pattern for XPub {
     }
 
     fn is_backlogged(&self) -> bool {
-        self.upward.len() >= XPUB_BACKLOG_MAX
+        self.backlogged
     }
 }

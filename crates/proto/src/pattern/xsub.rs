@@ -1,5 +1,7 @@
 //! XSUB: receives what it subscribed to, and sends subscriptions as messages (RFC 29).
 
+use std::collections::BTreeSet;
+
 use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
 use crate::{
     connection::{ConnectionId, Connections, Written},
@@ -13,7 +15,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct XSub {
     incoming: FairQueue,
-    upstream: Vec<ConnectionId>,
+    upstream: BTreeSet<ConnectionId>,
     subscriptions: Filter,
 }
 
@@ -36,13 +38,17 @@ impl XSub {
 }
 
 impl Pattern for XSub {
+    fn opened(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.upstream.insert(id);
+    }
+
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
-        self.upstream.push(id);
+        self.upstream.insert(id);
         self.subscriptions.for_each(|prefix| connections.write_subscription(id, true, prefix));
     }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
-        self.upstream.retain(|peer| *peer != id);
+        self.upstream.remove(&id);
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {

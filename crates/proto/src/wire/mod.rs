@@ -26,7 +26,12 @@ impl Version {
         self >= Self::V3_1
     }
 
-    /// Whether there are commands, and with them mechanisms and heartbeats.
+    /// Whether there are PING and PONG: a peer of 3.0 need not answer (RFC 23 does not know them).
+    pub fn has_heartbeats(self) -> bool {
+        self >= Self::V3_1
+    }
+
+    /// Whether there are commands, and with them mechanisms.
     pub fn has_commands(self) -> bool {
         self >= Self::V3_0
     }

@@ -157,6 +157,17 @@ impl<P: Copy + Eq + Ord> Subscriptions<P> {
         }
     }
 
+    /// Calls `visit` with each prefix that `peer` holds, once and in no particular order. In proportion to the bytes of
+    /// these prefixes.
+    pub fn for_each_of(&self, peer: P, mut visit: impl FnMut(&[u8])) {
+        let Some(seat) = self.peers.find(peer) else { return };
+        let mut prefix = Vec::new();
+        for node in self.peers.nodes(seat) {
+            self.tree.read_prefix(node, &mut prefix);
+            visit(&prefix);
+        }
+    }
+
     /// Calls `visit` once with each peer that holds at least one prefix of `topic`, in no particular order.
     ///
     /// O(*L* + the matching subscriptions). If one prefix matches, its peers are visited straight from its list, which

@@ -131,6 +131,11 @@ impl<P: Copy + Ord> Peers<P> {
         Some((node, slot))
     }
 
+    /// The nodes of the prefixes the peer holds.
+    pub(super) fn nodes(&self, seat: Seat) -> impl Iterator<Item = NodeId> {
+        self.holdings[seat as usize].prefixes.keys().copied()
+    }
+
     /// Notes that the peer has another slot in the audience of `node`.
     pub(super) fn moved(&mut self, seat: Seat, node: NodeId, slot: u32) {
         if let Some(holding) = self.holdings[seat as usize].prefixes.get_mut(&node) {

@@ -1,0 +1,232 @@
+//! The exact order in which messages go to peers, and come from them (RFC 28, 30).
+
+use nought_proto::{SocketType, pattern::SendRefusal, socket::Reopen};
+
+use crate::harness::{Net, bodies, numbered};
+
+#[test]
+fn push_gives_one_message_to_each_peer_in_turn() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    let pulls: Vec<_> = (0..3).map(|_| net.socket(SocketType::Pull)).collect();
+    for &pull in &pulls {
+        net.connect(push, pull);
+    }
+    for body in numbered(0..9) {
+        net.send(push, &body);
+    }
+    assert_eq!(bodies(&net.recv_all(pulls[0])), ["0", "3", "6"]);
+    assert_eq!(bodies(&net.recv_all(pulls[1])), ["1", "4", "7"]);
+    assert_eq!(bodies(&net.recv_all(pulls[2])), ["2", "5", "8"]);
+}
+
+#[test]
+fn the_turn_passes_over_a_lost_peer_and_nobody_is_skipped() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    let pulls: Vec<_> = (0..3).map(|_| net.socket(SocketType::Pull)).collect();
+    let links: Vec<_> = pulls.iter().map(|&pull| net.connect(pull, push)).collect();
+    net.send(push, "0");
+    // The turn is the second's, which goes: the third is next, not the first again.
+    net.cut(links[1]);
+    for body in ["1", "2", "3"] {
+        net.send(push, body);
+    }
+    assert_eq!(bodies(&net.recv_all(pulls[0])), ["0", "2"]);
+    assert_eq!(bodies(&net.recv_all(pulls[2])), ["1", "3"]);
+}
+
+#[test]
+fn a_peer_lost_before_the_turn_does_not_shift_it() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    let pulls: Vec<_> = (0..3).map(|_| net.socket(SocketType::Pull)).collect();
+    let links: Vec<_> = pulls.iter().map(|&pull| net.connect(pull, push)).collect();
+    net.send(push, "0");
+    net.send(push, "1");
+    net.cut(links[0]);
+    for body in ["2", "3", "4"] {
+        net.send(push, body);
+    }
+    assert_eq!(bodies(&net.recv_all(pulls[1])), ["1", "3"]);
+    assert_eq!(bodies(&net.recv_all(pulls[2])), ["2", "4"]);
+}
+
+#[test]
+fn messages_queue_evenly_to_peers_that_are_yet_to_come() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 2);
+    let ids = [net.at(push).open(None), net.at(push).open(None)];
+    for body in numbered(0..4) {
+        net.try_send(push, &body).unwrap();
+    }
+    assert_eq!(net.try_send(push, "4"), Err(SendRefusal::WouldBlock));
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    for (id, pull) in ids.into_iter().zip(pulls) {
+        net.dial_from(push, id, pull);
+    }
+    assert_eq!(bodies(&net.recv_all(pulls[0])), ["0", "2"]);
+    assert_eq!(bodies(&net.recv_all(pulls[1])), ["1", "3"]);
+}
+
+#[test]
+fn immediate_queues_only_to_peers_that_are_there() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.immediate = true);
+    let pull = net.socket(SocketType::Pull);
+    net.at(push).open(None);
+    let there = net.at(push).open(None);
+    assert!(!net.at(push).can_send());
+    assert_eq!(net.try_send(push, "0"), Err(SendRefusal::WouldBlock));
+    net.dial_from(push, there, pull);
+    net.pump();
+    assert!(net.at(push).can_send());
+    net.send(push, "1");
+    net.send(push, "2");
+    assert_eq!(bodies(&net.recv_all(pull)), ["1", "2"]);
+}
+
+#[test]
+fn a_full_peer_is_passed_over_until_it_has_room() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    let links = pulls.map(|pull| net.connect(push, pull));
+    // The first peer's transport takes nothing: once it holds the mark's one message, all others go to the second.
+    net.room(links[0], 0);
+    net.send(push, "0");
+    net.send(push, "1");
+    let stuck: Vec<String> = numbered(2..8);
+    for body in &stuck {
+        net.send(push, body);
+    }
+    let second = bodies(&net.recv_all(pulls[1]));
+    net.room(links[0], usize::MAX);
+    let first = bodies(&net.recv_all(pulls[0]));
+    let mut all = [first.clone(), second].concat();
+    all.sort();
+    assert_eq!(all, numbered(0..8));
+    assert!(first.contains(&"0".to_owned()), "{first:?}");
+    // With room again, it has its turn again.
+    net.send(push, "8");
+    net.send(push, "9");
+    assert_eq!((net.recv_all(pulls[0]).len(), net.recv_all(pulls[1]).len()), (1, 1));
+}
+
+#[test]
+fn pull_takes_one_message_from_each_peer_in_turn() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Pull);
+    for name in ["a", "b", "c"] {
+        let push = net.socket(SocketType::Push);
+        net.connect(push, pull);
+        for number in 0..3 {
+            net.send(push, &format!("{name}{number}"));
+        }
+    }
+    assert_eq!(bodies(&net.recv_all(pull)), ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]);
+}
+
+#[test]
+fn a_peer_that_comes_back_with_messages_queues_behind_all_others() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Pull);
+    let pushes: Vec<_> = (0..3).map(|_| net.socket(SocketType::Push)).collect();
+    for &push in &pushes {
+        net.connect(push, pull);
+    }
+    net.send(pushes[0], "a0");
+    net.send(pushes[1], "b0");
+    net.send(pushes[1], "b1");
+    assert_eq!(net.recv(pull), *"a0");
+    net.send(pushes[2], "c0");
+    net.send(pushes[0], "a1");
+    let rest = bodies(&net.recv_all(pull));
+    assert_eq!(rest[0], "b0");
+    assert_eq!(
+        {
+            let mut sorted = rest.clone();
+            sorted.sort();
+            sorted
+        },
+        ["a1", "b0", "b1", "c0"]
+    );
+}
+
+#[test]
+fn a_removed_peer_leaves_the_turns_of_the_others_alone() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Pull);
+    let mut links = Vec::new();
+    for name in ["a", "b", "c"] {
+        let push = net.socket(SocketType::Push);
+        links.push(net.connect(push, pull));
+        for number in 0..2 {
+            net.send(push, &format!("{name}{number}"));
+        }
+    }
+    let gone = net.accepted_id(links[1]);
+    net.at(pull).remove(gone);
+    assert_eq!(bodies(&net.recv_all(pull)), ["a0", "c0", "a1", "c1"]);
+}
+
+#[test]
+fn dealer_does_both() {
+    let mut net = Net::new();
+    let dealer = net.socket(SocketType::Dealer);
+    let peers = [net.socket(SocketType::Dealer), net.socket(SocketType::Dealer)];
+    for peer in peers {
+        net.connect(dealer, peer);
+    }
+    for body in numbered(0..4) {
+        net.send(dealer, &body);
+    }
+    assert_eq!(bodies(&net.recv_all(peers[0])), ["0", "2"]);
+    assert_eq!(bodies(&net.recv_all(peers[1])), ["1", "3"]);
+    for body in ["0", "1"] {
+        net.send(peers[0], &format!("a{body}"));
+        net.send(peers[1], &format!("b{body}"));
+    }
+    assert_eq!(bodies(&net.recv_all(dealer)), ["a0", "b0", "a1", "b1"]);
+}
+
+#[test]
+fn a_retired_connection_sends_what_it_has_and_gets_no_more() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 2);
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    let links = pulls.map(|pull| net.connect(push, pull));
+    net.room(links[0], 0);
+    net.room(links[1], 0);
+    while net.try_send(push, "before").is_ok() {
+        net.pump();
+    }
+    let retired = net.id(links[0]);
+    net.at(push).retire(retired);
+    // That it has room again must not bring it back into the turns.
+    net.room(links[0], usize::MAX);
+    net.room(links[1], usize::MAX);
+    net.pump();
+    net.at(push).set_options(|options| options.send_hwm = 100);
+    for _ in 0..4 {
+        net.send(push, "after");
+    }
+    assert!(bodies(&net.recv_all(pulls[0])).iter().all(|body| body == "before"));
+    assert_eq!(bodies(&net.recv_all(pulls[1])).iter().filter(|body| *body == "after").count(), 4);
+    assert_eq!(net.at(push).lose(retired, Reopen::No), None);
+}
+
+#[test]
+fn a_connection_retired_before_its_handshake_still_sends_what_it_has_and_gets_no_more() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    let pull = net.socket(SocketType::Pull);
+    let id = net.at(push).open(None);
+    net.try_send(push, "queued").unwrap();
+    net.at(push).retire(id);
+    assert_eq!(net.try_send(push, "late"), Err(SendRefusal::WouldBlock));
+    net.dial_from(push, id, pull);
+    net.pump();
+    assert_eq!(net.try_send(push, "late"), Err(SendRefusal::WouldBlock));
+    assert_eq!(bodies(&net.recv_all(pull)), ["queued"]);
+}

@@ -1,0 +1,230 @@
+//! High-water marks count messages of each peer, exactly where nothing drains.
+
+use nought_proto::{
+    SocketType,
+    limits::{DRAINING_LEN_MAX, READ_LEN_MAX},
+    pattern::SendRefusal,
+};
+
+use crate::harness::{Net, Node, bodies, numbered, wire};
+
+#[test]
+fn a_peer_yet_to_come_gets_exactly_the_marks_messages() {
+    for socket_type in [SocketType::Push, SocketType::Dealer, SocketType::Pair] {
+        let mut net = Net::new();
+        let sender = net.socket_with(socket_type, |options| options.send_hwm = 17);
+        net.at(sender).open(None);
+        assert_eq!(net.fill(sender, "x"), 17, "{socket_type}");
+        assert_eq!(net.try_send(sender, "x"), Err(SendRefusal::WouldBlock));
+        assert!(!net.at(sender).can_send());
+    }
+}
+
+#[test]
+fn the_mark_counts_messages_and_not_frames() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 3);
+    net.at(push).open(None);
+    for _ in 0..3 {
+        net.try_send(push, ["a", "b", "c", "d"]).unwrap();
+    }
+    assert_eq!(net.try_send(push, "x"), Err(SendRefusal::WouldBlock));
+}
+
+#[test]
+fn zero_is_no_limit() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 0);
+    net.at(push).open(None);
+    assert_eq!(net.fill(push, "x"), 100_000);
+}
+
+#[test]
+fn bytes_are_a_limit_of_their_own() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm_bytes = 1000);
+    net.at(push).open(None);
+    // Each is 98 bytes and a header of two.
+    let body = "x".repeat(98);
+    assert_eq!(net.fill(push, &body), 10);
+}
+
+#[test]
+fn a_live_change_applies_to_connections_that_are_there() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 5);
+    net.at(push).open(None);
+    assert_eq!(net.fill(push, "x"), 5);
+    net.at(push).set_options(|options| options.send_hwm = 8);
+    assert!(net.at(push).can_send());
+    assert_eq!(net.fill(push, "x"), 3);
+    net.at(push).set_options(|options| options.send_hwm = 2);
+    assert_eq!(net.fill(push, "x"), 0);
+}
+
+/// A transport that has stopped taking bytes, after it took all that was there.
+fn stopped(hwm: u32) -> (Net, Node, Node, crate::harness::Link) {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = hwm);
+    let pull = net.socket(SocketType::Pull);
+    let link = net.connect(push, pull);
+    net.room(link, 1);
+    // One byte is taken and the rest is not: from here on nothing drains.
+    net.send(push, "first");
+    (net, push, pull, link)
+}
+
+#[test]
+fn a_transport_that_stands_still_holds_exactly_the_mark() {
+    let (mut net, push, pull, link) = stopped(10);
+    assert_eq!(net.fill(push, "x"), 9);
+    assert_eq!(net.connection(push, link).send_queue_len(), 10);
+    assert_eq!(net.connection(push, link).counters().send_hwm_hits, 1);
+    net.room(link, usize::MAX);
+    assert_eq!(net.recv_all(pull).len(), 10);
+}
+
+#[test]
+fn a_transport_that_drains_may_hold_more_up_to_its_bound() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
+    let pull = net.socket(SocketType::Pull);
+    net.connect(push, pull);
+    let body = "x".repeat(998);
+    let sent = net.fill(push, &body);
+    assert!(sent > 1 && sent <= DRAINING_LEN_MAX / 1000 + 1, "{sent}");
+    assert_eq!(net.recv_all(pull).len(), sent);
+}
+
+#[test]
+fn a_sender_that_waits_is_told_of_room() {
+    let (mut net, push, pull, link) = stopped(2);
+    net.fill(push, "x");
+    assert!(!net.at(push).can_send());
+    net.room(link, usize::MAX);
+    net.pump();
+    assert!(net.at(push).can_send());
+    assert_eq!(net.recv_all(pull).len(), 2);
+}
+
+#[test]
+fn reading_stops_at_the_receivers_mark_and_goes_on_when_half_is_taken() {
+    let mut net = Net::new();
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 10);
+    let link = net.accept_test(pull);
+    net.feed(link, wire::hello("PUSH"));
+    let id = net.id(link);
+    for body in numbered(0..10) {
+        assert!(net.at(pull).wants_read(id));
+        net.feed(link, wire::message(&[&body]));
+    }
+    assert!(!net.at(pull).wants_read(id));
+    assert_eq!(net.connection(pull, link).counters().recv_hwm_hits, 1);
+    assert_eq!(net.connection(pull, link).recv_queue_len(), 10);
+    // What comes now stays in the transport.
+    net.feed(link, wire::message(&["late"]));
+    assert_eq!(net.connection(pull, link).recv_queue_len(), 10);
+    for body in numbered(0..5) {
+        assert_eq!(net.try_recv(pull).unwrap(), *body);
+    }
+    assert!(net.at(pull).wants_attention(), "the driver must be told to read again");
+    assert_eq!(net.at(pull).poll_resumed(), Some(id));
+    assert_eq!(bodies(&net.recv_all(pull)), ["5", "6", "7", "8", "9", "late"]);
+}
+
+#[test]
+fn bytes_stop_the_reader_too() {
+    let mut net = Net::new();
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm_bytes = 1000);
+    let link = net.accept_test(pull);
+    net.feed(link, wire::hello("PUSH"));
+    let body = "x".repeat(98);
+    for _ in 0..10 {
+        assert!({
+            let id = net.id(link);
+            net.at(pull).wants_read(id)
+        });
+        net.feed(link, wire::message(&[&body]));
+    }
+    let id = net.id(link);
+    assert!(!net.at(pull).wants_read(id));
+    net.feed(link, wire::message(&["late"]));
+    assert_eq!(net.recv_all(pull).len(), 11);
+}
+
+#[test]
+fn a_raised_mark_of_the_receiver_applies_at_once() {
+    for raised in [100, 0] {
+        let mut net = Net::new();
+        let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 2);
+        let link = net.accept_test(pull);
+        net.feed(link, wire::hello("PUSH"));
+        net.feed(link, [wire::message(&["0"]), wire::message(&["1"])].concat());
+        let id = net.id(link);
+        assert!(!net.at(pull).wants_read(id));
+        net.at(pull).set_options(|options| options.recv_hwm = raised);
+        assert_eq!(net.at(pull).poll_resumed(), Some(id), "{raised}");
+        assert!(net.at(pull).wants_read(id));
+    }
+}
+
+#[test]
+fn each_peer_has_its_own_mark() {
+    let mut net = Net::new();
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 1);
+    let links = [net.accept_test(pull), net.accept_test(pull)];
+    for link in links {
+        net.feed(link, wire::hello("PUSH"));
+    }
+    net.feed(links[0], wire::message(&["a"]));
+    let ids = links.map(|link| net.id(link));
+    assert_eq!(ids.map(|id| net.at(pull).wants_read(id)), [false, true]);
+}
+
+#[test]
+fn a_peer_that_floods_is_read_no_further_than_mark_and_one_read() {
+    let mut net = Net::new();
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 10);
+    let link = net.accept_test(pull);
+    net.feed(link, wire::hello("PUSH"));
+    let flood = wire::message(&["x"]).repeat(1_000_000);
+    net.feed(link, &flood);
+    let counters = *net.connection(pull, link).counters();
+    assert!(counters.bytes_in < (2 * READ_LEN_MAX) as u64, "{counters:?}");
+    assert_eq!(net.recv_all(pull).len(), 1_000_000);
+}
+
+#[test]
+fn pub_drops_at_the_mark_and_counts_what_it_drops() {
+    let mut net = Net::new();
+    let publisher = net.socket_with(SocketType::Pub, |options| options.send_hwm = 5);
+    let subscriber = net.socket(SocketType::Sub);
+    net.at(subscriber).subscribe(b"").unwrap();
+    let link = net.connect(subscriber, publisher);
+    net.room_back(link, 1);
+    net.send(publisher, "0");
+    for body in numbered(1..20) {
+        net.send(publisher, &body);
+    }
+    assert_eq!(net.at(publisher).connections().totals().dropped_at_hwm, 15);
+    net.room_back(link, usize::MAX);
+    assert_eq!(bodies(&net.recv_all(subscriber)), numbered(0..5));
+}
+
+#[test]
+fn one_slow_subscriber_takes_nothing_from_the_others() {
+    let mut net = Net::new();
+    let publisher = net.socket_with(SocketType::Pub, |options| options.send_hwm = 3);
+    let subscribers = [net.socket(SocketType::Sub), net.socket(SocketType::Sub)];
+    let links = subscribers.map(|subscriber| {
+        net.at(subscriber).subscribe(b"").unwrap();
+        net.connect(subscriber, publisher)
+    });
+    net.room_back(links[0], 1);
+    for body in numbered(0..50) {
+        net.send(publisher, &body);
+    }
+    assert_eq!(bodies(&net.recv_all(subscribers[1])), numbered(0..50));
+    net.room_back(links[0], usize::MAX);
+    assert_eq!(bodies(&net.recv_all(subscribers[0])), numbered(0..3));
+}

@@ -1,0 +1,258 @@
+//! Sockets of one process: the same rules, over pipes.
+
+use nought_proto::{
+    Event, Message, SocketType,
+    pattern::{RecvRefusal, SendRefusal},
+};
+
+use crate::harness::{Net, bodies, numbered};
+
+#[test]
+fn messages_of_every_shape_pass() {
+    let mut net = Net::new();
+    let (a, b) = (net.socket(SocketType::Pair), net.socket(SocketType::Pair));
+    net.join(a, b);
+    let large = "l".repeat(100_000);
+    let messages =
+        [Message::from(""), Message::from("x"), Message::from(["a", "", &large, "b"]), Message::from(&large[..])];
+    for message in &messages {
+        net.send(a, message);
+        net.send(b, message.clone());
+    }
+    assert_eq!(net.recv_all(a), messages);
+    assert_eq!(net.recv_all(b), messages);
+}
+
+#[test]
+fn a_pipe_holds_exactly_the_sum_of_both_marks() {
+    for (send_hwm, recv_hwm) in [(1, 1), (5, 7), (1000, 1000)] {
+        let mut net = Net::new();
+        let push = net.socket_with(SocketType::Push, |options| options.send_hwm = send_hwm);
+        let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = recv_hwm);
+        net.join(push, pull);
+        let sum = (send_hwm + recv_hwm) as usize;
+        assert_eq!(net.fill(push, "x"), sum);
+        assert_eq!(net.try_send(push, "x"), Err(SendRefusal::WouldBlock));
+        assert!(!net.at(push).can_send());
+        // What the receiver has taken over and not received still counts.
+        net.pump();
+        assert!(net.at(pull).can_recv());
+        net.pump();
+        assert_eq!(net.fill(push, "x"), 0);
+        assert_eq!(net.recv_all(pull).len(), sum);
+        net.pump();
+        assert_eq!(net.fill(push, "x"), sum);
+    }
+}
+
+#[test]
+fn zero_on_either_side_is_no_limit() {
+    for (send_hwm, recv_hwm) in [(0, 1), (1, 0), (0, 0)] {
+        let mut net = Net::new();
+        let push = net.socket_with(SocketType::Push, |options| options.send_hwm = send_hwm);
+        let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = recv_hwm);
+        net.join(push, pull);
+        assert_eq!(net.fill(push, "x"), 100_000);
+        assert_eq!(net.recv_all(pull).len(), 100_000);
+    }
+}
+
+#[test]
+fn a_waiting_sender_hears_of_room() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 1);
+    net.join(push, pull);
+    net.fill(push, "x");
+    assert!(!net.at(push).can_send());
+    net.recv(pull);
+    assert!(net.at(push).can_send());
+}
+
+#[test]
+fn what_was_queued_before_goes_first() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 10);
+    let pull = net.socket(SocketType::Pull);
+    let id = net.at(push).open(None);
+    for body in numbered(0..10) {
+        net.try_send(push, &body).unwrap();
+    }
+    net.join_from(push, id, pull);
+    net.send(push, "10");
+    assert_eq!(bodies(&net.recv_all(pull)), numbered(0..11));
+}
+
+#[test]
+fn a_request_and_its_reply() {
+    let mut net = Net::new();
+    let (req, rep) = (net.socket(SocketType::Req), net.socket(SocketType::Rep));
+    net.join(req, rep);
+    for body in ["0", "1"] {
+        net.send(req, body);
+        assert_eq!(net.recv(rep), *body);
+        net.send(rep, ["re", body]);
+        assert_eq!(net.recv(req), Message::from(["re", body]));
+    }
+}
+
+#[test]
+fn routing_ids_are_known_at_once() {
+    let mut net = Net::new();
+    let router = net.socket(SocketType::Router);
+    let dealer = net.socket_with(SocketType::Dealer, |options| options.routing_id = "worker".into());
+    net.join(dealer, router);
+    net.send(router, ["worker", "job"]);
+    assert_eq!(net.recv(dealer), *"job");
+}
+
+#[test]
+fn subscriptions_are_there_once_subscribed() {
+    let mut net = Net::new();
+    let (publisher, subscriber) = (net.socket(SocketType::Pub), net.socket(SocketType::Sub));
+    net.at(subscriber).subscribe(b"before").unwrap();
+    net.join(subscriber, publisher);
+    assert_eq!(net.at(publisher).subscriptions(), 1);
+    net.at(subscriber).subscribe(b"a").unwrap();
+    net.at(subscriber).unsubscribe(b"before").unwrap();
+    net.pump();
+    for body in ["a1", "b1", "before"] {
+        net.send(publisher, body);
+    }
+    assert_eq!(bodies(&net.recv_all(subscriber)), ["a1"]);
+}
+
+#[test]
+fn subscriptions_and_large_messages_upstream_keep_their_order() {
+    let mut net = Net::new();
+    let (xpub, xsub) = (net.socket(SocketType::XPub), net.socket(SocketType::XSub));
+    net.join(xsub, xpub);
+    let large = "l".repeat(20_000);
+    for message in
+        [Message::from("\x01a"), Message::from(&large[..]), Message::from(["x", &large, "y"]), Message::from("\x01b")]
+    {
+        net.try_send(xsub, message).unwrap();
+    }
+    net.try_send(xsub, "last").unwrap();
+    let received = net.recv_all(xpub);
+    let expected: [Message; 5] =
+        ["\x01a".into(), (&large[..]).into(), ["x", &large, "y"].into(), "\x01b".into(), "last".into()];
+    assert_eq!(received, expected);
+    assert_eq!(net.at(xpub).subscriptions(), 2);
+}
+
+#[test]
+fn a_maximum_message_size_is_for_strangers_and_not_for_the_own_process() {
+    let mut net = Net::new();
+    let xpub = net.socket_with(SocketType::XPub, |options| options.max_message_size = Some(3));
+    let xsub = net.socket(SocketType::XSub);
+    net.join(xsub, xpub);
+    net.try_send(xsub, "before").unwrap();
+    net.try_send(xsub, "\x01a").unwrap();
+    net.try_send(xsub, "behind").unwrap();
+    assert_eq!(bodies(&net.recv_all(xpub)), ["before", "\x01a", "behind"]);
+    net.expect_no_failure(xpub);
+}
+
+#[test]
+fn an_end_is_told_after_everything_is_received_and_once() {
+    let mut net = Net::new();
+    let (push, pull) = (net.socket(SocketType::Push), net.socket(SocketType::Pull));
+    let (id, accepted) = net.join(push, pull);
+    net.send(push, "0");
+    net.send(push, "1");
+    // The reader has the first two; the others are still in the pipe when the sender goes.
+    net.try_send(push, "2").unwrap();
+    net.try_send(push, "3").unwrap();
+    net.at(push).remove(id);
+    assert_eq!(bodies(&net.recv_all(pull)), numbered(0..4));
+    let closed: Vec<Event> = net.events(pull).into_iter().filter(|event| matches!(event, Event::Closed(_))).collect();
+    assert_eq!(closed, [Event::Closed(accepted)]);
+    assert_eq!(net.at(pull).connections().iter().count(), 0);
+}
+
+#[test]
+fn an_end_without_anything_to_receive_is_told_at_once() {
+    let mut net = Net::new();
+    let (a, b) = (net.socket(SocketType::Pair), net.socket(SocketType::Pair));
+    let (id, accepted) = net.join(a, b);
+    net.at(a).remove(id);
+    assert!(net.events(b).contains(&Event::Closed(accepted)));
+    assert_eq!(net.try_send(b, "x"), Err(SendRefusal::WouldBlock));
+    let third = net.socket(SocketType::Pair);
+    net.join(third, b);
+    net.send(third, "hello");
+    assert_eq!(net.recv(b), *"hello");
+}
+
+#[test]
+fn a_message_to_a_reader_that_is_gone_is_refused_and_not_lost() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    let ids = pulls.map(|pull| net.join(push, pull));
+    net.at(pulls[0]).remove(ids[0].1);
+    // The sender has not heard of it yet.
+    for body in numbered(0..4) {
+        net.try_send(push, &body).unwrap();
+    }
+    assert_eq!(bodies(&net.recv_all(pulls[1])), numbered(0..4));
+    assert_eq!(net.try_recv(pulls[0]), Err(RecvRefusal::WouldBlock));
+}
+
+#[test]
+fn turns_are_as_exact_as_over_the_wire() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    for pull in pulls {
+        net.join(push, pull);
+    }
+    for body in numbered(0..6) {
+        net.try_send(push, &body).unwrap();
+    }
+    assert_eq!(bodies(&net.recv_all(pulls[0])), ["0", "2", "4"]);
+    assert_eq!(bodies(&net.recv_all(pulls[1])), ["1", "3", "5"]);
+    let pushes = [net.socket(SocketType::Push), net.socket(SocketType::Push)];
+    let pull = net.socket(SocketType::Pull);
+    for (name, push) in ["a", "b"].into_iter().zip(pushes) {
+        net.join(push, pull);
+        for number in 0..3 {
+            net.try_send(push, &format!("{name}{number}")).unwrap();
+        }
+    }
+    assert_eq!(bodies(&net.recv_all(pull)), ["a0", "b0", "a1", "b1", "a2", "b2"]);
+}
+
+#[test]
+fn an_introduction_carries_what_ready_would() {
+    let mut net = Net::new();
+    let dealer = net.socket_with(SocketType::Dealer, |options| {
+        options.routing_id = "me".into();
+        options.metadata.push("X-Key", "value");
+    });
+    let router = net.socket(SocketType::Router);
+    let (_, accepted) = net.join(dealer, router);
+    let peer = net.at(router).connections().get(accepted).unwrap().peer().clone();
+    assert_eq!(peer.routing_id, *"me");
+    assert_eq!(peer.metadata.get("x-key"), Some(&b"value"[..]));
+    assert_eq!((peer.version, peer.socket_type), (None, Some(SocketType::Dealer)));
+}
+
+#[test]
+fn live_changes_of_the_marks_apply_to_the_pipe() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 2);
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 3);
+    net.join(push, pull);
+    assert_eq!(net.fill(push, "x"), 5);
+    net.at(push).set_options(|options| options.send_hwm = 4);
+    net.pump();
+    assert_eq!(net.fill(push, "x"), 2);
+    net.at(pull).set_options(|options| options.recv_hwm = 13);
+    net.pump();
+    assert_eq!(net.fill(push, "x"), 10);
+    net.at(pull).set_options(|options| options.recv_hwm = 0);
+    net.pump();
+    assert_eq!(net.fill(push, "x"), 100_000);
+}

@@ -1,0 +1,22 @@
+//! Every rule of the wire and of the patterns, pinned on whole machines: a file for each group of rules.
+
+mod harness;
+
+mod atomicity;
+mod conflate;
+mod fair_queue_and_round_robin;
+mod handshake;
+mod heartbeats;
+mod high_water_marks;
+mod in_process;
+mod large_bodies;
+mod limits;
+mod pair;
+mod pieces;
+mod pub_sub;
+mod reopen;
+mod req_rep;
+mod router;
+mod stream;
+mod versions;
+mod xpub;

@@ -1,0 +1,118 @@
+//! STREAM: bytes as they come, under a name for each peer.
+
+use nought_proto::{Event, Message, SocketType, pattern::SendRefusal};
+
+use crate::harness::Net;
+
+const FIRST: [u8; 5] = [0, 0, 0, 0, 0];
+
+#[test]
+fn connections_bytes_and_ends_are_told_in_order() {
+    let mut net = Net::new();
+    let stream = net.socket(SocketType::Stream);
+    let link = net.accept_test(stream);
+    assert_eq!(net.recv(stream), Message::from([&FIRST[..], b""]));
+    net.feed(link, "GET / HTTP/1.0");
+    assert_eq!(net.recv(stream), Message::from([&FIRST[..], b"GET / HTTP/1.0"]));
+    net.send(stream, Message::from([&FIRST[..], b"200 OK"]));
+    assert_eq!(net.take(link), b"200 OK");
+    net.write(link, "last");
+    net.close_test(link);
+    assert_eq!(net.recv(stream), Message::from([&FIRST[..], b"last"]));
+    assert_eq!(net.recv(stream), Message::from([&FIRST[..], b""]));
+    net.expect_none(stream);
+    assert_eq!(net.try_send(stream, Message::from([&FIRST[..], b"x"])), Err(SendRefusal::Unroutable));
+    assert_eq!(net.at(stream).connections().iter().count(), 0);
+}
+
+#[test]
+fn an_empty_body_closes() {
+    let mut net = Net::new();
+    let stream = net.socket(SocketType::Stream);
+    let link = net.accept_test(stream);
+    net.recv(stream);
+    net.send(stream, Message::from([&FIRST[..], b"bye"]));
+    net.send(stream, Message::from([&FIRST[..], b""]));
+    assert!(net.is_closed(link));
+    assert_eq!(net.take(link), b"bye");
+    assert!(net.events(stream).iter().any(|event| matches!(event, Event::Closed(_))));
+}
+
+#[test]
+fn without_notices_only_bytes_are_received() {
+    let mut net = Net::new();
+    let stream = net.socket_with(SocketType::Stream, |options| options.stream_notify = false);
+    let link = net.accept_test(stream);
+    net.expect_none(stream);
+    net.feed(link, "x");
+    assert_eq!(net.recv(stream), Message::from([&FIRST[..], b"x"]));
+    net.close_test(link);
+    net.expect_none(stream);
+}
+
+#[test]
+fn peers_take_turns() {
+    let mut net = Net::new();
+    let stream = net.socket_with(SocketType::Stream, |options| options.stream_notify = false);
+    let links = [net.accept_test(stream), net.accept_test(stream)];
+    net.feed(links[0], "a");
+    net.feed(links[1], "b");
+    net.feed(links[0], "a");
+    assert_eq!(net.recv(stream)[1], *"aa");
+    assert_eq!(net.recv(stream)[1], *"b");
+}
+
+#[test]
+fn messages_of_another_shape_are_refused() {
+    let mut net = Net::new();
+    let stream = net.socket(SocketType::Stream);
+    net.accept_test(stream);
+    for message in [Message::from("x"), Message::from([&FIRST[..], b"a", b"b"])] {
+        assert_eq!(net.try_send(stream, message), Err(SendRefusal::Malformed));
+    }
+}
+
+#[test]
+fn a_flood_is_read_up_to_a_bound_and_goes_on_when_taken() {
+    let mut net = Net::new();
+    let stream = net.socket(SocketType::Stream);
+    let link = net.accept_test(stream);
+    net.recv(stream);
+    let flood = vec![7; 3_000_000];
+    net.feed(link, &flood);
+    assert!(net.connection(stream, link).counters().bytes_in <= 1024 * 1024);
+    let received: usize = net.recv_all(stream).iter().map(|message| message[1].len()).sum();
+    assert_eq!(received, flood.len());
+}
+
+#[test]
+fn bytes_that_look_like_half_a_frame_and_are_not_sent_are_lost_without_a_panic() {
+    for bytes in
+        [&b"\0\xFFx"[..], b"\x02\0\0\0\0\0\0\xFF\xFFx", b"\x01\x01a\0\xFF", b"\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF"]
+    {
+        let mut net = Net::new();
+        let stream = net.socket(SocketType::Stream);
+        let link = net.accept_test(stream);
+        net.recv(stream);
+        net.room(link, 0);
+        net.send(stream, Message::from([&FIRST[..], bytes]));
+        net.close_test(link);
+        assert_eq!(net.at(stream).connections().totals().lost, 1, "{bytes:?}");
+        let connecting = net.connect_test(stream);
+        net.room(connecting, 0);
+        let name = net.recv_all(stream).last().unwrap()[0].clone();
+        net.send(stream, Message::from([name, bytes.into()]));
+        net.cut(connecting);
+    }
+}
+
+#[test]
+fn a_given_name_is_used() {
+    let mut net = Net::new();
+    let stream = net.socket(SocketType::Stream);
+    let id = net.at(stream).open(Some("given".into()));
+    let link = net.start_test(stream, id, true);
+    assert_eq!(net.recv(stream), Message::from(["given", ""]));
+    net.send(stream, ["given", "x"]);
+    assert_eq!(net.take(link), b"x");
+}

@@ -1,0 +1,222 @@
+//! XPUB: which subscriptions the application hears of, and what it can do about them.
+
+use nought_proto::{
+    Message, Options, SocketType,
+    limits::XPUB_BACKLOG_MAX,
+    pattern::{SendRefusal, SubscribeRefusal},
+};
+
+use crate::harness::{Link, Net, Node, bodies, wire};
+
+/// An XPUB and two subscribers that the test plays.
+fn with_two(change: impl FnOnce(&mut Options)) -> (Net, Node, [Link; 2]) {
+    let mut net = Net::new();
+    let xpub = net.socket_with(SocketType::XPub, change);
+    let links = [net.accept_test(xpub), net.accept_test(xpub)];
+    for link in links {
+        net.feed(link, wire::hello("SUB"));
+        net.take(link);
+    }
+    (net, xpub, links)
+}
+
+/// What the application hears when both subscribe twice and cancel twice, by turns.
+fn heard(change: impl FnOnce(&mut Options)) -> Vec<String> {
+    let (mut net, xpub, [one, two]) = with_two(change);
+    for link in [one, two, one, two] {
+        net.feed(link, wire::subscribe("a"));
+    }
+    for link in [one, two, one, two] {
+        net.feed(link, wire::cancel("a"));
+    }
+    bodies(&net.recv_all(xpub))
+}
+
+#[test]
+fn by_default_the_first_and_the_last_of_a_prefix_are_heard_of() {
+    assert_eq!(heard(|_| {}), ["\x01a", "\x00a"]);
+}
+
+#[test]
+fn verbose_all_subscriptions_and_the_last_cancel() {
+    assert_eq!(heard(|options| options.xpub_verbose = true), ["\x01a", "\x01a", "\x01a", "\x01a", "\x00a"]);
+}
+
+#[test]
+fn verboser_all_of_both() {
+    let all = heard(|options| options.xpub_verboser = true);
+    assert_eq!(all, ["\x01a", "\x01a", "\x01a", "\x01a", "\x00a", "\x00a", "\x00a", "\x00a"]);
+}
+
+#[test]
+fn a_cancel_of_what_is_not_held_is_not_heard_of() {
+    for verboser in [false, true] {
+        let (mut net, xpub, [one, two]) = with_two(|options| options.xpub_verboser = verboser);
+        net.feed(one, wire::subscribe("a"));
+        net.feed(two, wire::cancel("a"));
+        net.feed(two, wire::cancel("b"));
+        assert_eq!(bodies(&net.recv_all(xpub)), ["\x01a"]);
+        assert_eq!(net.at(xpub).subscriptions(), 1);
+    }
+}
+
+#[test]
+fn a_lost_peers_prefixes_are_cancelled_if_nobody_else_has_them() {
+    let (mut net, xpub, [one, two]) = with_two(|_| {});
+    net.feed(one, [wire::subscribe("a"), wire::subscribe("b"), wire::subscribe("b")].concat());
+    net.feed(two, wire::subscribe("a"));
+    net.recv_all(xpub);
+    net.close_test(one);
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x00b"]);
+    net.close_test(two);
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x00a"]);
+}
+
+#[test]
+fn verboser_a_lost_peers_prefixes_are_all_cancelled() {
+    let (mut net, xpub, [one, two]) = with_two(|options| options.xpub_verboser = true);
+    net.feed(one, [wire::subscribe("a"), wire::subscribe("b")].concat());
+    net.feed(two, wire::subscribe("a"));
+    net.recv_all(xpub);
+    net.close_test(one);
+    let mut cancels = bodies(&net.recv_all(xpub));
+    cancels.sort();
+    assert_eq!(cancels, ["\x00a", "\x00b"]);
+}
+
+#[test]
+fn manual_only_what_the_application_says_takes_effect_for_the_peer_last_heard() {
+    let (mut net, xpub, [one, two]) = with_two(|options| options.xpub_manual = true);
+    assert_eq!(net.at(xpub).subscribe(b"x"), Err(SubscribeRefusal::NotSupported), "no peer was heard yet");
+    net.feed(one, wire::subscribe("a"));
+    net.feed(two, wire::subscribe("a"));
+    net.send(xpub, "a");
+    assert_eq!((net.take(one).len(), net.take(two).len()), (0, 0));
+    assert_eq!(net.recv(xpub), *"\x01a");
+    net.at(xpub).subscribe(b"for one").unwrap();
+    assert_eq!(net.recv(xpub), *"\x01a");
+    net.at(xpub).subscribe(b"for two").unwrap();
+    net.send(xpub, "for one");
+    net.send(xpub, "for two");
+    assert_eq!(net.take(one), wire::message(&["for one"]));
+    assert_eq!(net.take(two), wire::message(&["for two"]));
+    net.feed(one, wire::cancel("a"));
+    assert_eq!(net.recv(xpub), *"\x00a");
+    net.at(xpub).unsubscribe(b"for one").unwrap();
+    assert_eq!(net.at(xpub).unsubscribe(b"for one"), Err(SubscribeRefusal::Unknown));
+    net.send(xpub, "for one");
+    assert_eq!(net.take(one), b"");
+}
+
+#[test]
+fn manual_a_lost_peers_own_requests_are_cancelled_as_it_made_them() {
+    let (mut net, xpub, [one, two]) = with_two(|options| options.xpub_manual = true);
+    net.feed(one, [wire::subscribe("a"), wire::subscribe("b"), wire::cancel("b")].concat());
+    assert_eq!(net.recv(xpub), *"\x01a");
+    net.at(xpub).subscribe(b"translated").unwrap();
+    net.recv_all(xpub);
+    net.close_test(one);
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x00a"]);
+    assert_eq!(net.at(xpub).subscriptions(), 0);
+    assert_eq!(net.at(xpub).subscribe(b"x"), Err(SubscribeRefusal::NotSupported), "it is gone");
+    net.feed(two, wire::subscribe("c"));
+    assert_eq!(net.recv(xpub), *"\x01c");
+}
+
+#[test]
+fn by_hand_is_only_for_manual() {
+    let (mut net, xpub, [one, _]) = with_two(|_| {});
+    net.feed(one, wire::subscribe("a"));
+    net.recv(xpub);
+    assert_eq!(net.at(xpub).subscribe(b"x"), Err(SubscribeRefusal::NotSupported));
+}
+
+#[test]
+fn nodrop_a_full_subscriber_makes_the_sender_wait_and_nobody_gets_it() {
+    let (mut net, xpub, [one, two]) = with_two(|options| {
+        options.xpub_nodrop = true;
+        options.send_hwm = 3;
+    });
+    for link in [one, two] {
+        net.feed(link, wire::subscribe("a"));
+    }
+    net.room(one, 1);
+    for _ in 0..3 {
+        net.send(xpub, "a");
+    }
+    assert_eq!(net.take(two), wire::message(&["a"]).repeat(3));
+    assert_eq!(net.try_send(xpub, "a"), Err(SendRefusal::WouldBlock));
+    assert_eq!(net.take(two), b"");
+    // What the slow one does not want goes through.
+    net.send(xpub, "nobody wants it");
+    net.room(one, usize::MAX);
+    net.pump();
+    net.send(xpub, "a");
+    assert_eq!(net.take(one), wire::message(&["a"]).repeat(4));
+    assert_eq!(net.take(two), wire::message(&["a"]));
+}
+
+#[test]
+fn a_welcome_goes_to_each_new_subscriber_before_it_subscribes() {
+    let mut net = Net::new();
+    let xpub = net.socket_with(SocketType::XPub, |options| options.xpub_welcome = Some("W".into()));
+    let subscriber = net.socket(SocketType::Sub);
+    net.at(subscriber).subscribe(b"W").unwrap();
+    net.connect(subscriber, xpub);
+    assert_eq!(net.recv(subscriber), *"W");
+    let other = net.socket(SocketType::Sub);
+    net.connect(other, xpub);
+    net.expect_none(other);
+}
+
+#[test]
+fn subscriptions_are_counted_by_distinct_prefix() {
+    let (mut net, xpub, [one, two]) = with_two(|_| {});
+    net.feed(one, [wire::subscribe("a"), wire::subscribe("b")].concat());
+    net.feed(two, wire::subscribe("a"));
+    assert_eq!(net.at(xpub).subscriptions(), 2);
+}
+
+#[test]
+fn messages_from_below_and_subscriptions_arrive_in_the_order_sent() {
+    let mut net = Net::new();
+    let xpub = net.socket(SocketType::XPub);
+    let link = net.accept_test(xpub);
+    net.feed(link, wire::hello("XSUB"));
+    let large = "l".repeat(10_000);
+    net.feed(
+        link,
+        [
+            wire::subscribe("a"),
+            wire::message(&["one"]),
+            wire::subscribe("b"),
+            wire::message(&["several", "frames", &large]),
+            wire::frame(0, "\x01c"),
+            wire::cancel("a"),
+        ]
+        .concat(),
+    );
+    let received = net.recv_all(xpub);
+    let expected: [Message; 6] = [
+        "\x01a".into(),
+        "one".into(),
+        "\x01b".into(),
+        ["several", "frames", &large].into(),
+        "\x01c".into(),
+        "\x00a".into(),
+    ];
+    assert_eq!(received, expected);
+}
+
+#[test]
+fn peers_of_an_application_that_never_receives_are_read_no_more_and_again_once_it_does() {
+    let mut net = Net::new();
+    let xpub = net.socket(SocketType::XPub);
+    let link = net.accept_test(xpub);
+    net.feed(link, wire::hello("XSUB"));
+    let flood = wire::message(&["x"]).repeat(XPUB_BACKLOG_MAX + 200_000);
+    net.feed(link, &flood);
+    let counters = *net.connection(xpub, link).counters();
+    assert!(counters.bytes_in < (3 * XPUB_BACKLOG_MAX + 600_000) as u64, "{counters:?}");
+    assert_eq!(net.recv_all(xpub).len(), XPUB_BACKLOG_MAX + 200_000);
+}
