@@ -39,11 +39,11 @@ pub use self::{
     error::{
         BindError, ConnectError, RecvError, SendError, SendErrorKind, SocketError, SubscribeError, UnknownEndpoint,
     },
+    monitor::{DisconnectReason, MONITOR_EVENTS_MAX, Monitor, SocketEvent, SocketEventKind},
     poll::{PollEvent, PollKey, Poller, Readiness},
     proxy::{Forwarded, Proxy, ProxyControl, ProxyStatistics, proxy},
-    monitor::{DisconnectReason, MONITOR_EVENTS_MAX, Monitor, SocketEvent, SocketEventKind},
     socket::{
-        Any, CanReceive, CanSend, CanSubscribe, Dealer, Kind, Messages, Messenger, Pair, PeerStats, Pub, Pull, Push, Rep, Req, Router,
-        Socket, SocketBuilder, SocketStats, Stream, Sub, XPub, XSub,
+        Any, CanReceive, CanSend, CanSubscribe, Dealer, Kind, Messages, Messenger, Pair, PeerStats, Pub, Pull, Push,
+        Rep, Req, Router, Socket, SocketBuilder, SocketStats, Stream, Sub, XPub, XSub,
     },
 };

@@ -13,6 +13,7 @@ use crate::{
     engine::{
         Core,
         poller::{event_buffer, wait},
+        spin::{self, Spin},
         wait::Patience,
     },
     socket::{Kind, Socket},
@@ -84,6 +85,7 @@ pub struct PollEvent {
 pub struct Poller<'s> {
     epoll: OwnedFd,
     items: Vec<Item<'s>>,
+    spin: Spin,
 }
 
 #[derive(Debug)]
@@ -104,7 +106,11 @@ impl<'s> Poller<'s> {
     /// # Errors
     /// If the system has no descriptors left.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, items: Vec::new() })
+        Ok(Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            items: Vec::new(),
+            spin: Spin::new(spin::LIMIT_DEFAULT),
+        })
     }
 
     /// Adds a socket. What its kind cannot do never becomes ready.
@@ -185,9 +191,32 @@ impl<'s> Poller<'s> {
             if patience.is_over(now) {
                 break;
             }
-            ready = self.ready(&self.sleep(patience.remaining(now))?);
+            let remaining = patience.remaining(now);
+            let budget = self.spin.budget().min(remaining.unwrap_or(Duration::MAX));
+            ready = self.poll_for(now, budget)?;
+            if ready.is_empty() {
+                let slept_at = Instant::now();
+                ready = self.ready(&self.sleep(patience.remaining(slept_at))?);
+                self.spin.slept(slept_at);
+            }
         }
         Ok(ready)
+    }
+
+    /// Looks again and again before sleeping; see [`SocketBuilder::spin`](crate::SocketBuilder::spin).
+    fn poll_for(&mut self, since: Instant, budget: Duration) -> io::Result<Vec<PollEvent>> {
+        while since.elapsed() < budget {
+            std::thread::yield_now();
+            let ready = self.ready(&self.ready_descriptors(Some(Duration::ZERO))?);
+            if !ready.is_empty() {
+                self.spin.paid();
+                return Ok(ready);
+            }
+        }
+        if !budget.is_zero() {
+            self.spin.failed();
+        }
+        Ok(Vec::new())
     }
 
     /// What is ready, of sockets by asking them and of descriptors by what the kernel said.

@@ -273,7 +273,8 @@ impl<'p> Run<'p> {
             alive = Alive::No;
         }
         let distinct = self.backend != self.frontend;
-        if distinct && (backend || !self.to_frontend.held.is_empty()) && self.to_frontend.forward(capture) == Alive::No {
+        if distinct && (backend || !self.to_frontend.held.is_empty()) && self.to_frontend.forward(capture) == Alive::No
+        {
             alive = Alive::No;
         }
         self.publish_statistics();

@@ -46,7 +46,8 @@ fn send_and_leave(arguments: &[String]) {
 /// Receives exactly the messages 0 to `count`, in this order.
 fn expect_all(pull: &Socket<Pull>, count: u64) {
     for expected in 0..count {
-        let message = pull.recv_timeout(support::PATIENCE).unwrap_or_else(|error| panic!("message {expected}: {error}"));
+        let message =
+            pull.recv_timeout(support::PATIENCE).unwrap_or_else(|error| panic!("message {expected}: {error}"));
         assert_eq!(number(&message), expected);
     }
 }
@@ -256,7 +257,8 @@ fn what_was_sent_before_anybody_listens() {
         let endpoint = transport.future_endpoint();
         let sender = {
             let context = Context::new();
-            let push = context.socket_builder::<Push>().reconnect_interval(Some(Duration::from_millis(10))).build().unwrap();
+            let push =
+                context.socket_builder::<Push>().reconnect_interval(Some(Duration::from_millis(10))).build().unwrap();
             push.connect(&endpoint).unwrap();
             for index in 0..100_u64 {
                 push.send(&index.to_be_bytes()).unwrap();

@@ -2,16 +2,9 @@
 
 mod support;
 
-use std::{
-    net::TcpStream,
-    thread,
-    time::Duration,
-};
+use std::{net::TcpStream, thread, time::Duration};
 
-use nought::{
-    BindError, Context, Pull, Push, Socket, SocketError, SocketEventKind,
-    transport::ListenError,
-};
+use nought::{BindError, Context, Pull, Push, Socket, SocketError, SocketEventKind, transport::ListenError};
 use support::{
     PATIENCE, Transport, await_event,
     process::{self, Role},

@@ -233,12 +233,20 @@ fn what_is_no_endpoint_is_told_at_once() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
     let socket: Socket<Any> = context.any_socket(SocketType::Dealer).unwrap();
-    for wrong in ["", "tcp", "tcp:", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "tcp://127.0.0.1:x", "udp2://x", "://", "inproc://"] {
+    for wrong in [
+        "",
+        "tcp",
+        "tcp:",
+        "tcp://",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:99999",
+        "tcp://127.0.0.1:x",
+        "udp2://x",
+        "://",
+        "inproc://",
+    ] {
         assert!(socket.bind(wrong).is_err(), "{wrong}");
-        assert!(
-            matches!(socket.connect(wrong), Err(ConnectError::Endpoint(_) | ConnectError::Address(_))),
-            "{wrong}"
-        );
+        assert!(matches!(socket.connect(wrong), Err(ConnectError::Endpoint(_) | ConnectError::Address(_))), "{wrong}");
         assert_eq!(socket.last_endpoint(), None, "{wrong}");
     }
     assert!(socket.connect("tcp://*:5555").is_err());

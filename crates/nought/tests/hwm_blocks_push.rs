@@ -2,10 +2,7 @@
 
 mod support;
 
-use std::{
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use nought::{Any, CanSend, Context, Dealer, Message, Pub, Pull, Push, SendErrorKind, Socket, SocketType, Sub};
 use support::{Transport, connect, number, proc, raw, raw::RawPeer, recv, until, watchdog};
@@ -32,9 +29,11 @@ fn any(context: &Context, socket_type: SocketType, hwm: u32) -> Socket<Any> {
 fn the_mark_is_exact_before_the_peer_is_there() {
     let _bounded = watchdog(LIMIT);
     for transport in Transport::ALL {
-        for (sender, receiver) in
-            [(SocketType::Push, SocketType::Pull), (SocketType::Dealer, SocketType::Dealer), (SocketType::Pair, SocketType::Pair)]
-        {
+        for (sender, receiver) in [
+            (SocketType::Push, SocketType::Pull),
+            (SocketType::Dealer, SocketType::Dealer),
+            (SocketType::Pair, SocketType::Pair),
+        ] {
             let context = Context::new();
             let endpoint = transport.future_endpoint();
             let sender = any(&context, sender, 10);
@@ -110,7 +109,13 @@ fn a_peer_that_does_not_read_blocks_the_sender_until_it_reads() {
 fn the_mark_in_bytes_holds_too() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
-    let push = context.socket_builder::<Push>().send_hwm(0).send_hwm_bytes(10_000).linger(Some(Duration::ZERO)).build().unwrap();
+    let push = context
+        .socket_builder::<Push>()
+        .send_hwm(0)
+        .send_hwm_bytes(10_000)
+        .linger(Some(Duration::ZERO))
+        .build()
+        .unwrap();
     push.connect(&Transport::Tcp.future_endpoint()).unwrap();
     let body = [0; 998];
     let sent = (0..100).take_while(|_| push.try_send(&body).is_ok()).count();

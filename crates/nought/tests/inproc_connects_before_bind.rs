@@ -2,15 +2,9 @@
 
 mod support;
 
-use std::{
-    sync::Barrier,
-    thread,
-    time::Duration,
-};
+use std::{sync::Barrier, thread, time::Duration};
 
-use nought::{
-    Context, Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Socket, SocketEventKind, Sub,
-};
+use nought::{Context, Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Socket, SocketEventKind, Sub};
 use support::{Transport, await_event, number, recv, unique, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -4,9 +4,7 @@ mod support;
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use nought::{
-    Context, Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, SendErrorKind, Stream, Sub, XPub, XSub,
-};
+use nought::{Context, Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, SendErrorKind, Stream, Sub, XPub, XSub};
 use support::{
     Transport, connect, proc,
     process::{self, Role},

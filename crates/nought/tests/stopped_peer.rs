@@ -2,12 +2,9 @@
 
 mod support;
 
-use std::{
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
-use nought::{Context, DisconnectReason, ProtocolError, Pub, Pull, Push, Router, Dealer, SocketEventKind, Sub};
+use nought::{Context, Dealer, DisconnectReason, ProtocolError, Pub, Pull, Push, Router, SocketEventKind, Sub};
 use support::{
     Transport, await_event, body, number,
     process::{self, Role},
@@ -89,7 +86,9 @@ fn a_stopped_worker_keeps_its_work_and_the_others_go_on() {
             push.send("end").unwrap();
             ends += 1;
         }
-        let numbers = |role: &Role| std::iter::from_fn(|| role.heard_already()).filter_map(|line| line.parse::<u64>().ok()).collect::<Vec<_>>();
+        let numbers = |role: &Role| {
+            std::iter::from_fn(|| role.heard_already()).filter_map(|line| line.parse::<u64>().ok()).collect::<Vec<_>>()
+        };
         let mut late = Vec::new();
         until("everything is done", || {
             done.extend(numbers(&busy));
@@ -131,9 +130,7 @@ fn a_stopped_subscriber_misses_messages_and_the_others_none() {
         assert_eq!(dropped.iter().filter(|&&dropped| dropped > 0).count(), 1, "{transport}: {dropped:?}");
         stopped.go_on();
         // What was dropped is gone, but it gets messages again.
-        until("it has caught up", || {
-            publisher.peers().iter().all(|peer| peer.send_queue_len == 0)
-        });
+        until("it has caught up", || publisher.peers().iter().all(|peer| peer.send_queue_len == 0));
         publisher.send("end").unwrap();
         stopped.finish();
     }

@@ -4,9 +4,7 @@ mod support;
 
 use std::{thread, time::Duration};
 
-use nought::{
-    Context, MONITOR_EVENTS_MAX, Pull, Push, RecvError, SocketEventKind, SocketType, Sub,
-};
+use nought::{Context, MONITOR_EVENTS_MAX, Pull, Push, RecvError, SocketEventKind, SocketType, Sub};
 use support::{Transport, await_event, raw::RawPeer, recv, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(90);

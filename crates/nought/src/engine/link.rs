@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use nought_proto::{ConnectionId, ProtocolError, connection::Output};
@@ -14,10 +14,6 @@ use crate::{
     monitor::{SocketEvent, SocketEventKind},
     transport::Channel,
 };
-
-/// A connection on which nothing was written for this long is idle: the next message is written at once. It is longer
-/// than the pauses within a stream, and shorter than anything a person or a driver's wake-up would notice.
-const IDLE: Duration = Duration::from_micros(10);
 
 /// Reads of one link before the next one has its turn.
 const READS_PER_TURN: usize = 8;
@@ -57,8 +53,9 @@ pub(crate) struct Link {
     room_while_writing: bool,
     /// The link is to be given up when the write is over.
     lost_while_writing: Option<LostBecause>,
-    last_write: Option<Instant>,
-    received_since_write: bool,
+    pub(super) received_since_write: bool,
+    /// Its output is left to the driver.
+    pub(super) dirty: bool,
     /// Something was written since the driver last looked at this link's output.
     pub(super) written_since_look: bool,
 }
@@ -139,8 +136,8 @@ impl Link {
             writing: false,
             room_while_writing: false,
             lost_while_writing: None,
-            last_write: None,
             received_since_write: false,
+            dirty: false,
             written_since_look: false,
         }
     }
@@ -157,12 +154,6 @@ impl Link {
 
     pub(crate) fn can_write(&self) -> bool {
         self.writable && !self.writing && !self.connecting
-    }
-
-    /// Whether nothing else is going on: a lone message is best written at once.
-    pub(crate) fn is_idle(&self, now: Instant) -> bool {
-        self.received_since_write
-            || self.last_write.is_none_or(|last_write| now.saturating_duration_since(last_write) >= IDLE)
     }
 }
 
@@ -306,7 +297,6 @@ impl Core {
         link.writing = false;
         link.received_since_write = false;
         link.written_since_look = true;
-        link.last_write = Some(Instant::now());
         if let Some(because) = link.lost_while_writing.take() {
             self.lose_link(&mut state, id, because);
             return state;

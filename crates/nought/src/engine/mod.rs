@@ -58,6 +58,24 @@ pub(crate) struct Core {
     me: Weak<Core>,
 }
 
+/// A socket whose last output is this long ago is idle: what it sends next, to however many peers, is written at once.
+/// It is longer than the pauses within a stream, and shorter than anything a person or a driver's wake-up would notice.
+const IDLE: Duration = Duration::from_micros(10);
+
+/// The output of one call.
+#[derive(Default)]
+struct Round {
+    began: Option<Instant>,
+}
+
+impl Round {
+    /// Whether nothing was written for a while before this round.
+    fn is_lone(&mut self, last_round: Option<Instant>) -> bool {
+        let began = *self.began.get_or_insert_with(Instant::now);
+        last_round.is_none_or(|last_round| began.saturating_duration_since(last_round) >= IDLE)
+    }
+}
+
 /// Whether the driver's look at a socket's output may be put off once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LookPatience {
@@ -95,6 +113,8 @@ pub(crate) struct State {
     unblocked: Vec<ConnectionId>,
     /// Links with output that the driver shall write.
     dirty: Vec<ConnectionId>,
+    /// When output was last written or left to the driver.
+    last_round: Option<Instant>,
     /// The driver knows of the dirty links.
     dirty_notified: bool,
     /// Asynchronous calls, for giving other tasks their turn.
@@ -132,6 +152,7 @@ impl Core {
             ready: VecDeque::new(),
             unblocked: Vec::new(),
             dirty: Vec::new(),
+            last_round: None,
             dirty_notified: false,
             calls: 0,
             #[cfg(feature = "tokio")]
@@ -225,6 +246,7 @@ impl Core {
 
     /// Acts on what the machine wants, until it wants nothing; then tells those who wait.
     pub(crate) fn settle<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        let mut round = Round::default();
         while state.machine.wants_attention() {
             while let Some(event) = state.machine.poll_event() {
                 self.machine_event(&mut state, event);
@@ -237,10 +259,13 @@ impl Core {
                 self.read_ready(&mut state, Instant::now());
             }
             if let Some((id, flush)) = state.machine.poll_flush()
-                && self.should_write(&mut state, id, flush)
+                && self.should_write(&mut state, id, flush, &mut round)
             {
                 state = self.write_out(state, id);
             }
+        }
+        if round.began.is_some() {
+            state.last_round = Some(Instant::now());
         }
         if !state.retiring.is_empty() {
             self.go_on_retiring(&mut state);
@@ -260,12 +285,14 @@ impl Core {
     }
 
     /// Whether output is to be written by whoever is here: there is a lot of it, or nothing else is going on.
-    fn should_write(&self, state: &mut State, id: ConnectionId, flush: Flush) -> bool {
+    fn should_write(&self, state: &mut State, id: ConnectionId, flush: Flush, round: &mut Round) -> bool {
+        let more_waits = state.machine.connections().get(id).is_some_and(|connection| connection.recv_queue_len() > 0);
         let Some(link) = state.links.get_mut(id) else { return false };
         if !link.can_write() {
             return false;
         }
-        if flush == Flush::Full || link.is_idle(Instant::now()) {
+        let answers = link.received_since_write && !more_waits;
+        if flush == Flush::Full || answers || round.is_lone(state.last_round) {
             return true;
         }
         self.leave_to_driver(state, id);
@@ -273,7 +300,8 @@ impl Core {
     }
 
     fn leave_to_driver(&self, state: &mut State, id: ConnectionId) {
-        if !state.dirty.contains(&id) {
+        let Some(link) = state.links.get_mut(id) else { return };
+        if !std::mem::replace(&mut link.dirty, true) {
             state.dirty.push(id);
         }
         if !std::mem::replace(&mut state.dirty_notified, true) {
@@ -292,8 +320,13 @@ impl Core {
         };
         let mut streaming = Vec::new();
         for id in std::mem::take(&mut state.dirty) {
-            let Some(link) = state.links.get_mut(id).filter(|link| link.can_write()) else { continue };
+            let Some(link) = state.links.get_mut(id) else { continue };
+            link.dirty = false;
+            if !link.can_write() {
+                continue;
+            }
             if std::mem::take(&mut link.written_since_look) {
+                link.dirty = true;
                 streaming.push(id);
             } else {
                 state = self.write_out(state, id);

@@ -158,7 +158,8 @@ impl Core {
     /// One look at the cheapest place where something may have come.
     pub(super) fn look(&self, state: &mut State, interest: Interest, polls: u32, now: Instant) -> bool {
         self.take_mail(state);
-        let only_link = interest == Interest::Recv && !polls.is_multiple_of(POLLS_PER_COLLECT) && self.poll_only_link(state, now);
+        let only_link =
+            interest == Interest::Recv && !polls.is_multiple_of(POLLS_PER_COLLECT) && self.poll_only_link(state, now);
         if !only_link && (state.links.len() > 0 || state.endpoints.any()) {
             self.collect(state, now);
             self.read_ready(state, now);

@@ -283,7 +283,8 @@ impl<K: CanSend> Socket<K> {
         if refusal != SendRefusal::WouldBlock {
             return Err(SendError::new(refusal.into(), message.into_message()));
         }
-        let (state, result) = self.core.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, &message));
+        let (state, result) =
+            self.core.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, &message));
         drop(state);
         let kind = match result {
             Ok(Ok(())) => return Ok(()),
@@ -294,7 +295,6 @@ impl<K: CanSend> Socket<K> {
         Err(SendError::new(kind, message.into_message()))
     }
 }
-
 
 // ---- receiving
 
@@ -402,7 +402,8 @@ impl<K: CanReceive> Socket<K> {
         if refusal != RecvRefusal::WouldBlock {
             return Err(refusal.into());
         }
-        let (state, result) = self.core.wait_for(state, Interest::Recv, patience, |state| self.attempt_recv(state, message));
+        let (state, result) =
+            self.core.wait_for(state, Interest::Recv, patience, |state| self.attempt_recv(state, message));
         drop(state);
         match result {
             Ok(result) => result.map_err(RecvError::from),

@@ -366,9 +366,9 @@ impl fmt::Display for ListenError {
 impl std::error::Error for ListenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Address(error) => Some(error),
-            Self::NoSuchHost { source, .. } | Self::System { source, .. } => Some(source),
-            Self::InUse { .. } | Self::NotLocal { .. } | Self::NotASocket { .. } => None,
+            Self::Address(error) => std::error::Error::source(error),
+            // The others tell their cause themselves.
+            _ => None,
         }
     }
 }
