@@ -1,0 +1,201 @@
+//! What the fuzz targets share: the fuzzer's bytes as decisions, and a driver of one machine whose peer they play.
+
+pub mod hello;
+
+use std::{
+    io::{self, IoSlice},
+    time::Instant,
+};
+
+use nought_proto::{ConnectionId, Event, Message, Options, Socket, SocketType, socket::Reopen};
+
+/// The fuzzer's bytes, taken one by one as decisions; zeros once they are used up.
+pub struct Decisions<'a>(&'a [u8]);
+
+impl<'a> Decisions<'a> {
+    pub fn new(data: &'a [u8]) -> Self {
+        Self(data)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        let Some((&byte, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        byte
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::from(self.byte()) % bound
+    }
+
+    pub fn bit(&mut self) -> bool {
+        self.byte() & 1 == 1
+    }
+
+    pub fn bytes(&mut self, len: usize) -> &'a [u8] {
+        let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        bytes
+    }
+
+    pub fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    pub fn socket_type(&mut self) -> SocketType {
+        SocketType::ALL[self.below(SocketType::ALL.len())]
+    }
+}
+
+/// In how large pieces bytes come in.
+#[derive(Clone, Copy)]
+pub enum Pieces {
+    Whole,
+    /// As this seed has it, small ones more often.
+    Random(u64),
+}
+
+impl Pieces {
+    pub fn next_len(&mut self) -> usize {
+        let Self::Random(seed) = self else { return usize::MAX };
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let bits = (*seed >> 33) as usize;
+        1 + (bits >> 5) % (1 << (bits % 15))
+    }
+}
+
+/// What an application sees of a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    received: Vec<Message>,
+    events: Vec<String>,
+    /// Of a connection that fails, how much of the answers still goes out depends on the time.
+    sent: Option<Vec<u8>>,
+    subscriptions: usize,
+}
+
+/// Lets a peer connect to a machine and send `bytes`, receives everything, and closes.
+pub fn run(socket_type: SocketType, options: Options, bytes: &[u8], pieces: Pieces) -> Outcome {
+    let mut driver = Driver::new(socket_type, options, pieces);
+    driver.feed(bytes);
+    let subscriptions = driver.socket.subscriptions();
+    if !driver.is_over {
+        driver.socket.lose(driver.id, Reopen::No);
+        driver.receive();
+    }
+    assert_eq!(driver.socket.connections().iter().count(), 0, "a connection that is over is left");
+    let has_failed = driver.events.iter().any(|event| event.starts_with("failed"));
+    Outcome {
+        received: driver.received,
+        events: driver.events,
+        sent: (!has_failed).then_some(driver.sent),
+        subscriptions,
+    }
+}
+
+struct Driver {
+    socket: Socket,
+    id: ConnectionId,
+    pieces: Pieces,
+    now: Instant,
+    is_over: bool,
+    received: Vec<Message>,
+    events: Vec<String>,
+    sent: Vec<u8>,
+}
+
+impl Driver {
+    fn new(socket_type: SocketType, options: Options, pieces: Pieces) -> Self {
+        let mut socket = Socket::new(socket_type, options);
+        let (id, now) = (socket.accept(), Instant::now());
+        socket.start(id, now);
+        let (received, events, sent) = (Vec::new(), Vec::new(), Vec::new());
+        let mut driver = Self { socket, id, pieces, now, is_over: false, received, events, sent };
+        driver.settle();
+        driver
+    }
+
+    fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.is_over {
+            if !self.socket.wants_read(self.id) {
+                let before = self.received.len();
+                self.receive();
+                assert!(self.received.len() > before || self.is_over, "nothing to receive, and nothing is read");
+                continue;
+            }
+            let piece = self.pieces.next_len();
+            let read = self.socket.read(self.id, self.now, |into| {
+                let len = piece.min(bytes.len()).min(into.capacity() - into.len());
+                assert!(len > 0, "no room to read");
+                into.extend_from_slice(&bytes[..len]);
+                bytes = &bytes[len..];
+                Ok::<_, io::Error>(len)
+            });
+            assert!(read.is_ok());
+            self.settle();
+            if piece % 3 == 0 {
+                self.receive();
+            }
+        }
+        self.receive();
+    }
+
+    fn receive(&mut self) {
+        let mut message = Message::new();
+        while self.socket.recv(&mut message).is_ok() {
+            self.received.push(std::mem::take(&mut message));
+            if self.socket.socket_type() == SocketType::Rep {
+                self.socket.send(&"reply".into()).expect("it is its turn");
+            }
+            self.settle();
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some(event) = self.socket.poll_event() {
+            self.events.push(match &event {
+                Event::Failed(_, error) => format!("failed: {error}"),
+                Event::Established(_) => "established".into(),
+                _ => "closed".into(),
+            });
+            if !matches!(event, Event::Established(_)) {
+                self.write();
+                self.is_over = true;
+                self.socket.lose(self.id, Reopen::No);
+            }
+        }
+        while self.socket.poll_resumed().is_some() {}
+        while self.socket.poll_flush().is_some() {}
+        self.write();
+    }
+
+    fn write(&mut self) {
+        while let Some(mut output) = self.socket.begin_write(self.id) {
+            let mut slices = [IoSlice::new(&[]); 4];
+            let used = output.io_slices(&mut slices);
+            let len = slices[..used].iter().map(|slice| slice.len()).sum();
+            slices[..used].iter().for_each(|slice| self.sent.extend_from_slice(slice));
+            output.advance(len);
+            self.socket.end_write(self.id, output);
+        }
+    }
+}
+
+/// A machine for which the fuzzer's bytes decide some of its options.
+pub fn options(decisions: &mut Decisions<'_>) -> Options {
+    let mut options = Options::default();
+    let bits = decisions.byte();
+    options.routing_id = ["", "us", &"n".repeat(255)][decisions.below(3)].into();
+    options.recv_hwm = [0, 1, 10, 1000][usize::from(bits & 3)];
+    options.max_message_size = [None, Some(0), Some(100), Some(100_000)][usize::from(bits >> 2 & 3)];
+    options.recv_hwm_bytes = [0, 10_000][usize::from(bits >> 4 & 1)];
+    options.xpub_verbose = bits & 32 != 0;
+    options.xpub_verboser = bits & 64 != 0;
+    options.xpub_manual = bits & 128 != 0;
+    options.subscriptions_per_peer_max = 100;
+    options
+}
