@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nought::{Any, Message, Monitor, ProtocolError, SendErrorKind, Socket, SocketBuilder, SocketEventKind, SocketType};
+use nought::{
+    Any, DisconnectReason, Message, Monitor, ProtocolError, SendErrorKind, Socket, SocketBuilder, SocketEventKind,
+    SocketType,
+};
 
 /// No call waits longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -208,6 +211,18 @@ impl Peer {
     }
 }
 
+/// What one side receives, while the other attends to its affairs: a libzmq socket takes note of a new, lost or ended
+/// connection only in calls of its own thread, and sends its subscriptions again, or closes, only then.
+#[track_caller]
+fn recv_while_attended(receiver: &Peer, other: &Peer) -> Frames {
+    until("a message comes", || {
+        if let Peer::Libzmq(socket) = other {
+            socket.get_events().unwrap();
+        }
+        receiver.recv_within(Duration::from_millis(10))
+    })
+}
+
 // ---- where they meet
 
 #[derive(Clone, Copy, Debug)]
@@ -313,7 +328,7 @@ fn published(publisher: &Peer, subscriber: &Peer) {
 
 fn published_to_some(publisher: &Peer, subscriber: &Peer) {
     subscriber.subscribe(b"");
-    assert_frames(&publisher.recv(), &[vec![1]]);
+    assert_frames(&recv_while_attended(publisher, subscriber), &[vec![1]]);
     to_b(publisher, subscriber);
     subscriber.subscribe(b"topic");
     assert_frames(&publisher.recv(), &[b"\x01topic".to_vec()]);
@@ -349,7 +364,6 @@ fn asked(a: &Peer, a_front: &[&[u8]], b: &Peer, b_front: &[&[u8]]) {
         reply.push(b"and an answer".to_vec());
         b.send(&with(b_front, &reply));
         assert_frames(&a.recv(), &with(a_front, &reply));
-        reply.truncate(1);
     }
     // An answer of one frame is as good.
     for message in singles() {
@@ -427,12 +441,15 @@ fn unfit_types_do_not_connect() {
         || nought_builder(SocketType::Push).build().unwrap(),
         || libzmq_socket(SocketType::Push),
         |_, _, monitor| {
+            // libzmq may read our READY first and close without having sent its own: then there is no more to know.
             let error = await_event(monitor, |kind| match kind {
-                SocketEventKind::HandshakeFailed { error } => Some(error.clone()),
+                SocketEventKind::HandshakeFailed { error } => Some(Some(error.clone())),
+                SocketEventKind::Disconnected { reason: DisconnectReason::PeerClosed } => Some(None),
                 SocketEventKind::HandshakeSucceeded { .. } => panic!("PUSH–PUSH: {kind}"),
                 _ => None,
             });
-            assert!(matches!(error, ProtocolError::Incompatible(_)), "{error:?}");
+            println!("{error:?}");
+            assert!(matches!(error, None | Some(ProtocolError::Incompatible(_))), "{error:?}");
         },
     );
 }
@@ -452,7 +469,7 @@ fn subscriptions_are_sent_again_to_a_listener_that_is_back() {
                 Peer::Nought(socket) => socket.bind(&place.endpoint).ok().map(drop),
                 Peer::Libzmq(socket) => socket.bind(&place.endpoint).ok(),
             });
-            let mut subscriptions = [publisher.recv(), publisher.recv()].concat();
+            let mut subscriptions = [(); 2].map(|()| recv_while_attended(&publisher, &subscriber)).concat();
             subscriptions.sort();
             assert_frames(&subscriptions, &[b"\x01a".to_vec(), b"\x01b".to_vec()]);
             let message = [format!("a {round}").into_bytes()];
@@ -529,8 +546,8 @@ fn stream_to_stream() {
                 Library::Libzmq => libzmq.send(&[libzmq_id.clone(), Vec::new()]),
             }
             match closer {
-                Library::Nought => assert_frames(&libzmq.recv(), &[libzmq_id, Vec::new()]),
-                Library::Libzmq => assert_frames(&nought.recv(), &[nought_id, Vec::new()]),
+                Library::Nought => assert_frames(&recv_while_attended(&libzmq, &nought), &[libzmq_id, Vec::new()]),
+                Library::Libzmq => assert_frames(&recv_while_attended(&nought, &libzmq), &[nought_id, Vec::new()]),
             }
         }
     }

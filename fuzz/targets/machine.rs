@@ -103,7 +103,10 @@ impl World {
         let Some(index) = self.pick(decisions) else { return };
         let id = self.connections[index].0;
         let socket_type = self.sockets[0].socket_type();
-        if !self.sockets[0].connections().get(id).is_some_and(|connection| connection.is_ready() || connection.is_handshaking())
+        if !self.sockets[0]
+            .connections()
+            .get(id)
+            .is_some_and(|connection| connection.is_ready() || connection.is_handshaking())
             || !self.sockets[0].wants_read(id)
         {
             return;
@@ -216,7 +219,8 @@ impl World {
 
     /// Joins the two sockets within the process.
     fn join(&mut self) {
-        if self.connections.len() >= CONNECTIONS_MAX {
+        // STREAM is for strangers only.
+        if self.connections.len() >= CONNECTIONS_MAX || self.sockets[0].socket_type() == SocketType::Stream {
             return;
         }
         let ids = [self.sockets[0].open(None), self.sockets[1].accept()];
@@ -292,6 +296,8 @@ impl World {
         self.deliver();
         self.settle();
         let mut message = Message::new();
+        // It may be a REP's turn.
+        let _ = self.sockets[0].send(&"reply".into());
         for _ in 0..1_000_000 {
             match self.sockets[0].recv(&mut message) {
                 Ok(_) => drop(self.sockets[0].send(&"reply".into())),

@@ -385,7 +385,7 @@ fn senders_who_wait_for_room() {
             let begun = Instant::now();
             let mut rng = Rng::new(seed());
             // However the senders wait: while one does and there is nothing to receive, there is room for it.
-            let mut receive_one = || {
+            let receive_one = || {
                 let from = arena.now();
                 let message = pull.recv_timeout(LOST).unwrap_or_else(|error| {
                     let waiting = arena.waiting.lock().unwrap().iter().flatten().count();

@@ -36,7 +36,7 @@ fn send_and_leave(arguments: &[String]) {
     let push = context.socket::<Push>().unwrap();
     push.connect(endpoint).unwrap();
     for index in 0..count {
-        push.send(&body(index, len)).unwrap();
+        push.send(body(index, len)).unwrap();
     }
     push.close();
     drop(context);
@@ -202,7 +202,7 @@ fn a_socket_that_closes_with_unread_input_still_sends_all() {
     });
     until("the dealer has input that it does not read", || dealer.stats().totals.recv_hwm_hits > 0);
     for index in 0..COUNT {
-        dealer.send(&body(index, 1000)).unwrap();
+        dealer.send(body(index, 1000)).unwrap();
     }
     dealer.close();
     // The peer reads late: it is the pause that is tested.

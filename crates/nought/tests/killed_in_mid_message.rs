@@ -176,7 +176,7 @@ fn senders_in_mid_message() {
     let _bounded = watchdog(LIMIT);
     let mut rng = Rng::new(1);
     for transport in Transport::KERNEL {
-        for len in [100, 5_000, 1 << 20, 20 << 20] {
+        for len in [100, 5_000, 1 << 20, 4 << 20] {
             let context = Context::new();
             let pull = context.socket::<Pull>().unwrap();
             let endpoint = pull.bind(&transport.endpoint()).unwrap();
@@ -207,7 +207,7 @@ fn receivers_in_mid_message() {
     let _bounded = watchdog(LIMIT);
     let mut rng = Rng::new(2);
     for transport in Transport::KERNEL {
-        for len in [5_000, 20 << 20] {
+        for len in [5_000, 4 << 20] {
             let context = Context::new();
             let endpoint = transport.future_endpoint();
             let push = context

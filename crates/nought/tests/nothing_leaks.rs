@@ -136,7 +136,7 @@ fn endpoints_where_nobody_is(context: &Context, index: usize) {
     push.connect(&Transport::Tcp.future_endpoint()).unwrap();
     push.connect(&Transport::Ipc.future_endpoint()).unwrap();
     push.connect(&Transport::Inproc.future_endpoint()).unwrap();
-    if index % 8 == 0 {
+    if index.is_multiple_of(8) {
         push.connect("tcp://nowhere.invalid:5555").unwrap();
     }
     for _ in 0..100 {

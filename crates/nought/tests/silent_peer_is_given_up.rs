@@ -204,7 +204,7 @@ fn a_peer_that_we_do_not_read_is_not_silent() {
         connect(&pull, &push, transport);
         let monitor = pull.monitor();
         let mut sent = 0;
-        while push.send(&body(sent, 10_000)).is_ok() {
+        while push.send(body(sent, 10_000)).is_ok() {
             sent += 1;
         }
         // The application takes its time: it is the pause that is tested.

@@ -73,7 +73,7 @@ fn a_stopped_worker_keeps_its_work_and_the_others_go_on() {
         let mut done = Vec::new();
         // The stopped one is soon full; the other then gets everything.
         while done.len() < 2000 {
-            if push.send_timeout(&body(sent, LEN), Duration::from_secs(5)).is_ok() {
+            if push.send_timeout(body(sent, LEN), Duration::from_secs(5)).is_ok() {
                 sent += 1;
             }
             done.extend(std::iter::from_fn(|| busy.heard_already()).filter_map(|line| line.parse::<u64>().ok()));
@@ -121,7 +121,7 @@ fn a_stopped_subscriber_misses_messages_and_the_others_none() {
         stopped.stop();
         let mut index = 0;
         while publisher.stats().totals.dropped_at_hwm < 100 {
-            publisher.send(&body(index, LEN)).unwrap();
+            publisher.send(body(index, LEN)).unwrap();
             assert_eq!(number(&recv(&subscriber)), index, "{transport}");
             index += 1;
             assert!(index < 100_000, "{transport}: nothing is dropped");

@@ -30,7 +30,7 @@ fn many_at_once_over_a_connection() {
         let (publisher, subscriber) = connected::<Pub, Sub>(&context, transport);
         subscribe_to_many(&subscriber);
         until("all subscriptions have come", || publisher.stats().subscriptions == MANY);
-        publisher.send(&topic(MANY - 1)).unwrap();
+        publisher.send(topic(MANY - 1)).unwrap();
         assert_eq!(recv(&subscriber), topic(MANY - 1).as_str(), "{transport}");
         for index in 0..MANY {
             subscriber.unsubscribe(topic(index)).unwrap();

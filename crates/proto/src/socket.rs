@@ -16,7 +16,7 @@ use crate::{
     pattern::{self, Pattern, RecvRefusal, SendRefusal, SubscribeRefusal},
     socket_type::SocketType,
     wire::{
-        Command, Version,
+        Command,
         metadata::{IDENTITY, Metadata, SOCKET_TYPE},
     },
 };
@@ -282,8 +282,6 @@ impl Socket {
     fn reopen(&mut self, lost: ConnectionId, unsent: FrameBuffer, routing_id: Option<Frame>) -> ConnectionId {
         let unsent = match self.socket_type {
             SocketType::Pub | SocketType::XPub | SocketType::Sub | SocketType::Stream => FrameBuffer::default(),
-            // Subscriptions are sent anew, in the form that the next peer knows.
-            SocketType::XSub => unsent.without_subscriptions(Version::V3_1),
             _ => unsent,
         };
         let id = self.insert(routing_id);
@@ -383,16 +381,22 @@ impl Socket {
                 Ok(Some(command)) => self.command(id, command),
                 Ok(None) => break,
                 Err(error) => {
+                    self.tell_of_messages(id);
                     self.connections.fail(id, error);
                     break;
                 }
             }
         }
-        if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
-            self.pattern.readable(&mut self.connections, id);
-        }
+        self.tell_of_messages(id);
         if self.connections.options.conflate {
             self.connections.drop_all_but_newest(id);
+        }
+    }
+
+    /// Lets the pattern see the messages that have come, before what comes behind them.
+    fn tell_of_messages(&mut self, id: ConnectionId) {
+        if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
+            self.pattern.readable(&mut self.connections, id);
         }
     }
 
@@ -403,6 +407,11 @@ impl Socket {
             ScannedCommand::Here(range) => Frame::from(connection.inbound.bytes(range)),
             ScannedCommand::Large(body) => Frame::from(body),
         };
+        // Subscriptions of older versions are messages; and what is wrong with one is told before what is wrong here.
+        self.tell_of_messages(id);
+        if !self.connections.get(id).is_some_and(Connection::is_ready) {
+            return;
+        }
         match Command::decode(&body) {
             Ok(Command::Subscribe(prefix)) => self.subscription(id, true, prefix),
             Ok(Command::Cancel(prefix)) => self.subscription(id, false, prefix),
@@ -417,10 +426,6 @@ impl Socket {
     }
 
     fn subscription(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
-        // Subscriptions of older versions are messages; those before this one come first.
-        if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
-            self.pattern.readable(&mut self.connections, id);
-        }
         self.send_blocked = false;
         self.pattern.subscription(&mut self.connections, id, subscribe, prefix);
     }

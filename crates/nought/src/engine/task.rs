@@ -108,18 +108,19 @@ impl<'c> TaskWait<'c> {
 
     fn register(&mut self, state: &mut State, context: &Context<'_>) {
         state.waiters.set_waker(self.interest, self.key, context.waker());
-        if std::mem::replace(&mut self.registered, true) {
-            return;
+        if !std::mem::replace(&mut self.registered, true) {
+            self.registered_at = Some(Instant::now());
+            state.waiters.watching += 1;
+            self.core.mail.sleep();
+            self.claimed = runtime::watches();
+            if self.claimed {
+                self.core.enter(state);
+            }
         }
-        self.registered_at = Some(Instant::now());
-        state.waiters.watching += 1;
-        self.core.mail.sleep();
-        self.claimed = runtime::watches();
-        if self.claimed {
-            self.core.enter(state);
-        } else {
+        if state.waiters.inside == 0 {
             self.core.hand_back(state);
         }
+        // Otherwise those inside drive the socket and tell this task; with the driver they would fight for each event.
     }
 
     fn finish(&mut self, mut state: Guard<'_>) {

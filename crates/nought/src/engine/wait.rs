@@ -220,7 +220,13 @@ impl Core {
             // The one that was told may have found what it wanted without leading: somebody must.
             self.followers.notify_one();
         }
-        if state.waiters.inside == 0 && !std::mem::replace(&mut state.waiters.in_tick_list, true) {
+        if state.waiters.inside > 0 {
+            return;
+        }
+        if state.waiters.has_tasks() {
+            // Nobody else can wake them.
+            self.hand_back(state);
+        } else if !std::mem::replace(&mut state.waiters.in_tick_list, true) {
             self.driver.tick_for(self.arc());
         }
     }

@@ -74,6 +74,11 @@ impl Waiters {
         self.wakers(interest).retain(|(other, _)| *other != key);
     }
 
+    /// Whether tasks wait.
+    pub(super) fn has_tasks(&self) -> bool {
+        !self.recv_wakers.is_empty() || !self.send_wakers.is_empty()
+    }
+
     /// Whether a thread is in the poller.
     pub(crate) fn has_leader(&self) -> bool {
         self.leader

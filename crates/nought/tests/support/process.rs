@@ -19,8 +19,11 @@ const ARGUMENTS: &str = "NOUGHT_TEST_ARGUMENTS";
 const MARK: &str = "\u{1}";
 const SEPARATOR: &str = "\u{2}";
 
+/// What a process does in its role, with the arguments it was given.
+pub type RoleFn = fn(&[String]);
+
 /// Plays the role that is asked for, if one is.
-pub fn play(roles: &[(&str, fn(&[String]))]) {
+pub fn play(roles: &[(&str, RoleFn)]) {
     let Ok(wanted) = std::env::var(ROLE) else { return };
     let arguments = std::env::var(ARGUMENTS).unwrap_or_default();
     let arguments: Vec<String> = arguments.split(SEPARATOR).map(str::to_owned).collect();

@@ -61,6 +61,8 @@ pub struct Connection {
     pub(crate) retired: bool,
     /// Bytes of PINGs and PONGs that were added to the outbox since it was last taken.
     upkeep_len: usize,
+    /// There may be subscriptions among the outbox's messages, as older peers want them.
+    sent_subscriptions: bool,
     /// In the list of connections to flush; as full or only as dirty.
     flush: Option<Flush>,
     /// Waits in the pattern's fair queue.
@@ -140,6 +142,7 @@ impl Connection {
             read_paused: false,
             retired: false,
             upkeep_len: 0,
+            sent_subscriptions: false,
             flush: None,
             in_fair_queue: false,
             in_load_balancer: false,
@@ -159,6 +162,11 @@ impl Connection {
     /// Whether messages can travel now.
     pub fn is_ready(&self) -> bool {
         matches!(self.stage, Stage::Ready | Stage::Raw)
+    }
+
+    /// Whether nothing passes any more, even if the transport's connection is still there.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Failed | Stage::Gone)
     }
 
     /// Whether the handshake is going on.
@@ -352,6 +360,10 @@ impl Connection {
             && frames.messages > 0
         {
             kept.append(&frames.messages_after(0, self.outbox_version, Version::V3_1));
+        }
+        if self.sent_subscriptions {
+            // They are sent anew, in the form that the next peer knows.
+            kept = kept.without_subscriptions(Version::V3_1);
         }
         kept
     }

@@ -203,7 +203,9 @@ impl Connections {
             Some(slot) if slot.generation == id.generation => slot,
             _ => return Written::Gone,
         };
-        let Some(connection) = slot.connection.as_deref_mut() else { return Written::Gone };
+        let Some(connection) = slot.connection.as_deref_mut().filter(|connection| !connection.is_over()) else {
+            return Written::Gone;
+        };
         if let Outbox::Memory(pipes) = &connection.outbox {
             let (written, len) = pipes.out.write_message(|frames| push(frames, Version::V3_1));
             connection.note_written(written, len);
@@ -239,7 +241,9 @@ impl Connections {
         let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else {
             return false;
         };
-        let Some(connection) = slot.connection.as_deref_mut() else { return false };
+        let Some(connection) = slot.connection.as_deref_mut().filter(|connection| !connection.is_over()) else {
+            return false;
+        };
         let room = match &connection.outbox {
             Outbox::Wire(_) => connection.has_room(&self.options),
             Outbox::Memory(pipes) => pipes.out.has_room(),
@@ -257,6 +261,7 @@ impl Connections {
         };
         // In older versions it is a message by its form alone: no high-water mark may drop it.
         connection.push_command(encode);
+        connection.sent_subscriptions = true;
         self.want_flush(id);
     }
 
@@ -433,8 +438,7 @@ impl Connections {
 
     /// Gives a connection up because of what its peer did. What was received whole can still be taken.
     pub(crate) fn fail(&mut self, id: ConnectionId, error: ProtocolError) {
-        let over = |connection: &&mut Connection| !matches!(connection.stage, Stage::Failed | Stage::Gone);
-        let Some(connection) = self.get_mut(id).filter(over) else { return };
+        let Some(connection) = self.get_mut(id).filter(|connection| !connection.is_over()) else { return };
         if connection.is_handshaking() {
             connection.counters.handshake_failures += 1;
         }
@@ -490,7 +494,7 @@ impl Connections {
         after.map(|after| self.timers.insert((after, id)));
     }
 
-    /// When [`expired`](Self::expired) next has something.
+    /// When a connection is next to be looked at.
     pub fn next_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(deadline, _)| *deadline)
     }
@@ -540,7 +544,7 @@ impl Connections {
             return false;
         };
         let Some(connection) = slot.connection.as_deref_mut() else { return false };
-        if matches!(connection.stage, Stage::Failed | Stage::Gone) {
+        if connection.is_over() {
             return false;
         }
         self.backlogged |= backlogged;

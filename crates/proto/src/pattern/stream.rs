@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::{Pattern, RecvRefusal, SendRefusal, router::generated_routing_id};
 use crate::{
     connection::{ConnectionId, Connections, Written},
+    error::Incompatibility,
     frame::Frame,
     message::{Message, Outgoing},
     options::Options,
@@ -36,6 +37,16 @@ impl Stream {
         }
     }
 
+    fn next_routing_id(&mut self) -> Frame {
+        loop {
+            let routing_id = generated_routing_id(self.next_id);
+            self.next_id = self.next_id.wrapping_add(1);
+            if !self.peers.contains_key(&routing_id) {
+                return routing_id;
+            }
+        }
+    }
+
     fn drain(&mut self, connections: &mut Connections, id: ConnectionId) -> Option<Message> {
         let routing_id = self.routing_ids.get(&id)?;
         let bytes = connections.cut_raw(id)?;
@@ -46,8 +57,10 @@ impl Stream {
 impl Pattern for Stream {
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         let assigned = connections.get(id).and_then(|connection| connection.assigned_routing_id()).cloned();
-        let routing_id = assigned.unwrap_or_else(|| generated_routing_id(self.next_id));
-        self.next_id = self.next_id.wrapping_add(1);
+        let routing_id = assigned.unwrap_or_else(|| self.next_routing_id());
+        if self.peers.contains_key(&routing_id) {
+            return connections.fail(id, Incompatibility::RoutingIdTaken.into());
+        }
         self.peers.insert(routing_id.clone(), id);
         self.routing_ids.insert(id, routing_id.clone());
         self.notice(connections, routing_id, id);

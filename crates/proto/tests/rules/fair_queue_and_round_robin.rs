@@ -2,7 +2,7 @@
 
 use nought_proto::{SocketType, pattern::SendRefusal, socket::Reopen};
 
-use crate::harness::{Net, bodies, numbered};
+use crate::harness::{Net, bodies, numbered, wire};
 
 #[test]
 fn push_gives_one_message_to_each_peer_in_turn() {
@@ -121,7 +121,7 @@ fn pull_takes_one_message_from_each_peer_in_turn() {
         let push = net.socket(SocketType::Push);
         net.connect(push, pull);
         for number in 0..3 {
-            net.send(push, &format!("{name}{number}"));
+            net.send(push, format!("{name}{number}"));
         }
     }
     assert_eq!(bodies(&net.recv_all(pull)), ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]);
@@ -162,7 +162,7 @@ fn a_removed_peer_leaves_the_turns_of_the_others_alone() {
         let push = net.socket(SocketType::Push);
         links.push(net.connect(push, pull));
         for number in 0..2 {
-            net.send(push, &format!("{name}{number}"));
+            net.send(push, format!("{name}{number}"));
         }
     }
     let gone = net.accepted_id(links[1]);
@@ -184,8 +184,8 @@ fn dealer_does_both() {
     assert_eq!(bodies(&net.recv_all(peers[0])), ["0", "2"]);
     assert_eq!(bodies(&net.recv_all(peers[1])), ["1", "3"]);
     for body in ["0", "1"] {
-        net.send(peers[0], &format!("a{body}"));
-        net.send(peers[1], &format!("b{body}"));
+        net.send(peers[0], format!("a{body}"));
+        net.send(peers[1], format!("b{body}"));
     }
     assert_eq!(bodies(&net.recv_all(dealer)), ["a0", "b0", "a1", "b1"]);
 }
@@ -229,4 +229,24 @@ fn a_connection_retired_before_its_handshake_still_sends_what_it_has_and_gets_no
     net.pump();
     assert_eq!(net.try_send(push, "late"), Err(SendRefusal::WouldBlock));
     assert_eq!(bodies(&net.recv_all(pull)), ["queued"]);
+}
+
+#[test]
+fn a_connection_that_has_failed_gets_nothing_more_even_before_the_driver_knows() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    let pull = net.socket(SocketType::Pull);
+    let bad = net.accept_test(push);
+    net.feed(bad, wire::hello("PULL"));
+    net.connect(pull, push);
+    let (id, now) = (net.id(bad), net.now);
+    let read = net.at(push).read(id, now, |into| {
+        into.extend(wire::frame(8, ""));
+        Ok(2)
+    });
+    assert!(read.is_ok());
+    for body in numbered(0..4) {
+        net.try_send(push, &body).unwrap();
+    }
+    assert_eq!(bodies(&net.recv_all(pull)), numbered(0..4));
 }

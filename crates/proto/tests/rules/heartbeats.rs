@@ -155,7 +155,7 @@ fn while_the_ping_waits_behind_a_large_message_progress_of_that_is_a_sign_of_lif
     net.feed(link, wire::hello("PULL"));
     net.take(link);
     net.room(link, 1000);
-    net.send(push, &"l".repeat(100_000));
+    net.send(push, "l".repeat(100_000));
     for _ in 0..50 {
         net.pass(SECOND / 2);
         net.room(link, 1000);

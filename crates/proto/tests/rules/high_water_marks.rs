@@ -228,3 +228,20 @@ fn one_slow_subscriber_takes_nothing_from_the_others() {
     net.room_back(links[0], usize::MAX);
     assert_eq!(bodies(&net.recv_all(subscribers[0])), numbered(0..3));
 }
+
+#[test]
+fn a_long_queue_is_not_moved_for_each_read() {
+    // 32 MiB wait; were they moved each time, this would take minutes.
+    let mut net = Net::new();
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 0);
+    let link = net.accept_test(pull);
+    net.feed(link, [wire::hello("PUSH"), wire::message(&[&"x".repeat(998)]).repeat(32 * 1024)].concat());
+    let more = wire::message(&[&"y".repeat(998)]).repeat(10);
+    for _ in 0..20_000 {
+        net.feed(link, &more);
+        for _ in 0..10 {
+            net.try_recv(pull).unwrap();
+        }
+    }
+    assert_eq!(net.connection(pull, link).recv_queue_len(), 32 * 1024);
+}

@@ -218,7 +218,7 @@ fn turns_are_as_exact_as_over_the_wire() {
     for (name, push) in ["a", "b"].into_iter().zip(pushes) {
         net.join(push, pull);
         for number in 0..3 {
-            net.try_send(push, &format!("{name}{number}")).unwrap();
+            net.try_send(push, format!("{name}{number}")).unwrap();
         }
     }
     assert_eq!(bodies(&net.recv_all(pull)), ["a0", "b0", "a1", "b1", "a2", "b2"]);

@@ -234,6 +234,17 @@ fn messages_to_a_socket_that_receives_none_end_the_connection() {
 }
 
 #[test]
+fn the_first_broken_rule_is_told_whatever_came_with_it() {
+    for behind in [wire::frame(8, ""), wire::command("PING", ""), wire::command("ERROR", "\0"), wire::subscribe("a")] {
+        let mut net = Net::new();
+        let push = net.socket(SocketType::Push);
+        let link = net.accept_test(push);
+        net.feed(link, [wire::hello("PULL"), wire::message(&["x"]), behind].concat());
+        assert_eq!(net.error(push), ProtocolError::Misbehaved(Misbehaviour::UnexpectedMessage));
+    }
+}
+
+#[test]
 fn unknown_commands_are_ignored() {
     let (mut net, pull, link) = pull_with(|_| {});
     net.feed(link, [wire::command("NEW", "data"), wire::command("JOIN", "group"), wire::message(&["x"])].concat());

@@ -15,7 +15,7 @@ fn both_sides_send_and_receive_without_turns() {
     net.connect(a, b);
     for body in ["0", "1"] {
         net.send(a, body);
-        net.send(b, &format!("b{body}"));
+        net.send(b, format!("b{body}"));
     }
     net.send(a, ["several", "", "frames"]);
     assert_eq!(net.recv(b), *"0");

@@ -302,7 +302,7 @@ fn through_two_routers_and_dealers_every_reply_finds_its_requester() {
     let reqs: Vec<_> = (0..3).map(|_| net.socket(SocketType::Req)).collect();
     for (number, &req) in reqs.iter().enumerate() {
         net.connect(req, router);
-        net.send(req, &number.to_string());
+        net.send(req, number.to_string());
     }
     let pass = |net: &mut Net, from: Node, to: Node| {
         for message in net.recv_all(from) {

@@ -116,3 +116,25 @@ fn a_given_name_is_used() {
     net.send(stream, ["given", "x"]);
     assert_eq!(net.take(link), b"x");
 }
+
+#[test]
+fn a_name_is_given_once() {
+    let mut net = Net::new();
+    let stream = net.socket_with(SocketType::Stream, |options| options.stream_notify = false);
+    let open = |net: &mut Net, name: &[u8]| {
+        let id = net.at(stream).open(Some(name.into()));
+        let link = net.start_test(stream, id, true);
+        net.pump();
+        link
+    };
+    let first = open(&mut net, b"name");
+    let second = open(&mut net, b"name");
+    assert!(net.is_closed(second));
+    net.send(stream, ["name", "to the first"]);
+    assert_eq!(net.take(first), b"to the first");
+    // A generated one passes over those that are taken.
+    open(&mut net, &FIRST);
+    let accepted = net.accept_test(stream);
+    net.feed(accepted, "x");
+    assert_eq!(net.recv(stream), Message::from([&[0, 0, 0, 0, 1][..], b"x"]));
+}

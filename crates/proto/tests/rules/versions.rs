@@ -186,7 +186,7 @@ fn what_was_queued_is_framed_for_the_version_that_comes() {
             }
             net.try_send(node, ["", "1", &large]).unwrap();
             net.try_send(node, &large).unwrap();
-            net.try_send(node, &"m".repeat(254)).unwrap();
+            net.try_send(node, "m".repeat(254)).unwrap();
             net.feed(link, &hello);
             net.send(node, "after");
             let expected = [
