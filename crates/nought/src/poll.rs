@@ -242,14 +242,14 @@ impl<'s> Poller<'s> {
     fn sleep(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
         let sockets = || {
             self.items.iter().filter_map(|item| match &item.source {
-                Source::Socket(core) => Some(*core),
+                Source::Socket(core) => Some((*core, item.interest)),
                 _ => None,
             })
         };
         let mut all_quiet = true;
-        sockets().for_each(|core| all_quiet &= core.begin_watch());
+        sockets().for_each(|(core, interest)| all_quiet &= core.begin_watch(interest));
         let result = self.ready_descriptors(if all_quiet { timeout } else { Some(Duration::ZERO) });
-        sockets().for_each(|core| core.end_watch());
+        sockets().for_each(|(core, _)| core.end_watch());
         result
     }
 
@@ -295,13 +295,15 @@ impl Core {
     }
 
     /// Claims the socket for a poller; says whether it has nothing new already.
-    fn begin_watch(&self) -> bool {
+    fn begin_watch(&self, interest: Readiness) -> bool {
         let mut state = self.lock();
         self.enter(&mut state);
         state.waiters.external += 1;
         state.waiters.watching += 1;
         self.mail.sleep();
-        self.mail.is_empty() && state.ready.is_empty() && !state.terminated
+        // Another caller may have driven the socket since it was asked.
+        let is_ready = interest.readable && state.machine.can_recv() || interest.writable && state.machine.can_send();
+        self.mail.is_empty() && state.ready.is_empty() && !state.terminated && !is_ready
     }
 
     fn end_watch(&self) {

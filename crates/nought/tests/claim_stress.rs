@@ -63,6 +63,11 @@ enum Style {
     Async,
     /// Dropped when it has waited this long.
     CancelledAsync(Duration),
+    /// On tokio, whose own poller watches the socket.
+    #[cfg(feature = "tokio")]
+    Tokio,
+    #[cfg(feature = "tokio")]
+    CancelledTokio(Duration),
 }
 
 impl Style {
@@ -70,6 +75,10 @@ impl Style {
         // Some shorter than the tick, some longer than anything rescues.
         let time = [0, 1, 4, 11, 300, 3000][rng.below(6) as usize];
         let time = Duration::from_micros(time * 1000 + rng.below(1000));
+        #[cfg(feature = "tokio")]
+        if rng.one_in(4) {
+            return if rng.one_in(2) { Self::Tokio } else { Self::CancelledTokio(time) };
+        }
         match rng.below(6) {
             0 => Self::Blocking,
             1 => Self::WithTimeout(time),
@@ -85,6 +94,11 @@ impl Style {
         if rng.one_in(4) { Self::WithTimeout(Duration::from_secs(3)) } else { Self::Blocking }
     }
 }
+
+#[cfg(feature = "tokio")]
+static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> = std::sync::LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+});
 
 fn pause(rng: &mut Rng) {
     match rng.below(8) {
@@ -102,6 +116,13 @@ fn receive<K: CanReceive>(socket: &Socket<K>, style: Style) -> Option<Message> {
         Style::Trying => socket.try_recv(),
         Style::Async => block_on(socket.recv_async()),
         Style::CancelledAsync(time) => block_on_for(socket.recv_async(), time).unwrap_or(Err(RecvError::TimedOut)),
+        #[cfg(feature = "tokio")]
+        Style::Tokio => RUNTIME.block_on(socket.recv_async()),
+        #[cfg(feature = "tokio")]
+        Style::CancelledTokio(time) => {
+            let received = RUNTIME.block_on(async { tokio::time::timeout(time, socket.recv_async()).await });
+            received.unwrap_or(Err(RecvError::TimedOut))
+        }
         Style::Polling(timeout) => {
             let is_ready = poll(socket, Readiness::READABLE, timeout);
             // Another may have been faster.
@@ -125,6 +146,15 @@ fn send<K: CanSend>(socket: &Socket<K>, style: Style, body: &[u8]) -> bool {
             Some(result) => result,
             None => return false,
         },
+        #[cfg(feature = "tokio")]
+        Style::Tokio => RUNTIME.block_on(socket.send_async(body)),
+        #[cfg(feature = "tokio")]
+        Style::CancelledTokio(time) => {
+            match RUNTIME.block_on(async { tokio::time::timeout(time, socket.send_async(body)).await }) {
+                Ok(result) => result,
+                Err(_) => return false,
+            }
+        }
         Style::Polling(timeout) => {
             if !poll(socket, Readiness::WRITABLE, timeout) {
                 return false;

@@ -203,7 +203,6 @@ fn senders_in_mid_message() {
 }
 
 #[test]
-#[ignore = "takes 20 to 35 s alone and exceeded its 120 s beside the others; the cause is not found yet"]
 fn receivers_in_mid_message() {
     let _bounded = watchdog(LIMIT);
     let mut rng = Rng::new(2);
@@ -221,9 +220,10 @@ fn receivers_in_mid_message() {
                 .unwrap();
             push.connect(&endpoint).unwrap();
             let mut next = 0;
+            // A few at a time: a receiver that keeps up would let this go on for ever.
             let mut send_some = || {
-                while push.send(checked_message(next, len)).is_ok() {
-                    next += 1;
+                for _ in 0..10 {
+                    next += u64::from(push.send(checked_message(next, len)).is_ok());
                 }
             };
             let mut received = 0;

@@ -196,6 +196,8 @@ impl Core {
         if state.terminated {
             return Err(RecvRefusal::WouldBlock);
         }
+        // Peers in the same process that have become ready get their turn, however busy another is.
+        self.take_mail(state);
         state.machine.recv(into)
     }
 
@@ -345,10 +347,12 @@ impl Core {
         let now = Instant::now();
         let mut state = self.lock();
         state.visit_due = false;
+        state.timer = None;
+        // What has come is read before anyone is given up for silence: this process may have been stopped.
+        state = self.pump(state, now);
         state.machine.handle_timeout(now);
         self.endpoint_timeouts(&mut state, now);
-        state.timer = None;
-        state = self.pump(state, now);
+        state = self.settle(state);
         self.go_on_reading(&mut state);
         self.go_on_closing(state, now);
     }

@@ -431,3 +431,40 @@ fn release(frames: &mut FrameBuffer, spares: &mut Vec<Vec<u8>>) {
         spares.push(spare);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(inbound: &mut Inbound, bytes: &[u8]) {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let read = inbound.read(READ_LEN_MIN, &mut Vec::new(), |into| {
+                let (part, rest) = left.split_at(left.len().min(into.capacity() - into.len()));
+                into.extend_from_slice(part);
+                left = rest;
+                Ok(part.len())
+            });
+            assert!(read.unwrap().len > 0);
+        }
+        while inbound.scan(Version::V3_1, None, &BodyPool::default()).unwrap().is_some() {}
+    }
+
+    /// Were it moved for each read, a receiver that is behind would move all that waits for each few bytes that come.
+    #[test]
+    fn a_long_queue_is_not_moved_for_each_read() {
+        let mut inbound = Inbound::default();
+        let message = [&[0, 100][..], &[7; 100]].concat();
+        while inbound.frames.len() < 1 << 20 || inbound.frames.capacity() - inbound.frames.len() > READ_LEN_MIN + 200 {
+            read(&mut inbound, &message);
+        }
+        let mut moves = 0;
+        for _ in 0..1000 {
+            (0..81).for_each(|_| assert!(inbound.cut(Version::V3_1, &mut Message::new())));
+            let before = inbound.start;
+            read(&mut inbound, &message.repeat(81));
+            moves += usize::from(inbound.start < before);
+        }
+        assert!(moves < 20, "{moves} moves");
+    }
+}

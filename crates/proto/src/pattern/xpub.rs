@@ -9,7 +9,7 @@ use crate::{
     frame::Frame,
     limits::{LARGE_BODY_LEN, SUBSCRIPTION_BYTES_PER_PEER_MAX, XPUB_BACKLOG_MAX},
     message::{Message, Outgoing},
-    routing::subscriptions::{Cancelled, Subscriptions},
+    routing::subscriptions::{Cancelled, Subscribed, Subscriptions},
     wire::Version,
 };
 
@@ -143,6 +143,10 @@ fn apply(
 ) -> Result<bool, SubscribeRefusal> {
     if subscribe {
         let subscribed = table.subscribe(prefix, id).map_err(|_| SubscribeRefusal::Full)?;
+        if subscribed == Subscribed::Again {
+            // A peer has a subscription or not: libzmq's subscribers repeat each SUBSCRIBE, and send one CANCEL.
+            table.cancel(prefix, id);
+        }
         return Ok(subscribed.is_new_prefix());
     }
     match table.cancel(prefix, id) {

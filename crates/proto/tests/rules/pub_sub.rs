@@ -141,6 +141,32 @@ fn a_subscription_that_was_not_sent_is_not_sent_twice_after_a_reconnect() {
 }
 
 #[test]
+fn among_messages_that_are_sent_again_an_old_peers_subscriptions_are_not() {
+    for hello in [wire::hello_3_0("XPUB"), wire::hello_2_0(1, ""), b"\x01\0".to_vec()] {
+        let (mut net, xsub, link) = to_publisher(SocketType::XSub, &hello);
+        net.room(link, 1);
+        for message in ["\x01stays", "first plain", "\x01goes", "second plain", ""] {
+            net.send(xsub, message);
+        }
+        net.send(xsub, ["\x01several", "frames"]);
+        net.cut(link);
+        assert_eq!(net.at(xsub).connections().totals().lost, 0);
+        net.at(xsub).unsubscribe(b"goes").unwrap();
+        let link = net.reconnect_test(link);
+        net.feed(link, wire::hello("XPUB"));
+        let heard = net.take(link);
+        let messages = [
+            wire::message(&["first plain"]),
+            wire::message(&["second plain"]),
+            wire::message(&[""]),
+            wire::message(&["\x01several", "frames"]),
+            wire::subscribe("stays"),
+        ];
+        assert!(heard.ends_with(&messages.concat()), "{heard:?}");
+    }
+}
+
+#[test]
 fn many_subscriptions_reach_a_publisher_at_once() {
     let mut net = Net::new();
     let (publisher, subscriber) = (net.socket(SocketType::XPub), net.socket(SocketType::Sub));

@@ -39,14 +39,15 @@ fn a_message_cut_off_anywhere_is_sent_again_whole() {
     ];
     let total: usize = 6 + 2 + (20_009 * 2 + 8) + 20_009 + 8 + 6;
     let cuts = (0..40).chain(19_990..20_080).chain((40_000..total).step_by(1009)).chain(total - 20..=total + 10);
-    for len in cuts {
+    for (len, in_one_write) in cuts.flat_map(|len| [(len, false), (len, true)]) {
         let mut net = Net::new();
         let (push, pull) = (net.socket(SocketType::Push), net.socket(SocketType::Pull));
         let link = net.connect(push, pull);
-        net.room(link, len);
+        net.room(link, if in_one_write { 0 } else { len });
         for message in &messages {
             net.send(push, message);
         }
+        net.room(link, if in_one_write { len } else { 0 });
         let mut received = net.recv_all(pull);
         net.cut(link);
         net.reconnect(link, pull);

@@ -57,6 +57,8 @@ struct LinkState {
     rooms: [usize; 2],
     /// Which end has closed.
     closed: [bool; 2],
+    /// Which end has been told not to read, and is not until the machine names it again.
+    paused: [bool; 2],
 }
 
 #[derive(Clone, Copy)]
@@ -153,7 +155,13 @@ impl Net {
     }
 
     fn add_link(&mut self, ends: [End; 2]) -> Link {
-        self.links.push(LinkState { ends, wires: Default::default(), rooms: [usize::MAX; 2], closed: [false; 2] });
+        self.links.push(LinkState {
+            ends,
+            wires: Default::default(),
+            rooms: [usize::MAX; 2],
+            closed: [false; 2],
+            paused: [false; 2],
+        });
         Link(self.links.len() - 1)
     }
 
@@ -335,8 +343,11 @@ impl Net {
             }
             self.nodes[node].events.push(event);
         }
-        while self.nodes[node].socket.poll_resumed().is_some() {
+        while let Some(id) = self.nodes[node].socket.poll_resumed() {
             moved = true;
+            if let Some((link, end)) = self.find(node, id) {
+                self.links[link.0].paused[end] = false;
+            }
         }
         while self.nodes[node].socket.poll_flush().is_some() {
             moved = true;
@@ -344,12 +355,15 @@ impl Net {
         moved
     }
 
-    fn give_up(&mut self, node: usize, id: ConnectionId) {
-        let found = self.links.iter().enumerate().find_map(|(link, state)| {
+    fn find(&self, node: usize, id: ConnectionId) -> Option<(Link, usize)> {
+        self.links.iter().enumerate().find_map(|(link, state)| {
             let is_it = |end: &End| matches!(end, End::Machine { node: n, id: i, .. } if (*n, *i) == (node, id));
             state.ends.iter().position(is_it).map(|end| (Link(link), end))
-        });
-        match found {
+        })
+    }
+
+    fn give_up(&mut self, node: usize, id: ConnectionId) {
+        match self.find(node, id) {
             Some((link, end)) => {
                 while self.write_once(link, end) {}
                 self.lose(link, end);
@@ -360,12 +374,15 @@ impl Net {
     }
 
     fn carry(&mut self, link: Link, end: usize) -> bool {
-        let End::Machine { node, id, connects } = self.links[link.0].ends[end] else { return false };
+        let End::Machine { node, id, .. } = self.links[link.0].ends[end] else { return false };
         if self.links[link.0].closed[end] {
             return false;
         }
         let mut moved = self.write_once(link, end);
-        if !self.nodes[node].socket.wants_read(id) {
+        if !self.links[link.0].paused[end] && !self.nodes[node].socket.wants_read(id) {
+            self.links[link.0].paused[end] = true;
+        }
+        if self.links[link.0].paused[end] {
             return moved;
         }
         let state = &mut self.links[link.0];
@@ -376,7 +393,6 @@ impl Net {
             }
             return moved;
         }
-        let _ = connects;
         let mut piece = next_piece(&mut self.pieces);
         let wire = &mut self.links[link.0].wires[1 - end];
         let read = self.nodes[node].socket.read(id, self.now, |into| {
