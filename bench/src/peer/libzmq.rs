@@ -5,7 +5,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::fs;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::thread;
 use std::time::Duration;
 
@@ -65,6 +65,16 @@ pub(crate) struct LibzmqSocket {
     last: zmq::Message,
 }
 
+impl LibzmqSocket {
+    fn recv_last_frame(&mut self) -> Result<&[u8]> {
+        self.inner.recv(&mut self.last, 0)?;
+        while self.last.get_more() {
+            self.inner.recv(&mut self.last, 0)?;
+        }
+        Ok(&self.last)
+    }
+}
+
 impl Socket for LibzmqSocket {
     async fn bind(&mut self, endpoint: &str) -> Result<String> {
         self.inner.bind(endpoint)?;
@@ -79,8 +89,8 @@ impl Socket for LibzmqSocket {
         Ok(self.inner.set_subscribe(prefix.as_bytes())?)
     }
 
-    async fn send(&mut self, body: &[u8]) -> Result<()> {
-        Ok(self.inner.send(body, 0)?)
+    fn send(&mut self, body: &[u8]) -> impl Future<Output = Result<()>> {
+        ready(self.inner.send(body, 0).map_err(Into::into))
     }
 
     async fn send_request(&mut self, body: &[u8]) -> Result<()> {
@@ -88,12 +98,8 @@ impl Socket for LibzmqSocket {
         Ok(self.inner.send(body, 0)?)
     }
 
-    async fn recv(&mut self) -> Result<&[u8]> {
-        self.inner.recv(&mut self.last, 0)?;
-        while self.last.get_more() {
-            self.inner.recv(&mut self.last, 0)?;
-        }
-        Ok(&self.last)
+    fn recv(&mut self) -> impl Future<Output = Result<&[u8]>> {
+        ready(self.recv_last_frame())
     }
 
     async fn close(self) -> Result<()> {

@@ -46,7 +46,7 @@ pub(crate) enum Kind {
 /// A library under test: its context, cheap to clone.
 ///
 /// All is asynchronous so that the work need be written only once; with a blocking library no future is ever
-/// pending, and what remains of the machinery costs about a nanosecond a message.
+/// pending: it does its work when the call is made and returns what came of it.
 pub(crate) trait Peer: Clone + Send + Sync + 'static {
     /// Its socket.
     type Socket: Socket;

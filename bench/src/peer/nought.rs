@@ -3,7 +3,7 @@
 //! API: `send` of a slice, which is encoded in place, and `recv_into` a message that is used again, as with
 //! libzmq; `send_async` and `recv_async`. Everything by default.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::thread;
 use std::time::Duration;
 
@@ -75,17 +75,17 @@ impl Socket for BlockingSocket {
         Ok(self.inner.subscribe(prefix)?)
     }
 
-    async fn send(&mut self, body: &[u8]) -> Result<()> {
-        Ok(self.inner.send(body)?)
+    fn send(&mut self, body: &[u8]) -> impl Future<Output = Result<()>> {
+        ready(self.inner.send(body).map_err(Into::into))
     }
 
     async fn send_request(&mut self, body: &[u8]) -> Result<()> {
         Ok(self.inner.send([b"", body])?)
     }
 
-    async fn recv(&mut self) -> Result<&[u8]> {
-        self.inner.recv_into(&mut self.last)?;
-        last_frame(&self.last)
+    fn recv(&mut self) -> impl Future<Output = Result<&[u8]>> {
+        let received = self.inner.recv_into(&mut self.last);
+        ready(received.map_err(Into::into).and_then(|()| last_frame(&self.last)))
     }
 
     async fn close(self) -> Result<()> {

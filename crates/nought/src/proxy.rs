@@ -349,7 +349,7 @@ impl<'p> Direction<'p> {
         while self.held.len() < BURST {
             let mut message = Message::empty_frame();
             match self.from.recv_now(&mut state, &mut message) {
-                Ok(_) => self.held.push_back(message),
+                Ok(()) => self.held.push_back(message),
                 Err(RecvRefusal::WouldBlock) if state.terminated => return Alive::No,
                 Err(_) => break,
             }

@@ -1,22 +1,27 @@
-//! One frame of a message: up to 55 bytes in place, or a reference-counted body.
+//! One frame of a message: up to 55 bytes in place, or a body of its own, or a reference-counted one.
 
 use std::{fmt, ops::Deref};
 
 use bytes::Bytes;
+
+use crate::limits::LARGE_BODY_LEN;
 
 /// Bodies up to this many bytes are kept in the [`Frame`] itself, without an allocation.
 pub const INLINE_LEN_MAX: usize = 55;
 
 /// One frame: a sequence of bytes without meaning to the library.
 ///
-/// A frame takes 64 bytes. Up to [`INLINE_LEN_MAX`] bytes are kept in it, a longer body is reference-counted, so that
-/// a clone never copies more than 64 bytes.
+/// A frame takes 64 bytes. Up to [`INLINE_LEN_MAX`] bytes are kept in it; a longer body is apart from it. A clone copies
+/// no body of 8 KiB or more: those are reference-counted.
 #[derive(Clone)]
 pub struct Frame(Repr);
 
+/// A body of its own costs no reference count, and its memory is used again when another body is put in its place.
+/// Only bodies below [`LARGE_BODY_LEN`] are kept that way.
 #[derive(Clone)]
 enum Repr {
     Inline { len: u8, bytes: [u8; INLINE_LEN_MAX] },
+    Owned(Vec<u8>),
     Shared(Bytes),
 }
 
@@ -32,6 +37,8 @@ impl Frame {
             let mut bytes = [0; INLINE_LEN_MAX];
             bytes[..body.len()].copy_from_slice(body);
             Self(Repr::Inline { len: body.len() as u8, bytes })
+        } else if body.len() < LARGE_BODY_LEN {
+            Self(Repr::Owned(body.to_vec()))
         } else {
             Self(Repr::Shared(Bytes::copy_from_slice(body)))
         }
@@ -50,6 +57,10 @@ impl Frame {
             (Repr::Inline { len: inline_len, bytes }, Some(chunk)) if len <= INLINE_LEN_MAX => {
                 *inline_len = len as u8;
                 *bytes = *chunk;
+            }
+            (Repr::Owned(body), _) if (INLINE_LEN_MAX + 1..LARGE_BODY_LEN).contains(&len) => {
+                body.clear();
+                body.extend_from_slice(&source[..len]);
             }
             _ => *self = Self::copy_from_slice(&source[..len]),
         }
@@ -70,6 +81,7 @@ impl Frame {
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Owned(body) => body,
             Repr::Shared(body) => body,
         }
     }
@@ -78,6 +90,7 @@ impl Frame {
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Repr::Inline { len, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(len)]),
+            Repr::Owned(body) => body.into(),
             Repr::Shared(body) => body,
         }
     }
@@ -86,6 +99,7 @@ impl Frame {
     pub fn into_vec(self) -> Vec<u8> {
         match self.0 {
             Repr::Inline { len, bytes } => bytes[..usize::from(len)].to_vec(),
+            Repr::Owned(body) => body,
             Repr::Shared(body) => body.into(),
         }
     }
@@ -93,7 +107,7 @@ impl Frame {
     /// The shared body, if the frame has one.
     pub(crate) fn shared(&self) -> Option<&Bytes> {
         match &self.0 {
-            Repr::Inline { .. } => None,
+            Repr::Inline { .. } | Repr::Owned(_) => None,
             Repr::Shared(body) => Some(body),
         }
     }
@@ -179,7 +193,11 @@ impl From<Bytes> for Frame {
 
 impl From<Vec<u8>> for Frame {
     fn from(body: Vec<u8>) -> Self {
-        if body.len() <= INLINE_LEN_MAX { Self::copy_from_slice(&body) } else { Self(Repr::Shared(body.into())) }
+        match body.len() {
+            0..=INLINE_LEN_MAX => Self::copy_from_slice(&body),
+            len if len < LARGE_BODY_LEN => Self(Repr::Owned(body)),
+            _ => Self(Repr::Shared(body.into())),
+        }
     }
 }
 

@@ -95,15 +95,28 @@ impl Socket {
         }
     }
 
-    /// Puts the next message into `into`, and says on which connection it came.
+    /// Puts the next message into `into`.
     ///
     /// # Errors
     /// Why there is none.
     #[inline]
-    pub fn recv(&mut self, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    pub fn recv(&mut self, into: &mut Message) -> Result<(), RecvRefusal> {
         let received = self.pattern.recv(&mut self.connections, into);
         self.after_recv();
         received
+    }
+
+    /// Puts the next message into `into`, and says whose it is; `None`: it tells of a peer that is gone.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn recv_from(&mut self, into: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvRefusal> {
+        self.pattern.recv(&mut self.connections, into)?;
+        let connection = self.connections.received_from.and_then(|id| self.connections.get(id));
+        // Before the connection of a peer that is lost goes with its last message.
+        let peer = connection.map(|connection| Arc::clone(connection.peer()));
+        self.after_recv();
+        Ok(peer)
     }
 
     #[inline]

@@ -192,7 +192,7 @@ impl Core {
 
     /// Receives, if that does not have to wait. A socket that is shut down refuses as if it had to.
     #[inline]
-    pub(crate) fn recv_now(&self, state: &mut State, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    pub(crate) fn recv_now(&self, state: &mut State, into: &mut Message) -> Result<(), RecvRefusal> {
         if state.terminated {
             return Err(RecvRefusal::WouldBlock);
         }

@@ -45,7 +45,8 @@ impl Token {
         match bits {
             WAKE => Self::Wake,
             bits if bits & LISTENER_BIT != 0 => Self::Listener(bits as u32),
-            bits => Self::Link(ConnectionId::from_bits(bits)),
+            // Zero names nobody, and nobody registers it.
+            bits => ConnectionId::from_bits(bits).map_or(Self::Wake, Self::Link),
         }
     }
 }

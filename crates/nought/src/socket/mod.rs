@@ -319,7 +319,7 @@ impl<K: CanReceive> Socket<K> {
     pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
         let mut state = self.core.lock();
         match self.core.recv_now(&mut state, message) {
-            Ok(_) => {
+            Ok(()) => {
                 self.after_recv(state);
                 Ok(())
             }
@@ -381,7 +381,7 @@ impl<K: CanReceive> Socket<K> {
         let mut message = Message::new();
         let mut state = self.core.lock();
         match self.core.recv_now(&mut state, &mut message) {
-            Ok(_) => self.after_recv(state),
+            Ok(()) => self.after_recv(state),
             Err(refusal) => self.recv_slowly(state, &mut message, refusal, patience, late)?,
         }
         Ok(message)
@@ -426,7 +426,7 @@ impl<K: Kind> Socket<K> {
     fn attempt_recv(&self, state: &mut State, into: &mut Message) -> Option<Result<(), RecvRefusal>> {
         match self.core.recv_now(state, into) {
             Err(RecvRefusal::WouldBlock) => None,
-            result => Some(result.map(drop)),
+            result => Some(result),
         }
     }
 }

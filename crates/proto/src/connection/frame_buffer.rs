@@ -11,6 +11,14 @@ use crate::{
     wire::{Header, Version},
 };
 
+const CACHE_LINE_LEN: usize = 64;
+
+/// How much of a buffer is taken at once; see [`FrameBuffer::own_ahead`].
+const OWN_AHEAD_LEN: usize = 4 * 1024;
+
+/// How much of a buffer is fetched at once: no more than fits in the cache beside everything else.
+const FETCH_LEN_MAX: usize = 256 * 1024;
+
 /// Frames as they travel, except that a large body is not among the bytes but beside them, by reference.
 ///
 /// `bodies` are in the order of their places; each place is an index into `bytes`, where the body belongs before the
@@ -74,6 +82,24 @@ impl FrameBuffer {
     pub(crate) fn give_spare(&mut self, spare: Vec<u8>) {
         debug_assert!(self.bytes.capacity() == 0 && spare.is_empty());
         self.bytes = spare;
+    }
+
+    /// Takes the next part of the buffer's memory into this processor's cache, after another processor has used it;
+    /// returns how far.
+    ///
+    /// The lines come all at once. Left to the encoding, each would come by itself, with the sender waiting: the locked
+    /// instructions of its next call let no store be outstanding. A message of 64 bytes took 130 ns so, and takes 35.
+    pub(super) fn own_ahead(&mut self) -> usize {
+        let len = self.bytes.len();
+        self.bytes.resize(len + OWN_AHEAD_LEN, 0);
+        self.bytes.truncate(len);
+        len + OWN_AHEAD_LEN
+    }
+
+    /// Brings the bytes into this processor's cache, after another has written them; all at once, for the same reason.
+    pub(super) fn fetch(&self) {
+        let lines = self.bytes.iter().take(FETCH_LEN_MAX).step_by(CACHE_LINE_LEN);
+        std::hint::black_box(lines.fold(0, |all, byte| all ^ byte));
     }
 
     pub(crate) fn clear(&mut self) {

@@ -365,6 +365,7 @@ impl Inbound {
     pub(crate) fn swap(&mut self, frames: &mut FrameBuffer) {
         debug_assert!(self.frames.is_empty() && self.filling.is_none());
         std::mem::swap(&mut self.frames, frames);
+        self.frames.fetch();
         self.start = 0;
         self.scanned = 0;
         if self.frames.commands == 0 {

@@ -45,6 +45,9 @@ struct Progress {
 
 const NOBODY_WAITS: u64 = u64::MAX;
 
+/// From this many bytes on, what is in the pipe is a stream, for which it pays to take the buffer's memory in advance.
+const STREAM_LEN: usize = 1024;
+
 /// Keeps its content off the cache lines of others.
 #[repr(align(128))]
 struct OwnLine<T>(T);
@@ -52,6 +55,9 @@ struct OwnLine<T>(T);
 #[derive(Default)]
 struct Shared {
     frames: FrameBuffer,
+    /// Up to this many bytes of `frames`, its memory is in this processor's cache; see
+    /// [`FrameBuffer::own_ahead`].
+    owned_len: usize,
     /// Messages ever written.
     written: u64,
     /// What the reader had consumed when the writer last looked.
@@ -127,6 +133,9 @@ impl Pipe {
         }
         shared.written += 1;
         let before = shared.frames.len();
+        if before >= shared.owned_len {
+            shared.owned_len = shared.frames.own_ahead();
+        }
         encode(&mut shared.frames);
         let len = shared.frames.len() - before;
         shared.wake_reader();
@@ -168,6 +177,7 @@ impl Pipe {
             return if shared.writer_gone { Taken::Ended } else { Taken::None };
         }
         take(&mut shared.frames);
+        shared.owned_len = STREAM_LEN;
         Taken::Some
     }
 

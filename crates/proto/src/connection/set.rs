@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     io,
+    num::{NonZeroU32, NonZeroU64},
     sync::Arc,
     time::Instant,
 };
@@ -28,29 +29,63 @@ use crate::{
 const STREAM_PAUSE_SPINS: u32 = 32;
 
 /// Names one connection of a socket, for good: a later connection never has the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId {
-    index: u32,
-    generation: u32,
-}
+///
+/// The generation, in the upper half, is never zero: so an id, or none, travels in one register.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(NonZeroU64);
+
+/// The generation of the connection in one slot: each has the next number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Generation(NonZeroU32);
+
+/// What a generation is multiplied with to stand in the upper half of an id.
+const UPPER_HALF: NonZeroU64 = NonZeroU64::new(1 << 32).unwrap();
 
 /// Generations use 31 bits, so that an id is a number below 2^63.
 const GENERATION_MASK: u32 = u32::MAX >> 1;
 
+impl Default for Generation {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
+    }
+}
+
+impl Generation {
+    fn next(self) -> Self {
+        Self(NonZeroU32::new((self.0.get() + 1) & GENERATION_MASK).unwrap_or(NonZeroU32::MIN))
+    }
+}
+
 impl ConnectionId {
+    fn new(index: u32, generation: Generation) -> Self {
+        Self(NonZeroU64::from(generation.0).saturating_mul(UPPER_HALF) | u64::from(index))
+    }
+
     /// The place in tables: small, and used again after the connection is gone.
+    #[inline]
     pub fn index(self) -> usize {
-        self.index as usize
+        self.0.get() as u32 as usize
+    }
+
+    #[inline]
+    fn is_of(self, generation: Generation) -> bool {
+        (self.0.get() >> 32) as u32 == generation.0.get()
     }
 
     /// The id as a number below 2^63, for tables that hold numbers only.
     pub fn to_bits(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.index)
+        self.0.get()
     }
 
-    /// The id that [`to_bits`](Self::to_bits) was made of.
-    pub fn from_bits(bits: u64) -> Self {
-        Self { index: bits as u32, generation: (bits >> 32) as u32 & GENERATION_MASK }
+    /// The id that [`to_bits`](Self::to_bits) was made of; `None`: it was made of none.
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
+    }
+}
+
+impl std::fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ConnectionId({}.{})", self.index(), self.to_bits() >> 32)
     }
 }
 
@@ -70,6 +105,8 @@ pub struct Connections {
     unscanned: Vec<ConnectionId>,
     /// Connections that are lost and whose last message is taken.
     drained: Vec<ConnectionId>,
+    /// Whose message was received last.
+    pub(crate) received_from: Option<ConnectionId>,
     /// Reading was put off because too much waits for the application.
     backlogged: bool,
     /// What connections that are gone have counted.
@@ -79,7 +116,7 @@ pub struct Connections {
 
 #[derive(Default)]
 struct Slot {
-    generation: u32,
+    generation: Generation,
     connection: Option<Box<Connection>>,
 }
 
@@ -95,14 +132,14 @@ impl Connections {
         });
         let slot = &mut self.slots[index as usize];
         slot.connection = Some(Box::new(Connection::new()));
-        ConnectionId { index, generation: slot.generation }
+        ConnectionId::new(index, slot.generation)
     }
 
     pub(crate) fn remove(&mut self, id: ConnectionId) {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else { return };
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
         let Some(mut connection) = slot.connection.take() else { return };
-        slot.generation = slot.generation.wrapping_add(1) & GENERATION_MASK;
-        self.free.push(id.index);
+        slot.generation = slot.generation.next();
+        self.free.push(id.index() as u32);
         if let Some(timer) = connection.timer {
             self.timers.remove(&(timer, id));
         }
@@ -118,13 +155,13 @@ impl Connections {
     #[inline]
     pub fn get(&self, id: ConnectionId) -> Option<&Connection> {
         let slot = self.slots.get(id.index())?;
-        slot.connection.as_deref().filter(|_| slot.generation == id.generation)
+        slot.connection.as_deref().filter(|_| id.is_of(slot.generation))
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         let slot = self.slots.get_mut(id.index())?;
-        slot.connection.as_deref_mut().filter(|_| slot.generation == id.generation)
+        slot.connection.as_deref_mut().filter(|_| id.is_of(slot.generation))
     }
 
     /// The names of all connections.
@@ -135,7 +172,7 @@ impl Connections {
     /// All connections.
     pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let id = ConnectionId { index: index as u32, generation: slot.generation };
+            let id = ConnectionId::new(index as u32, slot.generation);
             slot.connection.as_deref().map(|connection| (id, connection))
         })
     }
@@ -200,7 +237,7 @@ impl Connections {
     #[inline]
     fn write_with(&mut self, id: ConnectionId, push: impl FnOnce(&mut FrameBuffer, Version)) -> Written {
         let slot = match self.slots.get_mut(id.index()) {
-            Some(slot) if slot.generation == id.generation => slot,
+            Some(slot) if id.is_of(slot.generation) => slot,
             _ => return Written::Gone,
         };
         let Some(connection) = slot.connection.as_deref_mut().filter(|connection| !connection.is_over()) else {
@@ -238,7 +275,7 @@ impl Connections {
 
     /// Whether a message would find room; if not, the pattern hears of it when one does.
     pub(crate) fn has_room(&mut self, id: ConnectionId) -> bool {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else {
             return false;
         };
         let Some(connection) = slot.connection.as_deref_mut().filter(|connection| !connection.is_over()) else {
@@ -408,7 +445,7 @@ impl Connections {
 
     /// Reads a connection again that a high-water mark had stopped, if it does not any more.
     pub(crate) fn resume(&mut self, id: ConnectionId) {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else { return };
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
         let Some(connection) = slot.connection.as_deref_mut() else { return };
         if connection.read_paused && !connection.recv_is_full(&self.options) {
             connection.read_paused = false;
@@ -519,7 +556,7 @@ impl Connections {
 
     /// What the time demands of the connection.
     pub(crate) fn due(&mut self, id: ConnectionId, now: Instant) -> Result<Due, ProtocolError> {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else {
             return Ok(Due::Nothing);
         };
         let Some(connection) = slot.connection.as_deref_mut() else { return Ok(Due::Nothing) };
@@ -540,7 +577,7 @@ impl Connections {
     // ---- bytes
 
     pub(crate) fn wants_read(&mut self, id: ConnectionId, backlogged: bool) -> bool {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else {
             return false;
         };
         let Some(connection) = slot.connection.as_deref_mut() else { return false };
@@ -561,7 +598,7 @@ impl Connections {
         id: ConnectionId,
         read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
     ) -> io::Result<Read> {
-        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation);
+        let slot = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation));
         let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
@@ -576,7 +613,7 @@ impl Connections {
 
     /// Goes on through what has come on a connection; see [`Inbound::scan`](super::inbound::Inbound::scan).
     pub(crate) fn scan(&mut self, id: ConnectionId) -> Result<Option<ScannedCommand>, ProtocolError> {
-        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation);
+        let slot = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation));
         let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else { return Ok(None) };
         if !connection.is_ready() {
             return Ok(None);
@@ -595,7 +632,7 @@ impl Connections {
     }
 
     pub(crate) fn end_write(&mut self, id: ConnectionId, output: Output) {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation) else { return };
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
         let Some(connection) = slot.connection.as_deref_mut() else { return };
         let written = connection.in_flight.bytes - output.remaining();
         connection.counters.bytes_out += written as u64;

@@ -23,6 +23,12 @@ impl Dealer {
     ) -> Option<ConnectionId> {
         self.outgoing.write(connections, envelope, message, 0)
     }
+
+    /// Puts the next message into `into`, and says whose it is.
+    #[inline]
+    pub(super) fn next_message(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
+        self.incoming.recv(connections, into)
+    }
 }
 
 impl Pattern for Dealer {
@@ -51,8 +57,8 @@ impl Pattern for Dealer {
         self.write(connections, &[], message).map(drop).ok_or(SendRefusal::WouldBlock)
     }
 
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
-        self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
+        self.next_message(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {

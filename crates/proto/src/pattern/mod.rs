@@ -74,11 +74,12 @@ pub(crate) trait Pattern: Send {
         Err(SendRefusal::NotSupported)
     }
 
-    /// Puts the next message for the application into `into`, and says whose it is.
+    /// Puts the next message for the application into `into`, and notes whose it is in
+    /// [`received_from`](Connections::received_from).
     ///
     /// The message is written in its place, and not handed up: each move of its 64 bytes, written just before in
     /// smaller pieces, would cost more than all the rest (the processor cannot forward such stores to a load).
-    fn recv(&mut self, _connections: &mut Connections, _into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    fn recv(&mut self, _connections: &mut Connections, _into: &mut Message) -> Result<(), RecvRefusal> {
         Err(RecvRefusal::NotSupported)
     }
 

@@ -41,8 +41,8 @@ impl Pattern for Pair {
         }
     }
 
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
-        self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
+        self.incoming.recv(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {

@@ -22,8 +22,8 @@ impl Pattern for Pull {
     }
 
     #[inline]
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
-        self.peers.recv(connections, into).ok_or(RecvRefusal::WouldBlock)
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
+        self.peers.recv(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {

@@ -69,7 +69,7 @@ impl Pattern for Rep {
         Ok(())
     }
 
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         if let Turn::Send(..) = self.turn {
             return Err(RecvRefusal::OutOfTurn);
         }
@@ -77,7 +77,8 @@ impl Pattern for Rep {
         let (message, peer, envelope) = self.request.take().ok_or(RecvRefusal::WouldBlock)?;
         self.turn = Turn::Send(peer, envelope);
         *into = message;
-        Ok(peer)
+        connections.received_from = Some(peer);
+        Ok(())
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

@@ -38,7 +38,7 @@ impl Req {
     fn drop_stale_replies(&mut self, connections: &mut Connections) {
         let mut stale = Message::new();
         let mut next = self.reply.take().map(|(_, id)| id);
-        while let Some(id) = next.or_else(|| self.dealer.recv(connections, &mut stale).ok()) {
+        while let Some(id) = next.or_else(|| self.dealer.next_message(connections, &mut stale)) {
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
             next = None;
         }
@@ -48,7 +48,7 @@ impl Req {
         let Turn::Recv(expected) = self.turn else { return false };
         while self.reply.is_none() {
             let mut reply = Message::new();
-            let Ok(id) = self.dealer.recv(connections, &mut reply) else { return false };
+            let Some(id) = self.dealer.next_message(connections, &mut reply) else { return false };
             if expected.is_some_and(|expected| expected != id) {
                 connections.count(id, |counters| counters.dropped_on_arrival += 1);
                 continue;
@@ -129,7 +129,7 @@ impl Pattern for Req {
         Ok(())
     }
 
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         if self.turn == Turn::Send {
             return Err(RecvRefusal::OutOfTurn);
         }
@@ -137,7 +137,8 @@ impl Pattern for Req {
         let (reply, id) = self.reply.take().ok_or(RecvRefusal::WouldBlock)?;
         self.turn = Turn::Send;
         *into = reply;
-        Ok(id)
+        connections.received_from = Some(id);
+        Ok(())
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {

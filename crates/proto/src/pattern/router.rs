@@ -123,12 +123,12 @@ impl Pattern for Router {
         }
     }
 
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         let id = self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)?;
         if let Some(routing_id) = self.routing_ids.get(&id) {
             into.push_front(routing_id);
         }
-        Ok(id)
+        Ok(())
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

@@ -100,12 +100,13 @@ impl Pattern for Stream {
         }
     }
 
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         loop {
             match self.turns.pop_front().ok_or(RecvRefusal::WouldBlock)? {
                 Turn::Notice(message, id) => {
                     *into = message;
-                    return Ok(id);
+                    connections.received_from = Some(id);
+                    return Ok(());
                 }
                 Turn::Bytes(id) => {
                     if let Some(connection) = connections.get_mut(id) {
@@ -113,7 +114,8 @@ impl Pattern for Stream {
                     }
                     if let Some(message) = self.drain(connections, id) {
                         *into = message;
-                        return Ok(id);
+                        connections.received_from = Some(id);
+                        return Ok(());
                     }
                 }
             }

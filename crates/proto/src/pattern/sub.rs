@@ -18,7 +18,7 @@ impl Sub {
     #[inline]
     fn next_match(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
         loop {
-            let id = self.xsub.recv(connections, into).ok()?;
+            let id = self.xsub.next_message(connections, into)?;
             if self.xsub.matches(into.as_slice()) != connections.options.invert_matching {
                 return Some(id);
             }
@@ -41,12 +41,13 @@ impl Pattern for Sub {
     }
 
     #[inline]
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         if let Some((message, id)) = self.next.take() {
             *into = message;
-            return Ok(id);
+            connections.received_from = Some(id);
+            return Ok(());
         }
-        self.next_match(connections, into).ok_or(RecvRefusal::WouldBlock)
+        self.next_match(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {

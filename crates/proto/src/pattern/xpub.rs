@@ -219,12 +219,13 @@ impl Pattern for XPub {
         Ok(())
     }
 
-    fn recv(&mut self, _connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         let (message, peer) = self.upward.pop_front().ok_or(RecvRefusal::WouldBlock)?;
         self.backlogged &= self.upward.len() > XPUB_BACKLOG_MAX / 2;
         self.last_received_from = Some(peer).filter(|peer| self.peers.contains(peer));
         *into = message;
-        Ok(peer)
+        connections.received_from = Some(peer);
+        Ok(())
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

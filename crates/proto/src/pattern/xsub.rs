@@ -24,6 +24,12 @@ impl XSub {
         self.subscriptions.matches(topic)
     }
 
+    /// Puts the next message into `into`, and says whose it is.
+    #[inline]
+    pub(super) fn next_message(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
+        self.incoming.recv(connections, into)
+    }
+
     fn forward(&self, connections: &mut Connections, subscribe: bool, prefix: &[u8]) {
         self.upstream.iter().for_each(|&id| connections.write_subscription(id, subscribe, prefix));
     }
@@ -74,8 +80,8 @@ impl Pattern for XSub {
     }
 
     #[inline]
-    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<ConnectionId, RecvRefusal> {
-        self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)
+    fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
+        self.next_message(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

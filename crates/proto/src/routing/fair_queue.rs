@@ -31,6 +31,7 @@ impl FairQueue {
                 if self.turns.len() > 1 {
                     self.turns.rotate_left(1);
                 }
+                connections.received_from = Some(id);
                 return Some(id);
             }
             self.deactivate_front(connections);
