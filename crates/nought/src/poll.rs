@@ -191,6 +191,7 @@ impl<'s> Poller<'s> {
             if patience.is_over(now) {
                 break;
             }
+            self.sockets().for_each(|(core, _)| core.write_before_waiting());
             let remaining = patience.remaining(now);
             let budget = self.spin.budget().min(remaining.unwrap_or(Duration::MAX));
             ready = self.poll_for(now, budget)?;
@@ -240,17 +241,18 @@ impl<'s> Poller<'s> {
 
     /// Claims the sockets and sleeps.
     fn sleep(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
-        let sockets = || {
-            self.items.iter().filter_map(|item| match &item.source {
-                Source::Socket(core) => Some((*core, item.interest)),
-                _ => None,
-            })
-        };
         let mut all_quiet = true;
-        sockets().for_each(|(core, interest)| all_quiet &= core.begin_watch(interest));
+        self.sockets().for_each(|(core, interest)| all_quiet &= core.begin_watch(interest));
         let result = self.ready_descriptors(if all_quiet { timeout } else { Some(Duration::ZERO) });
-        sockets().for_each(|(core, _)| core.end_watch());
+        self.sockets().for_each(|(core, _)| core.end_watch());
         result
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = (&'s Arc<Core>, Readiness)> {
+        self.items.iter().filter_map(|item| match &item.source {
+            Source::Socket(core) => Some((*core, item.interest)),
+            _ => None,
+        })
     }
 
     fn ready_descriptors(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
@@ -292,6 +294,11 @@ impl Core {
             readable: interest.readable && state.machine.can_recv(),
             writable: interest.writable && state.machine.can_send(),
         }
+    }
+
+    /// Writes what was left to the driver; see [`write_dirty`](Self::write_dirty).
+    fn write_before_waiting(&self) {
+        drop(self.settle(self.write_dirty(self.lock())));
     }
 
     /// Claims the socket for a poller; says whether it has nothing new already.

@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    Core, Look, LookPatience,
+    Core, Look, LookPatience, Urgency,
     poller::{self, event_buffer},
 };
 
@@ -58,6 +58,8 @@ struct Inbox {
     sleeping: bool,
     /// When it wakes up by itself.
     wakes_at: Option<Instant>,
+    /// The alarm is set.
+    alarmed: bool,
     stop: bool,
 }
 
@@ -121,10 +123,15 @@ impl Driver {
     }
 
     /// Asks for a socket's output to be written.
-    pub(crate) fn flush_later(&self, core: Arc<Core>) {
+    pub(crate) fn flush_later(&self, core: Arc<Core>, urgency: Urgency) {
         let mut inbox = self.lock();
         inbox.dirty.push(core);
-        self.rouse(inbox);
+        match urgency {
+            Urgency::High => self.rouse(inbox),
+            Urgency::Low if inbox.sleeping => self.set_alarm(&mut inbox),
+            // The thread looks into its inbox before it sleeps.
+            Urgency::Low => {}
+        }
     }
 
     /// Asks for a look at a socket's claim at the next ticks.
@@ -175,10 +182,7 @@ impl Driver {
         let mut next_tick = None;
         let mut dirty = Vec::new();
         loop {
-            let Some(timeout) = self.prepare_to_sleep(&mut next_tick) else { return self.forget_all() };
-            if !dirty.is_empty() {
-                self.set_alarm();
-            }
+            let Some(timeout) = self.prepare_to_sleep(&mut next_tick, &dirty) else { return self.forget_all() };
             let events = poller::wait(&self.epoll, &mut buffer, timeout).unwrap_or_else(|error| {
                 tracing::error!(%error, "the driver's poller failed");
                 thread::sleep(TICK);
@@ -197,7 +201,11 @@ impl Driver {
         drop(inbox);
     }
 
-    fn set_alarm(&self) {
+    /// Wakes the thread for the next look at output, unless that is arranged already.
+    fn set_alarm(&self, inbox: &mut Inbox) {
+        if std::mem::replace(&mut inbox.alarmed, true) {
+            return;
+        }
         let at = Timespec { tv_sec: 0, tv_nsec: LOOK_INTERVAL.as_nanos() as i64 };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: at };
         // Fails only for times out of range.
@@ -205,7 +213,7 @@ impl Driver {
     }
 
     /// How long to sleep; `None`: the driver is to stop.
-    fn prepare_to_sleep(&self, next_tick: &mut Option<Instant>) -> Option<Option<Duration>> {
+    fn prepare_to_sleep(&self, next_tick: &mut Option<Instant>, dirty: &[Dirty]) -> Option<Option<Duration>> {
         let mut inbox = self.lock();
         if inbox.stop {
             return None;
@@ -219,6 +227,9 @@ impl Driver {
         let wakes_at = [timer, *next_tick].into_iter().flatten().min();
         inbox.wakes_at = wakes_at;
         inbox.sleeping = true;
+        if !dirty.is_empty() {
+            self.set_alarm(&mut inbox);
+        }
         Some(wakes_at.map(|at| at.saturating_duration_since(now)))
     }
 
@@ -233,6 +244,7 @@ impl Driver {
                     let _ = rustix::io::read(&self.wake, &mut [0; 8]);
                 }
                 ALARM => {
+                    inbox.alarmed = false;
                     let _ = rustix::io::read(&self.alarm, &mut [0; 8]);
                 }
                 id => visits.extend(inbox.cores.get(&id).cloned().map(|core| (core, Rearm::Yes))),

@@ -76,6 +76,15 @@ impl Round {
     }
 }
 
+/// How soon the driver is to look at output that is left to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// At once.
+    High,
+    /// In a while, unless somebody has written it by then.
+    Low,
+}
+
 /// Whether the driver's look at a socket's output may be put off once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LookPatience {
@@ -297,18 +306,33 @@ impl Core {
         if flush == Flush::Full || answers || round.is_lone(state.last_round) {
             return true;
         }
-        self.leave_to_driver(state, id);
+        // Whoever has more to receive will most likely be back for it, and writes what has gathered when nothing is left.
+        let urgency = if more_waits { Urgency::Low } else { Urgency::High };
+        self.leave_to_driver(state, id, urgency);
         false
     }
 
-    fn leave_to_driver(&self, state: &mut State, id: ConnectionId) {
+    fn leave_to_driver(&self, state: &mut State, id: ConnectionId, urgency: Urgency) {
         let Some(link) = state.links.get_mut(id) else { return };
         if !std::mem::replace(&mut link.dirty, true) {
             state.dirty.push(id);
         }
         if !std::mem::replace(&mut state.dirty_notified, true) {
-            self.driver.flush_later(self.arc());
+            self.driver.flush_later(self.arc(), urgency);
         }
+    }
+
+    /// Writes what was left to the driver: a caller that is about to wait has nothing to add to it.
+    pub(crate) fn write_dirty<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        for _ in 0..state.dirty.len() {
+            let Some(id) = state.dirty.pop() else { break };
+            let Some(link) = state.links.get_mut(id) else { continue };
+            link.dirty = false;
+            if link.can_write() {
+                state = self.write_out(state, id);
+            }
+        }
+        state
     }
 
     /// The driver's part of [`leave_to_driver`](Self::leave_to_driver): writes what has been left, but leaves a stream

@@ -72,6 +72,7 @@ impl<'c> TaskWait<'c> {
             if state.terminated {
                 return Poll::Ready(Err(Terminated));
             }
+            state = self.core.write_dirty(state);
             if self.polls_again(&mut state) {
                 context.waker().wake_by_ref();
                 return Poll::Pending;

@@ -83,6 +83,7 @@ impl Core {
             if !std::mem::replace(&mut claimed, true) {
                 self.enter(&mut state);
             }
+            state = self.write_dirty(state);
             state = self.wait_once(state, interest, patience, now);
             now = Instant::now();
             state = self.pump(state, now);
