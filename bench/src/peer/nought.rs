@@ -79,8 +79,8 @@ impl Socket for BlockingSocket {
         ready(self.inner.send(body).map_err(Into::into))
     }
 
-    async fn send_request(&mut self, body: &[u8]) -> Result<()> {
-        Ok(self.inner.send([b"", body])?)
+    fn send_request(&mut self, body: &[u8]) -> impl Future<Output = Result<()>> {
+        ready(self.inner.send(&[b"", body]).map_err(Into::into))
     }
 
     fn recv(&mut self) -> impl Future<Output = Result<&[u8]>> {
@@ -166,7 +166,7 @@ impl Socket for AsyncSocket {
     }
 
     async fn send_request(&mut self, body: &[u8]) -> Result<()> {
-        Ok(self.inner.send_async([b"", body]).await?)
+        Ok(self.inner.send_async(&[b"", body]).await?)
     }
 
     async fn recv(&mut self) -> Result<&[u8]> {

@@ -224,12 +224,10 @@ impl<'s> Poller<'s> {
     fn ready(&self, descriptors: &[(usize, Readiness)]) -> Vec<PollEvent> {
         let mut ready = Vec::new();
         for (index, item) in self.items.iter().enumerate() {
+            let said = descriptors.iter().find(|(other, _)| *other == index).map(|(_, readiness)| *readiness);
             let readiness = match &item.source {
-                Source::Socket(core) => core.readiness(item.interest),
-                Source::Descriptor(_) => {
-                    let said = descriptors.iter().find(|(other, _)| *other == index);
-                    said.map_or(Readiness::default(), |(_, readiness)| *readiness).and(item.interest)
-                }
+                Source::Socket(core) => core.readiness(item.interest, said),
+                Source::Descriptor(_) => said.unwrap_or_default().and(item.interest),
                 Source::Removed => continue,
             };
             if readiness.is_any() {
@@ -284,9 +282,16 @@ impl std::fmt::Debug for Source<'_> {
 }
 
 impl Core {
-    /// What the socket is ready for, after doing what can be done without waiting.
-    fn readiness(&self, interest: Readiness) -> Readiness {
-        let mut state = self.pump(self.lock(), Instant::now());
+    /// What the socket is ready for, after doing what can be done without waiting. `said` is what the kernel said of
+    /// its poller: asking that again would be a system call for nothing.
+    fn readiness(&self, interest: Readiness, said: Option<Readiness>) -> Readiness {
+        let mut state = self.lock();
+        if said.is_some() || state.has_unfinished() {
+            state = self.pump(state, Instant::now());
+        } else {
+            self.take_mail(&mut state);
+            state = self.settle(state);
+        }
         if state.terminated {
             return Readiness::BOTH.and(interest);
         }

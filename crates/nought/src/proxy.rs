@@ -1,7 +1,6 @@
 //! An intermediary: the messages of each of two sockets go to the other.
 
 use std::{
-    collections::VecDeque,
     fmt, io,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,6 +8,7 @@ use std::{
 
 use nought_proto::{
     Message, Outgoing,
+    limits::LARGE_BODY_LEN,
     pattern::{RecvRefusal, SendRefusal},
 };
 use rustix::event::{EventfdFlags, eventfd};
@@ -23,10 +23,11 @@ use crate::{
 const BURST: usize = 64;
 
 /// Forwards messages both ways between two sockets until their context is shut down: a shared queue between ROUTER and
-/// DEALER, a forwarder between XSUB and XPUB, a streamer between PULL and PUSH. Both may be the same socket.
+/// DEALER, a forwarder between XSUB and XPUB, a streamer between PULL and PUSH. Both may be the same socket. What one
+/// receives and the other does not send waits where it is.
 ///
 /// # Errors
-/// The system's refusal.
+/// `InvalidInput` if neither sends what the other receives; or the system's refusal.
 pub fn proxy<F: Kind, B: Kind>(frontend: &Socket<F>, backend: &Socket<B>) -> io::Result<()> {
     Proxy::new(frontend, backend).run()
 }
@@ -85,10 +86,10 @@ impl<'s> Proxy<'s> {
     }
 
     /// Forwards until the control ends it or the context is shut down. Messages that it has taken are handed on
-    /// before it returns, if there is room for them.
+    /// before it returns, if there is room for them; else they are [dropped](Forwarded::dropped).
     ///
     /// # Errors
-    /// The system's refusal.
+    /// `InvalidInput` if neither socket sends what the other receives; or the system's refusal.
     pub fn run(&self) -> io::Result<()> {
         Run::new(self)?.run()
     }
@@ -177,6 +178,9 @@ pub struct Forwarded {
     pub messages: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
+    /// Messages that were taken and that the other socket refused (their peer is gone, or they lack an address), or
+    /// that had no room there when the proxy ended.
+    pub dropped: u64,
 }
 
 /// One run of a proxy.
@@ -195,9 +199,43 @@ struct Run<'p> {
 struct Direction<'p> {
     from: &'p Arc<Core>,
     to: &'p Arc<Core>,
-    /// Taken from the one side and not yet handed to the other.
-    held: VecDeque<Message>,
+    /// The one side receives, and the other sends.
+    is_open: bool,
+    held: Held,
     forwarded: Forwarded,
+}
+
+/// Messages taken from one side and not yet handed to the other. Their memory is used again.
+struct Held {
+    messages: Vec<Message>,
+    /// Up to here they are taken.
+    taken: usize,
+    /// Up to here they are handed on.
+    handed_on: usize,
+}
+
+impl Held {
+    fn new() -> Self {
+        Self { messages: vec![Message::empty_frame(); BURST], taken: 0, handed_on: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.handed_on == self.taken
+    }
+
+    fn waiting(&self) -> &[Message] {
+        &self.messages[self.handed_on..self.taken]
+    }
+
+    /// Goes on to the next one.
+    fn advance(&mut self) {
+        let message = &mut self.messages[self.handed_on];
+        if message.body_len() >= LARGE_BODY_LEN {
+            // Its body is shared with the other side's queue, and must not be kept beyond that.
+            *message = Message::empty_frame();
+        }
+        self.handed_on += 1;
+    }
 }
 
 /// Whether the context is still there.
@@ -229,7 +267,16 @@ impl<'p> Run<'p> {
         })
     }
 
+    fn can_forward(&self) -> bool {
+        self.to_backend.is_open || self.to_frontend.is_open
+    }
+
     fn run(&mut self) -> io::Result<()> {
+        if !self.can_forward() {
+            let why = "neither socket of the proxy sends what the other receives: use ROUTER and DEALER, XSUB and \
+                       XPUB, or PULL and PUSH";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let mut mode = Mode::Forwarding;
         loop {
             self.set_interests(mode)?;
@@ -244,6 +291,7 @@ impl<'p> Run<'p> {
                 return Ok(());
             }
             if mode == Mode::Forwarding && self.forward(&ready) == Alive::No {
+                self.count_held();
                 return Ok(());
             }
         }
@@ -252,7 +300,9 @@ impl<'p> Run<'p> {
     /// A side is read while nothing is held for the other, else the other is waited for.
     fn set_interests(&mut self, mode: Mode) -> io::Result<()> {
         let interest = |reads: &Direction<'_>, writes: &Direction<'_>| match mode {
-            Mode::Forwarding => Readiness { readable: reads.held.is_empty(), writable: !writes.held.is_empty() },
+            Mode::Forwarding => {
+                Readiness { readable: reads.is_open && reads.held.is_empty(), writable: !writes.held.is_empty() }
+            }
             _ => Readiness::default(),
         };
         let frontend = interest(&self.to_backend, &self.to_frontend);
@@ -294,6 +344,14 @@ impl<'p> Run<'p> {
     fn hand_on_held(&mut self) {
         self.to_backend.hand_on();
         self.to_frontend.hand_on();
+        self.count_held();
+    }
+
+    /// What is still held when it ends is lost.
+    fn count_held(&mut self) {
+        for direction in [&mut self.to_backend, &mut self.to_frontend] {
+            direction.forwarded.dropped += direction.held.waiting().len() as u64;
+        }
         self.publish_statistics();
     }
 }
@@ -304,7 +362,7 @@ struct Capture<'c> {
 }
 
 impl Capture<'_> {
-    fn take(&mut self, messages: &VecDeque<Message>) {
+    fn take(&mut self, messages: &[Message]) {
         let Some(socket) = self.socket else { return };
         let mut state = socket.lock();
         for message in messages {
@@ -318,12 +376,17 @@ impl Capture<'_> {
 
 impl<'p> Direction<'p> {
     fn new(from: &'p Arc<Core>, to: &'p Arc<Core>) -> Self {
-        Self { from, to, held: VecDeque::with_capacity(BURST), forwarded: Forwarded::default() }
+        let socket_type = |core: &Core| core.lock().machine.socket_type();
+        let is_open = socket_type(from).can_receive() && socket_type(to).can_send();
+        Self { from, to, is_open, held: Held::new(), forwarded: Forwarded::default() }
     }
 
     /// Hands on what is held, then takes and hands on as much as there is, for a turn.
     fn forward(&mut self, capture: &mut Capture<'_>) -> Alive {
         const BURSTS_PER_TURN: usize = 16;
+        if !self.is_open {
+            return Alive::Yes;
+        }
         for _ in 0..BURSTS_PER_TURN {
             if self.held.is_empty() {
                 if self.take() == Alive::No {
@@ -332,7 +395,7 @@ impl<'p> Direction<'p> {
                 if self.held.is_empty() {
                     return Alive::Yes;
                 }
-                capture.take(&self.held);
+                capture.take(self.held.waiting());
             }
             if self.hand_on() == Alive::No {
                 return Alive::No;
@@ -346,10 +409,10 @@ impl<'p> Direction<'p> {
 
     fn take(&mut self) -> Alive {
         let mut state = self.from.lock();
-        while self.held.len() < BURST {
-            let mut message = Message::empty_frame();
-            match self.from.recv_now(&mut state, &mut message) {
-                Ok(()) => self.held.push_back(message),
+        (self.held.taken, self.held.handed_on) = (0, 0);
+        while let Some(message) = self.held.messages.get_mut(self.held.taken) {
+            match self.from.recv_now(&mut state, message) {
+                Ok(()) => self.held.taken += 1,
                 Err(RecvRefusal::WouldBlock) if state.terminated => return Alive::No,
                 Err(_) => break,
             }
@@ -360,23 +423,18 @@ impl<'p> Direction<'p> {
 
     fn hand_on(&mut self) -> Alive {
         let mut state = self.to.lock();
-        while let Some(message) = self.held.pop_front() {
-            let bytes = message.body_len() as u64;
-            let outgoing = Outgoing::Owned(message);
-            match self.to.send_now(&mut state, &outgoing) {
+        while let Some(message) = self.held.waiting().first() {
+            match self.to.send_now(&mut state, &Outgoing::Borrowed(message)) {
                 Ok(()) => {
                     self.forwarded.messages += 1;
-                    self.forwarded.bytes += bytes;
+                    self.forwarded.bytes += message.body_len() as u64;
                 }
                 Err(SendRefusal::WouldBlock) if state.terminated => return Alive::No,
-                Err(SendRefusal::WouldBlock) => {
-                    self.held.push_front(outgoing.into_message());
-                    break;
-                }
-                // Nobody this message could go to (its peer is gone, or the kind does not send): it ends here, as it
-                // would at the socket itself.
-                Err(_) => {}
+                Err(SendRefusal::WouldBlock) => break,
+                // Nobody this message could go to: it ends here, as it would at the socket itself.
+                Err(_) => self.forwarded.dropped += 1,
             }
+            self.held.advance();
         }
         drop(self.to.settle(state));
         Alive::Yes

@@ -9,6 +9,9 @@ use std::{
 
 use crate::frame::Frame;
 
+/// Frames for which there is room in a message of several: a routing id, the delimiter behind it, a body, and one more.
+const USUAL_FRAMES: usize = 4;
+
 /// One frame, or several that travel and arrive together or not at all.
 ///
 /// `Message::from` takes what a [`Frame`] can be made of, and arrays or vectors of it for a message of several frames:
@@ -127,11 +130,21 @@ impl Message {
 
     fn as_many(&mut self) -> &mut VecDeque<Frame> {
         if let Parts::One(frame) = &mut self.0 {
-            self.0 = Parts::Many(VecDeque::from([std::mem::take(frame)]));
+            let mut frames = VecDeque::with_capacity(USUAL_FRAMES);
+            frames.push_back(std::mem::take(frame));
+            self.0 = Parts::Many(frames);
         }
         match &mut self.0 {
             Parts::Many(frames) => frames,
             Parts::One(_) => unreachable!("made many above"),
+        }
+    }
+
+    /// The frames of a message that had several: another is put in their place, and their memory used again.
+    pub(crate) fn frames_to_reuse(&mut self) -> Option<&mut VecDeque<Frame>> {
+        match &mut self.0 {
+            Parts::Many(frames) if frames.capacity() > 0 => Some(frames),
+            _ => None,
         }
     }
 }
@@ -288,12 +301,14 @@ impl<'a> Iterator for Frames<'a> {
 
 impl ExactSizeIterator for Frames<'_> {}
 
-/// What a caller hands over to be sent: a message, or the borrowed body of a single frame, which is encoded straight
-/// into the connection's buffer without a [`Message`] in between.
+/// What a caller hands over to be sent: a message, or the borrowed body of a single frame or of several, which are
+/// encoded straight into the connection's buffer without a [`Message`] in between.
 #[derive(Debug)]
 pub enum Outgoing<'a> {
     /// The body of the only frame.
     Body(&'a [u8]),
+    /// The bodies of all frames.
+    Bodies(&'a [&'a [u8]]),
     /// A message of the caller's.
     Borrowed(&'a Message),
     /// A message given away.
@@ -303,7 +318,12 @@ pub enum Outgoing<'a> {
 impl Outgoing<'_> {
     /// The number of frames.
     pub fn len(&self) -> usize {
-        self.message().map_or(1, Message::len)
+        match self {
+            Self::Body(_) => 1,
+            Self::Bodies(bodies) => bodies.len(),
+            Self::Borrowed(message) => message.len(),
+            Self::Owned(message) => message.len(),
+        }
     }
 
     /// Whether there is no frame.
@@ -315,6 +335,7 @@ impl Outgoing<'_> {
     pub fn body(&self, index: usize) -> Option<&[u8]> {
         match self {
             Self::Body(body) => (index == 0).then_some(*body),
+            Self::Bodies(bodies) => bodies.get(index).copied(),
             Self::Borrowed(message) => message.get(index).map(Frame::as_slice),
             Self::Owned(message) => message.get(index).map(Frame::as_slice),
         }
@@ -324,6 +345,7 @@ impl Outgoing<'_> {
     pub fn body_len(&self) -> usize {
         match self {
             Self::Body(body) => body.len(),
+            Self::Bodies(bodies) => bodies.iter().map(|body| body.len()).sum(),
             Self::Borrowed(message) => message.body_len(),
             Self::Owned(message) => message.body_len(),
         }
@@ -332,7 +354,7 @@ impl Outgoing<'_> {
     /// The message itself, where it is one.
     pub fn message(&self) -> Option<&Message> {
         match self {
-            Self::Body(_) => None,
+            Self::Body(_) | Self::Bodies(_) => None,
             Self::Borrowed(message) => Some(message),
             Self::Owned(message) => Some(message),
         }
@@ -342,9 +364,22 @@ impl Outgoing<'_> {
     pub fn into_message(self) -> Message {
         match self {
             Self::Body(body) => body.into(),
+            Self::Bodies(bodies) => bodies.iter().copied().collect(),
             Self::Borrowed(message) => message.clone(),
             Self::Owned(message) => message,
         }
+    }
+}
+
+impl<'a> From<&'a [&'a [u8]]> for Outgoing<'a> {
+    fn from(bodies: &'a [&'a [u8]]) -> Self {
+        Self::Bodies(bodies)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [&'a [u8]; N]> for Outgoing<'a> {
+    fn from(bodies: &'a [&'a [u8]; N]) -> Self {
+        Self::Bodies(bodies)
     }
 }
 

@@ -95,6 +95,16 @@ impl SocketType {
         )
     }
 
+    /// Whether sockets of this type send messages.
+    pub fn can_send(self) -> bool {
+        !matches!(self, Self::Sub | Self::Pull)
+    }
+
+    /// Whether sockets of this type receive messages.
+    pub fn can_receive(self) -> bool {
+        !matches!(self, Self::Pub | Self::Push)
+    }
+
     /// Whether it may keep only the newest message (libzmq's CONFLATE): the others need all their messages, or all
     /// frames of them.
     pub fn can_conflate(self) -> bool {

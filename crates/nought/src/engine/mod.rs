@@ -416,6 +416,11 @@ impl Core {
 }
 
 impl State {
+    /// Whether links wait to be read or written without the kernel telling of them again.
+    pub(crate) fn has_unfinished(&self) -> bool {
+        !self.ready.is_empty() || !self.unblocked.is_empty()
+    }
+
     /// Puts the link among those to be read, if it has something as far as is known.
     fn mark_ready(&mut self, id: ConnectionId) -> bool {
         let Some(link) = self.links.get_mut(id).filter(|link| link.readable) else { return false };

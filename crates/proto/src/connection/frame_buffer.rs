@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     frame::Frame,
     limits::LARGE_BODY_LEN,
-    message::{Message, Outgoing},
+    message::Outgoing,
     wire::{Header, Version},
 };
 
@@ -126,17 +126,19 @@ impl FrameBuffer {
         for (index, frame) in envelope.iter().enumerate() {
             self.push_frame(version, rest > 0 || index + 1 < envelope.len(), Body::Frame(frame));
         }
-        match message.message() {
-            None if rest > 0 => self.push_frame(version, false, Body::Slice(message.body(0).unwrap_or_default())),
-            None => {}
-            Some(message) => self.push_rest(version, message, skip),
+        match message {
+            Outgoing::Body(body) => self.push_rest(version, std::iter::once(Body::Slice(body)).skip(skip)),
+            Outgoing::Bodies(bodies) => self.push_rest(version, bodies.iter().skip(skip).map(|body| Body::Slice(body))),
+            Outgoing::Borrowed(message) => self.push_rest(version, message.frames().skip(skip).map(Body::Frame)),
+            Outgoing::Owned(message) => self.push_rest(version, message.frames().skip(skip).map(Body::Frame)),
         }
     }
 
-    fn push_rest(&mut self, version: Version, message: &Message, skip: usize) {
-        let mut frames = message.frames().skip(skip).peekable();
-        while let Some(frame) = frames.next() {
-            self.push_frame(version, frames.peek().is_some(), Body::Frame(frame));
+    fn push_rest<'a>(&mut self, version: Version, bodies: impl ExactSizeIterator<Item = Body<'a>>) {
+        let mut left = bodies.len();
+        for body in bodies {
+            left -= 1;
+            self.push_frame(version, left > 0, body);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a peer sent: bytes as they came, frames found in them, messages cut out of them.
 
-use std::{io, ops::Range};
+use std::{collections::VecDeque, io, ops::Range};
 
 use bytes::Bytes;
 
@@ -289,11 +289,26 @@ impl Inbound {
     pub(crate) fn cut(&mut self, version: Version, into: &mut Message) -> bool {
         let Some(rest) = self.frames.messages.checked_sub(1) else { return false };
         self.frames.messages = rest;
-        if self.cut_frame(version, into.only_frame_mut()) {
+        if let Some(frames) = into.frames_to_reuse() {
+            self.cut_in_place(version, frames);
+        } else if self.cut_frame(version, into.only_frame_mut()) {
             self.cut_rest(version, into);
         }
         self.reset_if_drained();
         true
+    }
+
+    fn cut_in_place(&mut self, version: Version, frames: &mut VecDeque<Frame>) {
+        let mut cut = 0;
+        let mut more = true;
+        while more {
+            if cut == frames.len() {
+                frames.push_back(Frame::new());
+            }
+            more = self.cut_frame(version, &mut frames[cut]);
+            cut += 1;
+        }
+        frames.truncate(cut);
     }
 
     fn cut_rest(&mut self, version: Version, message: &mut Message) {

@@ -9,6 +9,7 @@ pub(crate) mod heartbeat;
 mod inbound;
 mod pipe;
 mod set;
+mod table;
 
 use std::{sync::Arc, time::Instant};
 
@@ -24,6 +25,7 @@ use self::{handshake::Handshake, heartbeat::Heartbeat, inbound::Inbound};
 pub(crate) use self::{
     inbound::ScannedCommand,
     pipe::{Taken, Written},
+    table::ConnectionTable,
 };
 use crate::{
     error::ProtocolError,

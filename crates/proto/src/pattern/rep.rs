@@ -12,43 +12,48 @@ use crate::{
 pub(super) struct Rep {
     incoming: FairQueue,
     turn: Turn,
-    /// A request that was looked at before it was asked for, and its envelope.
-    request: Option<(Message, ConnectionId, Vec<Frame>)>,
+    /// The envelope of the request that was received last.
+    envelope: Vec<Frame>,
+    /// A request that was looked at before it was asked for.
+    request: Option<(Message, ConnectionId)>,
 }
 
 #[derive(Default)]
 enum Turn {
     #[default]
     Recv,
-    /// Owes this peer a reply behind this envelope.
-    Send(ConnectionId, Vec<Frame>),
+    /// Owes this peer a reply behind the envelope.
+    Send(ConnectionId),
 }
 
 impl Rep {
-    fn prefetch(&mut self, connections: &mut Connections) -> bool {
-        while self.request.is_none() {
-            let mut message = Message::new();
-            let Some(id) = self.incoming.recv(connections, &mut message) else { return false };
-            match take_envelope(&mut message) {
-                Some(envelope) => self.request = Some((message, id, envelope)),
-                None => connections.count(id, |counters| counters.dropped_on_arrival += 1),
+    /// Puts the next request, envelope and all, into `into`, and says whose it is.
+    fn next_request(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
+        loop {
+            let id = self.incoming.recv(connections, into)?;
+            if has_envelope(into) {
+                return Some(id);
+            }
+            connections.count(id, |counters| counters.dropped_on_arrival += 1);
+        }
+    }
+
+    /// Takes the envelope off: all frames up to the first empty one, and that one too.
+    fn open(&mut self, request: &mut Message) {
+        self.envelope.clear();
+        while let Some(frame) = request.pop_front() {
+            let is_delimiter = frame.is_empty();
+            self.envelope.push(frame);
+            if is_delimiter {
+                return;
             }
         }
-        true
     }
 }
 
-/// Takes all frames off up to the first empty one, and that one too. `None`: there is none, or nothing behind it.
-fn take_envelope(message: &mut Message) -> Option<Vec<Frame>> {
-    let mut envelope = Vec::with_capacity(1);
-    loop {
-        let frame = message.pop_front()?;
-        let is_delimiter = frame.is_empty();
-        envelope.push(frame);
-        if is_delimiter {
-            return (!message.is_empty()).then_some(envelope);
-        }
-    }
+/// Whether there is an empty frame, and something behind it.
+fn has_envelope(message: &Message) -> bool {
+    message.frames().position(Frame::is_empty).is_some_and(|delimiter| delimiter + 1 < message.len())
 }
 
 impl Pattern for Rep {
@@ -61,31 +66,43 @@ impl Pattern for Rep {
     }
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
-        let Turn::Send(peer, envelope) = std::mem::take(&mut self.turn) else { return Err(SendRefusal::OutOfTurn) };
+        let Turn::Send(peer) = std::mem::take(&mut self.turn) else { return Err(SendRefusal::OutOfTurn) };
         // A requester that is gone, or does not read its replies, must not stop the service (RFC 28).
-        if connections.write(peer, &envelope, message, 0) != Written::Yes {
+        if connections.write(peer, &self.envelope, message, 0) != Written::Yes {
             connections.count(peer, |counters| counters.dropped_at_hwm += 1);
         }
         Ok(())
     }
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
-        if let Turn::Send(..) = self.turn {
+        if let Turn::Send(_) = self.turn {
             return Err(RecvRefusal::OutOfTurn);
         }
-        self.prefetch(connections);
-        let (message, peer, envelope) = self.request.take().ok_or(RecvRefusal::WouldBlock)?;
-        self.turn = Turn::Send(peer, envelope);
-        *into = message;
+        let peer = match self.request.take() {
+            Some((request, peer)) => {
+                *into = request;
+                peer
+            }
+            None => self.next_request(connections, into).ok_or(RecvRefusal::WouldBlock)?,
+        };
+        self.open(into);
+        self.turn = Turn::Send(peer);
         connections.received_from = Some(peer);
         Ok(())
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {
-        matches!(self.turn, Turn::Send(..))
+        matches!(self.turn, Turn::Send(_))
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {
-        matches!(self.turn, Turn::Recv) && self.prefetch(connections)
+        if let Turn::Send(_) = self.turn {
+            return false;
+        }
+        if self.request.is_none() {
+            let mut request = Message::new();
+            self.request = self.next_request(connections, &mut request).map(|peer| (request, peer));
+        }
+        self.request.is_some()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Pattern, RecvRefusal, SendRefusal};
 use crate::{
-    connection::{ConnectionId, Connections, Written},
+    connection::{ConnectionId, ConnectionTable, Connections, Written},
     error::Incompatibility,
     frame::Frame,
     message::{Message, Outgoing},
@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Router {
     incoming: FairQueue,
     peers: HashMap<Frame, ConnectionId>,
-    routing_ids: HashMap<ConnectionId, Frame>,
+    routing_ids: ConnectionTable<Frame>,
     next_id: u32,
 }
 
@@ -24,7 +24,7 @@ impl Router {
         Self {
             incoming: FairQueue::default(),
             peers: HashMap::new(),
-            routing_ids: HashMap::new(),
+            routing_ids: ConnectionTable::default(),
             next_id: options.id_seed,
         }
     }
@@ -83,7 +83,7 @@ impl Pattern for Router {
     }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
-        if let Some(routing_id) = self.routing_ids.get(&id) {
+        if let Some(routing_id) = self.routing_ids.get(id) {
             // After a handover the name is another's.
             if self.peers.get(routing_id) == Some(&id) {
                 self.peers.remove(routing_id);
@@ -92,11 +92,11 @@ impl Pattern for Router {
     }
 
     fn removed(&mut self, id: ConnectionId) {
-        self.routing_ids.remove(&id);
+        self.routing_ids.remove(id);
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
-        if self.routing_ids.contains_key(&id) {
+        if self.routing_ids.get(id).is_some() {
             self.incoming.activate(connections, id);
         }
     }
@@ -125,7 +125,7 @@ impl Pattern for Router {
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         let id = self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)?;
-        if let Some(routing_id) = self.routing_ids.get(&id) {
+        if let Some(routing_id) = self.routing_ids.get(id) {
             into.push_front(routing_id);
         }
         Ok(())

@@ -214,6 +214,9 @@ impl Pattern for XPub {
                 // One copy, shared by all.
                 self.distribute(connections, &Outgoing::Owned((*body).into()));
             }
+            Outgoing::Bodies(bodies) if message.body_len() >= LARGE_BODY_LEN && self.audience.len() > 1 => {
+                self.distribute(connections, &Outgoing::Owned(bodies.iter().copied().collect()));
+            }
             _ => self.distribute(connections, message),
         }
         Ok(())
