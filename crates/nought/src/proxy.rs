@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Messages taken from one side at once. They are in the proxy's hands until the other side has room for them.
-const BURST: usize = 64;
+const BURST: usize = 256;
 
 /// Forwards messages both ways between two sockets until their context is shut down: a shared queue between ROUTER and
 /// DEALER, a forwarder between XSUB and XPUB, a streamer between PULL and PUSH. Both may be the same socket. What one
@@ -383,7 +383,7 @@ impl<'p> Direction<'p> {
 
     /// Hands on what is held, then takes and hands on as much as there is, for a turn.
     fn forward(&mut self, capture: &mut Capture<'_>) -> Alive {
-        const BURSTS_PER_TURN: usize = 16;
+        const BURSTS_PER_TURN: usize = 4;
         if !self.is_open {
             return Alive::Yes;
         }
