@@ -207,7 +207,7 @@ impl<'s> Poller<'s> {
     /// Looks again and again before sleeping; see [`SocketBuilder::spin`](crate::SocketBuilder::spin).
     fn poll_for(&mut self, since: Instant, budget: Duration) -> io::Result<Vec<PollEvent>> {
         while since.elapsed() < budget {
-            std::thread::yield_now();
+            spin::let_others_run(since);
             let ready = self.ready(&self.ready_descriptors(Some(Duration::ZERO))?);
             if !ready.is_empty() {
                 self.spin.paid();

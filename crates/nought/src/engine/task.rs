@@ -7,13 +7,10 @@
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{Core, Guard, State, waiters::Interest};
-
-/// A poll that takes longer than this is most likely waiting for somebody who has no processor.
-const PATIENCE: Duration = Duration::from_micros(15);
+use super::{Core, Guard, State, spin, waiters::Interest};
 
 /// A task's wait for one socket. Dropping it ends the wait; nothing is lost by that, because a message is only ever
 /// taken by a poll that returns it.
@@ -78,10 +75,8 @@ impl<'c> TaskWait<'c> {
             state = self.core.write_dirty(state);
             if self.polls_again(&mut state) {
                 drop(state);
-                if self.polling_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
-                    // The one that is waited for may have been woken on this very processor: it must not have to wait
-                    // until we sleep.
-                    std::thread::yield_now();
+                if let Some(since) = self.polling_since {
+                    spin::let_others_run(since);
                 }
                 context.waker().wake_by_ref();
                 return Poll::Pending;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Core, Guard, State, poller::event_buffer, waiters::Interest};
+use super::{Core, Guard, State, poller::event_buffer, spin, waiters::Interest};
 
 /// Polls of the only link between two looks at everything else.
 const POLLS_PER_COLLECT: u32 = 16;
@@ -148,8 +148,7 @@ impl Core {
             polls += 1;
             drop(state);
             if self.mail.is_empty() {
-                // Lets a peer run that shares this processor; without one it costs less than the look before.
-                std::thread::yield_now();
+                spin::let_others_run(since);
             }
             now = Instant::now();
             state = self.lock();
