@@ -286,6 +286,9 @@ impl Socket {
         self.send_blocked = false;
         self.pattern.lost(&mut self.connections, id);
         let reopened = (reopen == Reopen::Yes).then(|| self.reopen(id, unsent, assigned_routing_id));
+        if let Some(next) = reopened {
+            self.connections.succeed(id, next);
+        }
         if !self.connections.keep_received(id) {
             self.remove(id);
         }

@@ -69,6 +69,8 @@ pub struct Connection {
     flush: Option<Flush>,
     /// Waits in the pattern's fair queue.
     pub(crate) in_fair_queue: bool,
+    /// The connection to the same peer that was lost before this one: what it received is taken first.
+    pub(crate) predecessor: Option<ConnectionId>,
     /// Waits in the pattern's load balancer.
     pub(crate) in_load_balancer: bool,
     /// What a ROUTER or STREAM calls the peer, whatever it calls itself.
@@ -147,6 +149,7 @@ impl Connection {
             sent_subscriptions: false,
             flush: None,
             in_fair_queue: false,
+            predecessor: None,
             in_load_balancer: false,
             assigned_routing_id: None,
             handshake_deadline: None,

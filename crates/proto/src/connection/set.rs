@@ -1,7 +1,7 @@
 //! All connections of a socket, as its pattern sees them: places to write to and to cut messages from.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     io,
     num::{NonZeroU32, NonZeroU64},
     sync::Arc,
@@ -105,6 +105,8 @@ pub struct Connections {
     unscanned: Vec<ConnectionId>,
     /// Connections that are lost and whose last message is taken.
     drained: Vec<ConnectionId>,
+    /// Who comes after whom, where a lost connection left messages and was made again.
+    successors: HashMap<ConnectionId, ConnectionId>,
     /// Whose message was received last.
     pub(crate) received_from: Option<ConnectionId>,
     /// Reading was put off because too much waits for the application.
@@ -497,12 +499,35 @@ impl Connections {
     /// Whether messages of a lost connection wait to be received; they are kept in no more memory than they need.
     pub(crate) fn keep_received(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.get_mut(id) else { return false };
-        // Whoever is in no fair queue has nothing that its pattern would take.
-        let waits = connection.in_fair_queue && connection.inbound.messages() > 0;
+        let waits = connection.has_waiting();
         if waits {
             connection.inbound.shrink();
         }
         waits
+    }
+
+    /// What `next` receives waits until all is taken that `lost`, in whose place it was made, and those before it left.
+    pub(crate) fn succeed(&mut self, lost: ConnectionId, next: ConnectionId) {
+        let Some(connection) = self.get(lost) else { return };
+        let before = if connection.has_waiting() { Some(lost) } else { connection.predecessor };
+        if let (Some(before), Some(connection)) = (before, self.get_mut(next)) {
+            connection.predecessor = Some(before);
+            self.successors.insert(before, next);
+        }
+    }
+
+    /// All that this connection received is taken. Returns the one that comes after it, if that has messages.
+    pub(crate) fn take_successor(&mut self, mut id: ConnectionId) -> Option<ConnectionId> {
+        if self.successors.is_empty() {
+            return None;
+        }
+        loop {
+            id = self.successors.remove(&id)?;
+            if let Some(connection) = self.get_mut(id) {
+                connection.predecessor = None;
+                return Some(id).filter(|_| connection.in_fair_queue);
+            }
+        }
     }
 
     /// Takes a connection that is lost and has nothing left to receive.
@@ -716,6 +741,11 @@ impl Connections {
 }
 
 impl Connection {
+    /// Whether its pattern will take messages from it: whoever is in no fair queue has nothing for its pattern.
+    fn has_waiting(&self) -> bool {
+        self.in_fair_queue && self.inbound.messages() > 0
+    }
+
     #[inline]
     fn note_written(&mut self, written: Written, len: usize) {
         match written {

@@ -14,10 +14,12 @@ pub(crate) struct FairQueue {
 }
 
 impl FairQueue {
-    /// Gives a connection that has messages its turn, behind all others.
+    /// Gives a connection that has messages its turn, behind all others. One that was made in the place of a lost one
+    /// gets that one's turns, once it has left nothing: a peer's messages keep their order.
     pub(crate) fn activate(&mut self, connections: &mut Connections, id: ConnectionId) {
         let Some(connection) = connections.get_mut(id) else { return };
-        if !std::mem::replace(&mut connection.in_fair_queue, true) {
+        let is_new = !std::mem::replace(&mut connection.in_fair_queue, true);
+        if is_new && connection.predecessor.is_none() {
             self.turns.push_back(id);
         }
     }
@@ -50,8 +52,12 @@ impl FairQueue {
     }
 
     fn deactivate_front(&mut self, connections: &mut Connections) {
-        if let Some(connection) = self.turns.pop_front().and_then(|id| connections.get_mut(id)) {
+        let Some(id) = self.turns.pop_front() else { return };
+        if let Some(connection) = connections.get_mut(id) {
             connection.in_fair_queue = false;
+        }
+        if let Some(next) = connections.take_successor(id) {
+            self.turns.push_front(next);
         }
     }
 }
