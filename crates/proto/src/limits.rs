@@ -67,9 +67,13 @@ pub const SUBSCRIPTIONS_PER_PEER_DEFAULT: usize = 1 << 24;
 /// The bytes of all prefixes that one peer may be subscribed to at once.
 pub const SUBSCRIPTION_BYTES_PER_PEER_MAX: u64 = 1 << 30;
 
-/// Subscriptions and messages from below that may wait for an XPUB's application before its peers are read no more.
-/// It is large because many programs use XPUB as a PUB and never receive.
+/// Subscriptions and messages of one peer that may wait for an XPUB's application before that peer is read no more.
+/// It is large because many programs use XPUB as a PUB and never receive. What peers left that are gone has such a
+/// share, too, and beyond it the oldest is dropped.
 pub const XPUB_BACKLOG_MAX: usize = 1_000_000;
+
+/// The same in bytes of memory: what [`XPUB_BACKLOG_MAX`] short ones take, twice.
+pub const XPUB_BACKLOG_LEN_MAX: usize = 144 * XPUB_BACKLOG_MAX;
 
 /// Memory for large bodies that a socket keeps for reuse.
 pub const BODY_POOL_LEN_MAX: usize = 4 * 1024 * 1024;

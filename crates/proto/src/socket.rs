@@ -102,7 +102,7 @@ impl Socket {
     #[inline]
     pub fn recv(&mut self, into: &mut Message) -> Result<(), RecvRefusal> {
         let received = self.pattern.recv(&mut self.connections, into);
-        self.after_recv();
+        self.remove_drained();
         received
     }
 
@@ -115,16 +115,8 @@ impl Socket {
         let connection = self.connections.received_from.and_then(|id| self.connections.get(id));
         // Before the connection of a peer that is lost goes with its last message.
         let peer = connection.map(|connection| Arc::clone(connection.peer()));
-        self.after_recv();
-        Ok(peer)
-    }
-
-    #[inline]
-    fn after_recv(&mut self) {
         self.remove_drained();
-        if self.connections.is_backlogged() && !self.pattern.is_backlogged() {
-            self.connections.end_backlog();
-        }
+        Ok(peer)
     }
 
     #[inline]
@@ -340,8 +332,7 @@ impl Socket {
 
     /// Whether the connection should be read now. If not, [`poll_resumed`](Self::poll_resumed) names it later.
     pub fn wants_read(&mut self, id: ConnectionId) -> bool {
-        let backlogged = self.pattern.is_backlogged();
-        self.connections.wants_read(id, backlogged)
+        self.connections.wants_read(id)
     }
 
     /// Reads once with `read`, which appends to the spare capacity of the vector it is given, and works on what came.
@@ -456,17 +447,19 @@ impl Socket {
 
     /// Something happened at the other end of the connection's pipes.
     pub fn pipe_changed(&mut self, id: ConnectionId) {
-        self.scan_refills(id);
+        self.read_pipe(id);
         self.offer_room(id);
-        if self.connections.take_pipe_end(id) {
-            self.connections.push_event(Event::Closed(id));
-        }
     }
 
-    /// Takes what is in the connection's pipe, until it has nothing, or messages wait: only then does it tell of more.
-    fn scan_refills(&mut self, id: ConnectionId) {
-        while self.connections.refill(id) {
+    /// Takes what is in the connection's pipe, and no more: a peer that goes on writing must not keep this side from
+    /// everything else.
+    fn read_pipe(&mut self, id: ConnectionId) {
+        if self.connections.refill(id) {
             self.scan(id);
+            self.connections.listen(id);
+        }
+        if self.connections.take_pipe_end(id) {
+            self.connections.push_event(Event::Closed(id));
         }
     }
 
@@ -507,7 +500,7 @@ impl Socket {
     pub fn poll_event(&mut self) -> Option<Event> {
         while let Some(id) = self.connections.poll_unscanned() {
             self.scan(id);
-            self.scan_refills(id);
+            self.read_pipe(id);
         }
         self.connections.poll_event()
     }

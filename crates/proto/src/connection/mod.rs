@@ -30,7 +30,9 @@ pub(crate) use self::{
 use crate::{
     error::ProtocolError,
     frame::Frame,
-    limits::{DRAINING_LEN_MAX, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE},
+    limits::{
+        DRAINING_LEN_MAX, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
+    },
     mechanism::Mechanism,
     options::Options,
     socket_type::SocketType,
@@ -59,6 +61,8 @@ pub struct Connection {
     wants_room: bool,
     /// Reading was put off because of the high-water mark.
     read_paused: bool,
+    /// What a publisher has taken out of [`inbound`](Self::inbound) and its application has not received.
+    passed_up: Load,
     /// Gets no more messages, only what is queued for it goes out.
     pub(crate) retired: bool,
     /// Bytes of PINGs and PONGs that were added to the outbox since it was last taken.
@@ -144,6 +148,7 @@ impl Connection {
             draining: false,
             wants_room: false,
             read_paused: false,
+            passed_up: Load::default(),
             retired: false,
             upkeep_len: 0,
             sent_subscriptions: false,
@@ -203,7 +208,7 @@ impl Connection {
 
     /// Messages that have come and wait to be received.
     pub fn recv_queue_len(&self) -> usize {
-        self.inbound.messages()
+        self.inbound.messages() + self.passed_up.messages
     }
 
     /// Whether nothing is left to write.
@@ -240,12 +245,20 @@ impl Connection {
         if matches!(self.stage, Stage::Raw) {
             return self.inbound.len() >= READ_LEN_MAX;
         }
+        if self.has_backlog() {
+            return true;
+        }
         let messages = self.inbound.messages();
         if options.conflate || messages == 0 {
             return false;
         }
         (options.recv_hwm > 0 && messages >= options.recv_hwm as usize)
             || (options.recv_hwm_bytes > 0 && self.inbound.len() >= options.recv_hwm_bytes)
+    }
+
+    /// Whether so much of this peer waits for the application of a publisher that it must not send more.
+    fn has_backlog(&self) -> bool {
+        self.passed_up.messages >= XPUB_BACKLOG_MAX || self.passed_up.bytes >= XPUB_BACKLOG_LEN_MAX
     }
 
     /// How much to read at once.

@@ -181,6 +181,17 @@ impl Pipe {
         Taken::Some
     }
 
+    /// Has the reader told of what comes next; at once, if something has come already.
+    pub(crate) fn listen(&self) -> Taken {
+        let mut shared = self.lock();
+        if !shared.frames.is_empty() {
+            notify(shared.reader.as_ref());
+            return Taken::Some;
+        }
+        shared.reader_waits = true;
+        if shared.writer_gone { Taken::Ended } else { Taken::None }
+    }
+
     /// Tells the writer that the reader has cut messages, `consumed` of them in all. Returns the count at which it is
     /// to be told again: after each message of a small pipe, sixteen times per filling of a large one, and when the
     /// reader has nothing left.

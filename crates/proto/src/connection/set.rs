@@ -18,7 +18,10 @@ use crate::{
     error::{Misbehaviour, ProtocolError},
     event::Event,
     frame::Frame,
-    limits::{COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MIN, SPARE_BUFFERS, WRITE_LEN},
+    limits::{
+        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MIN, SPARE_BUFFERS, WRITE_LEN, XPUB_BACKLOG_LEN_MAX,
+        XPUB_BACKLOG_MAX,
+    },
     message::{Message, Outgoing},
     options::Options,
     wire::{Version, command},
@@ -109,8 +112,6 @@ pub struct Connections {
     successors: HashMap<ConnectionId, ConnectionId>,
     /// Whose message was received last.
     pub(crate) received_from: Option<ConnectionId>,
-    /// Reading was put off because too much waits for the application.
-    backlogged: bool,
     /// What connections that are gone have counted.
     past: super::Counters,
     scratch: FrameBuffer,
@@ -415,6 +416,12 @@ impl Connections {
         true
     }
 
+    /// The same for messages that have been scanned, and no other: a pipe behind them is not looked at, in which
+    /// messages may stand behind commands.
+    pub(crate) fn cut_scanned(&mut self, id: ConnectionId, into: &mut Message) -> bool {
+        self.get(id).is_some_and(|connection| connection.inbound.messages() > 0) && self.cut_next(id, into)
+    }
+
     /// Takes what a raw peer sent since the last time.
     pub(crate) fn cut_raw(&mut self, id: ConnectionId) -> Option<Frame> {
         let connection = self.get_mut(id)?;
@@ -451,19 +458,25 @@ impl Connections {
         let Some(connection) = slot.connection.as_deref_mut() else { return };
         if connection.read_paused && !connection.recv_is_full(&self.options) {
             connection.read_paused = false;
-            self.resumed.push_back(id);
+            match connection.outbox {
+                Outbox::Wire(_) => self.resumed.push_back(id),
+                Outbox::Memory(_) => self.unscanned.push(id),
+            }
         }
     }
 
-    /// Whether connections wait for the application to take what was passed up.
-    pub(crate) fn is_backlogged(&self) -> bool {
-        self.backlogged
+    /// Notes that something of this peer, which takes `len` bytes, waits for the application elsewhere.
+    pub(crate) fn note_passed_up(&mut self, id: ConnectionId, len: usize) {
+        self.get_mut(id).into_iter().for_each(|connection| connection.passed_up.add(1, len));
     }
 
-    /// Reads all connections again.
-    pub(crate) fn end_backlog(&mut self) {
-        self.backlogged = false;
-        for id in self.ids() {
+    /// Notes that the application has it. A peer that was read no more for it is, once half of it is taken.
+    pub(crate) fn note_taken_up(&mut self, id: ConnectionId, len: usize) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let Load { messages, bytes } = &mut connection.passed_up;
+        *messages -= 1;
+        *bytes -= len;
+        if connection.read_paused && *messages <= XPUB_BACKLOG_MAX / 2 && *bytes <= XPUB_BACKLOG_LEN_MAX / 2 {
             self.resume(id);
         }
     }
@@ -601,7 +614,7 @@ impl Connections {
 
     // ---- bytes
 
-    pub(crate) fn wants_read(&mut self, id: ConnectionId, backlogged: bool) -> bool {
+    pub(crate) fn wants_read(&mut self, id: ConnectionId) -> bool {
         let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else {
             return false;
         };
@@ -609,8 +622,7 @@ impl Connections {
         if connection.is_over() {
             return false;
         }
-        self.backlogged |= backlogged;
-        let full = backlogged || connection.recv_is_full(&self.options);
+        let full = connection.recv_is_full(&self.options);
         if full && !connection.read_paused {
             connection.counters.recv_hwm_hits += 1;
             connection.read_paused = true;
@@ -711,6 +723,18 @@ impl Connections {
         refilled
     }
 
+    /// Has this side told of what comes next through the connection's pipe; at once, if something is there.
+    pub(crate) fn listen(&mut self, id: ConnectionId) {
+        let Some(connection) = self.get_mut(id) else { return };
+        // Else the pipe is looked at when the rest has been cut, or the backlog is gone.
+        let listens = connection.inbound.is_drained() && !connection.has_backlog();
+        if let Outbox::Memory(pipes) = &mut connection.outbox
+            && listens
+        {
+            pipes.ended |= pipes.input.listen() == Taken::Ended;
+        }
+    }
+
     /// Whether the other end has closed, and all that it wrote is taken. Says so once.
     pub(crate) fn take_pipe_end(&mut self, id: ConnectionId) -> bool {
         self.get_mut(id).is_some_and(Connection::take_pipe_end)
@@ -763,7 +787,12 @@ impl Connection {
 
     /// Takes from the pipe what the sender put there.
     fn refill(&mut self) -> bool {
+        let has_backlog = self.has_backlog();
         let Outbox::Memory(pipes) = &mut self.outbox else { return false };
+        if has_backlog {
+            self.read_paused = true;
+            return false;
+        }
         let inbound = &mut self.inbound;
         if !inbound.is_drained() {
             return false;

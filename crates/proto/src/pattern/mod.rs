@@ -107,11 +107,6 @@ pub(crate) trait Pattern: Send {
     fn subscriptions(&self) -> usize {
         0
     }
-
-    /// Whether so much waits for the application that peers should not be read.
-    fn is_backlogged(&self) -> bool {
-        false
-    }
 }
 
 /// Why a message was not sent. It is still the caller's.

@@ -12,22 +12,22 @@ pub(super) struct Pub(XPub);
 impl Pattern for Pub {
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.0.established(connections, id);
-        self.0.discard_upward();
+        self.0.discard_upward(connections);
     }
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.0.lost(connections, id);
-        self.0.discard_upward();
+        self.0.discard_upward(connections);
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.0.readable(connections, id);
-        self.0.discard_upward();
+        self.0.discard_upward(connections);
     }
 
     fn subscription(&mut self, connections: &mut Connections, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
         self.0.subscription(connections, id, subscribe, prefix);
-        self.0.discard_upward();
+        self.0.discard_upward(connections);
     }
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {

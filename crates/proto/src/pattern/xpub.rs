@@ -1,15 +1,18 @@
 //! XPUB: distributes to all who subscribed, and passes subscriptions up (RFC 29).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
 use crate::{
     connection::{ConnectionId, Connections, Written},
     error::Misbehaviour,
     frame::Frame,
-    limits::{LARGE_BODY_LEN, SUBSCRIPTION_BYTES_PER_PEER_MAX, XPUB_BACKLOG_MAX},
+    limits::{LARGE_BODY_LEN, SUBSCRIPTION_BYTES_PER_PEER_MAX},
     message::{Message, Outgoing},
-    routing::subscriptions::{Cancelled, Subscribed, Subscriptions},
+    routing::{
+        Upward,
+        subscriptions::{Cancelled, Subscribed, Subscriptions},
+    },
     wire::Version,
 };
 
@@ -20,10 +23,8 @@ pub(super) struct XPub {
     /// With manual: what the peers asked for, whatever the application made of it.
     requests: Subscriptions<ConnectionId>,
     /// Subscriptions and messages from peers, for the application.
-    upward: VecDeque<(Message, ConnectionId)>,
-    /// So much waits that the peers are not read, until half of it is taken.
-    backlogged: bool,
-    /// With manual: the peer whose subscription was received last, to which `subscribe` applies.
+    upward: Upward,
+    /// With manual: the peer whose subscription was received last, to which `subscribe` applies. It may be gone.
     last_received_from: Option<ConnectionId>,
     /// The peers that the message at hand goes to.
     audience: Vec<ConnectionId>,
@@ -80,7 +81,9 @@ impl XPub {
         let verbose = options.xpub_manual || options.xpub_verboser || subscribe && options.xpub_verbose;
         let table = if options.xpub_manual { &mut self.requests } else { &mut self.subscriptions };
         match apply(table, id, subscribe, prefix) {
-            Ok(concerns_all) if concerns_all || verbose => self.pass_up(notification(subscribe, prefix), id),
+            Ok(concerns_all) if concerns_all || verbose => {
+                self.upward.push(connections, notification(subscribe, prefix), id);
+            }
             Ok(_) | Err(SubscribeRefusal::Unknown) => {}
             Err(_) => return connections.fail(id, Misbehaviour::SubscriptionFlood.into()),
         }
@@ -99,28 +102,22 @@ impl XPub {
         }
     }
 
-    fn pass_up(&mut self, message: Message, from: ConnectionId) {
-        self.upward.push_back((message, from));
-        self.backlogged |= self.upward.len() >= XPUB_BACKLOG_MAX;
-    }
-
     /// Takes everything that the peer sent: subscriptions in the form of messages, and messages upstream.
     fn take_messages(&mut self, connections: &mut Connections, id: ConnectionId) {
         let mut message = Message::new();
-        while connections.cut_next(id, &mut message) {
+        while connections.cut_scanned(id, &mut message) {
             match message.as_slice() {
                 [first @ (0 | 1), prefix @ ..] if message.len() == 1 => {
                     self.change(connections, id, *first == 1, prefix);
                 }
-                _ => self.pass_up(std::mem::take(&mut message), id),
+                _ => self.upward.push(connections, std::mem::take(&mut message), id),
             }
         }
     }
 
     /// What PUB does not pass up.
-    pub(super) fn discard_upward(&mut self) {
-        self.upward.clear();
-        self.backlogged = false;
+    pub(super) fn discard_upward(&mut self, connections: &mut Connections) {
+        while self.upward.pop(connections).is_some() {}
     }
 
     fn apply_by_hand(
@@ -130,7 +127,12 @@ impl XPub {
         prefix: &[u8],
     ) -> Result<(), SubscribeRefusal> {
         let peer = self.last_received_from.filter(|_| connections.options.xpub_manual);
-        apply(&mut self.subscriptions, peer.ok_or(SubscribeRefusal::NotSupported)?, subscribe, prefix).map(drop)
+        let peer = peer.ok_or(SubscribeRefusal::NotSupported)?;
+        if !self.peers.contains(&peer) {
+            // It is gone, and its subscriptions with it: nothing is left to do, as in libzmq.
+            return Ok(());
+        }
+        apply(&mut self.subscriptions, peer, subscribe, prefix).map(drop)
     }
 }
 
@@ -182,17 +184,19 @@ impl Pattern for XPub {
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.peers.remove(&id);
-        self.last_received_from.take_if(|peer| *peer == id);
         let Self { subscriptions, requests, upward, .. } = self;
-        let heard_of = if connections.options.xpub_manual { &mut *requests } else { &mut *subscriptions };
-        let mut pass_up = |prefix: &[u8]| upward.push_back((notification(false, prefix), id));
-        if connections.options.xpub_verboser {
+        let manual = connections.options.xpub_manual;
+        let heard_of = if manual { &mut *requests } else { &mut *subscriptions };
+        let each_is_heard_of = manual || connections.options.xpub_verboser;
+        let pass_up = |prefix: &[u8]| upward.push(connections, notification(false, prefix), id);
+        if each_is_heard_of {
             heard_of.for_each_of(id, pass_up);
         } else {
-            heard_of.remove_peer(id, &mut pass_up);
+            heard_of.remove_peer(id, pass_up);
         }
         requests.remove_peer(id, |_| {});
         subscriptions.remove_peer(id, |_| {});
+        self.upward.bound(connections, self.peers.len());
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
@@ -223,9 +227,8 @@ impl Pattern for XPub {
     }
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
-        let (message, peer) = self.upward.pop_front().ok_or(RecvRefusal::WouldBlock)?;
-        self.backlogged &= self.upward.len() > XPUB_BACKLOG_MAX / 2;
-        self.last_received_from = Some(peer).filter(|peer| self.peers.contains(peer));
+        let (message, peer) = self.upward.pop(connections).ok_or(RecvRefusal::WouldBlock)?;
+        self.last_received_from = Some(peer);
         *into = message;
         connections.received_from = Some(peer);
         Ok(())
@@ -249,9 +252,5 @@ impl Pattern for XPub {
 
     fn subscriptions(&self) -> usize {
         self.subscriptions.len()
-    }
-
-    fn is_backlogged(&self) -> bool {
-        self.backlogged
     }
 }

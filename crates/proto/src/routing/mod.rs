@@ -3,5 +3,6 @@
 mod fair_queue;
 mod load_balancer;
 pub mod subscriptions;
+mod upward;
 
-pub(crate) use self::{fair_queue::FairQueue, load_balancer::LoadBalancer};
+pub(crate) use self::{fair_queue::FairQueue, load_balancer::LoadBalancer, upward::Upward};

@@ -1,7 +1,14 @@
 //! Sockets of one process: the same rules, over pipes.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use nought_proto::{
-    Event, Message, SocketType,
+    Event, Message, Options, Outgoing, Socket, SocketType,
+    connection::{Notify, Pipe},
+    limits::XPUB_BACKLOG_MAX,
     pattern::{RecvRefusal, SendRefusal},
 };
 
@@ -139,6 +146,80 @@ fn subscriptions_and_large_messages_upstream_keep_their_order() {
         ["\x01a".into(), (&large[..]).into(), ["x", &large, "y"].into(), "\x01b".into(), "last".into()];
     assert_eq!(received, expected);
     assert_eq!(net.at(xpub).subscriptions(), 2);
+}
+
+#[test]
+fn what_waits_of_a_peer_for_an_xpubs_application_is_bounded() {
+    let mut net = Net::new();
+    let xpub = net.socket_with(SocketType::XPub, |options| options.recv_hwm = 0);
+    let xsub = net.socket(SocketType::XSub);
+    let (id, accepted) = net.join(xsub, xpub);
+    assert_eq!(net.fill(xsub, "x"), 100_000);
+    for _ in 1..XPUB_BACKLOG_MAX / 100_000 {
+        net.pump();
+        net.fill(xsub, "x");
+    }
+    net.pump();
+    net.try_send(xsub, "behind").unwrap();
+    net.at(xsub).subscribe(b"a").unwrap();
+    net.pump();
+    let queue_len = |net: &mut Net, node, id| {
+        let connection = net.at(node).connections().get(id).unwrap();
+        (connection.recv_queue_len(), connection.send_queue_len())
+    };
+    assert_eq!(queue_len(&mut net, xpub, accepted).0, XPUB_BACKLOG_MAX);
+    assert_eq!(queue_len(&mut net, xsub, id).1, 1);
+    assert_eq!(net.at(xpub).subscriptions(), 0);
+    net.at(xsub).remove(id);
+    let received = net.recv_all(xpub);
+    assert_eq!(received.len(), XPUB_BACKLOG_MAX + 3);
+    assert_eq!(bodies(&received[XPUB_BACKLOG_MAX..]), ["behind", "\x01a", "\x00a"]);
+    assert_eq!(net.at(xpub).connections().iter().count(), 0);
+}
+
+/// One that goes on writing while it is read: each call ends, and all arrives in the order in which it was sent.
+#[test]
+fn a_writer_without_end_does_not_keep_the_reader() {
+    const ROUNDS: usize = 20_000;
+    struct Nobody;
+    impl Notify for Nobody {
+        fn notify(&self) {}
+    }
+    let [mut xpub, mut xsub] = [SocketType::XPub, SocketType::XSub].map(|kind| Socket::new(kind, Options::default()));
+    let (id, accepted) = (xsub.open(None), xpub.accept());
+    let pipe = || Arc::new(Pipe::new(0, 0, false, Arc::new(Nobody), Arc::new(Nobody)));
+    let (there, back) = (pipe(), pipe());
+    xpub.attach(accepted, Arc::clone(&back), Arc::clone(&there), xsub.introduction());
+    xsub.attach(id, there, back, xpub.introduction());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let is_over = Arc::clone(&is_over);
+        move || {
+            for number in 0.. {
+                xsub.send(&Outgoing::from(format!("{number}"))).unwrap();
+                xsub.subscribe(format!("{number}").as_bytes()).unwrap();
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                if number % 1000 == 999 {
+                    std::thread::yield_now();
+                }
+            }
+        }
+    });
+    let (mut received, mut message) = (0, Message::new());
+    while received < ROUNDS {
+        xpub.pipe_changed(accepted);
+        while xpub.poll_event().is_some() {}
+        while received < ROUNDS && xpub.recv(&mut message).is_ok() {
+            let number = (received / 2).to_string();
+            let expected = if received % 2 == 0 { number } else { format!("\x01{number}") };
+            assert_eq!(message, *expected);
+            received += 1;
+        }
+    }
+    is_over.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use nought_proto::{
     Message, Options, SocketType,
-    limits::XPUB_BACKLOG_MAX,
+    limits::{XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX},
     pattern::{SendRefusal, SubscribeRefusal},
 };
 
@@ -119,9 +119,27 @@ fn manual_a_lost_peers_own_requests_are_cancelled_as_it_made_them() {
     net.close_test(one);
     assert_eq!(bodies(&net.recv_all(xpub)), ["\x00a"]);
     assert_eq!(net.at(xpub).subscriptions(), 0);
-    assert_eq!(net.at(xpub).subscribe(b"x"), Err(SubscribeRefusal::NotSupported), "it is gone");
+    // Who was heard last is gone: nothing is left to do, and nothing wrong, as in libzmq.
+    net.at(xpub).unsubscribe(b"translated").unwrap();
+    net.at(xpub).subscribe(b"x").unwrap();
+    assert_eq!(net.at(xpub).subscriptions(), 0);
     net.feed(two, wire::subscribe("c"));
     assert_eq!(net.recv(xpub), *"\x01c");
+}
+
+#[test]
+fn manual_a_lost_peers_prefixes_are_all_cancelled_whoever_else_has_them() {
+    let (mut net, xpub, [one, two]) = with_two(|options| options.xpub_manual = true);
+    for link in [one, two] {
+        net.feed(link, wire::subscribe("x"));
+        assert_eq!(net.recv(xpub), *"\x01x");
+        net.at(xpub).subscribe(b"x").unwrap();
+    }
+    net.close_test(one);
+    assert_eq!(net.recv(xpub), *"\x00x");
+    net.at(xpub).unsubscribe(b"x").unwrap();
+    net.send(xpub, "x");
+    assert_eq!(net.take(two), wire::message(&["x"]));
 }
 
 #[test]
@@ -210,7 +228,7 @@ fn messages_from_below_and_subscriptions_arrive_in_the_order_sent() {
 }
 
 #[test]
-fn peers_of_an_application_that_never_receives_are_read_no_more_and_again_once_it_does() {
+fn a_peer_of_an_application_that_never_receives_is_read_no_more_and_again_once_it_does() {
     let mut net = Net::new();
     let xpub = net.socket(SocketType::XPub);
     let link = net.accept_test(xpub);
@@ -220,4 +238,51 @@ fn peers_of_an_application_that_never_receives_are_read_no_more_and_again_once_i
     let counters = *net.connection(xpub, link).counters();
     assert!(counters.bytes_in < (3 * XPUB_BACKLOG_MAX + 600_000) as u64, "{counters:?}");
     assert_eq!(net.recv_all(xpub).len(), XPUB_BACKLOG_MAX + 200_000);
+}
+
+#[test]
+fn what_waits_of_a_peer_is_bounded_in_bytes_too() {
+    let mut net = Net::new();
+    let xpub = net.socket(SocketType::XPub);
+    let link = net.accept_test(xpub);
+    net.feed(link, wire::hello("XSUB"));
+    let (body_len, count) = (1 << 20, XPUB_BACKLOG_LEN_MAX / (1 << 20) + 50);
+    let message = wire::frame(0, vec![7; body_len]);
+    for _ in 0..count {
+        net.feed(link, &message);
+    }
+    let waiting = net.connection(xpub, link).recv_queue_len();
+    assert!(waiting <= XPUB_BACKLOG_LEN_MAX / body_len + 1, "{waiting}");
+    assert_eq!(net.recv_all(xpub).len(), count);
+}
+
+#[test]
+fn a_peer_that_changes_its_subscriptions_without_end_takes_nothing_from_the_others() {
+    let mut net = Net::new();
+    let xpub = net.socket(SocketType::XPub);
+    let noisy = net.accept_test(xpub);
+    net.feed(noisy, wire::hello("SUB"));
+    net.feed(noisy, [wire::subscribe("a"), wire::cancel("a")].concat().repeat(XPUB_BACKLOG_MAX / 2 + 100_000));
+    let id = net.id(noisy);
+    assert!(!net.at(xpub).wants_read(id));
+    let quiet = net.accept_test(xpub);
+    net.feed(quiet, [wire::hello("SUB"), wire::subscribe("b"), wire::ping(0, "still there")].concat());
+    assert!(net.take(quiet).ends_with(&wire::pong("still there")));
+    net.send(xpub, "b");
+    assert_eq!(net.take(quiet), wire::message(&["b"]));
+    assert_eq!(net.recv_all(xpub).len(), XPUB_BACKLOG_MAX + 200_001);
+}
+
+#[test]
+fn what_peers_left_that_are_gone_is_bounded_together() {
+    let mut net = Net::new();
+    let xpub = net.socket(SocketType::XPub);
+    let count = XPUB_BACKLOG_MAX / 3;
+    for _ in 0..5 {
+        let link = net.accept_test(xpub);
+        net.feed(link, [wire::hello("XSUB"), wire::message(&["x"]).repeat(count)].concat());
+        net.close_test(link);
+    }
+    assert_eq!(net.recv_all(xpub).len(), XPUB_BACKLOG_MAX);
+    assert_eq!(net.at(xpub).connections().totals().dropped_on_arrival, (5 * count - XPUB_BACKLOG_MAX) as u64);
 }
