@@ -27,7 +27,8 @@ pub const LARGE_BODY_LEN: usize = 8 * 1024;
 pub const WRITE_LEN: usize = 64 * 1024;
 
 /// What a connection whose transport is taking bytes may hold beyond its high-water mark, so that a stream of small
-/// messages needs no system call for every thousand of them. Once the transport stops, the mark is exact.
+/// messages needs no system call for every thousand of them. Once the transport stops, the mark is exact (for STREAM,
+/// whose bytes have no frames, to one write).
 pub const DRAINING_LEN_MAX: usize = 4 * WRITE_LEN;
 
 /// The least and the most that is read from a connection at once.

@@ -230,19 +230,22 @@ impl FrameBuffer {
         self.bodies.iter_mut().for_each(|placed| placed.place -= len);
     }
 
-    /// The frames from the byte `from` on, each with its header and body.
+    /// The frames, each with its header and body.
     fn frames(&self, version: Version) -> impl Iterator<Item = (Header, FramePlace)> {
-        let (mut at, mut sent, mut next_body) = (0, 0, 0);
-        std::iter::from_fn(move || {
-            let header = Header::decode(version, self.bytes.get(at..)?).ok().flatten()?;
-            let body_at = at + header.header_len;
-            let placed = self.bodies.get(next_body).filter(|placed| placed.place == body_at && header.body_len > 0);
-            let place = FramePlace { starts_at_len: sent, body_at, placed: placed.map(|_| next_body) };
-            next_body += usize::from(placed.is_some());
-            at = body_at + if placed.is_some() { 0 } else { header.body_len };
-            sent += header.header_len + header.body_len;
-            Some((header, place))
-        })
+        let mut walk = Walk::default();
+        std::iter::from_fn(move || self.walk_on(&mut walk, version))
+    }
+
+    /// The next frame.
+    fn walk_on(&self, walk: &mut Walk, version: Version) -> Option<(Header, FramePlace)> {
+        let header = Header::decode(version, self.bytes.get(walk.at..)?).ok().flatten()?;
+        let body_at = walk.at + header.header_len;
+        let placed = self.bodies.get(walk.next_body).filter(|placed| placed.place == body_at && header.body_len > 0);
+        let place = FramePlace { starts_at_len: walk.sent, body_at, placed: placed.map(|_| walk.next_body) };
+        walk.next_body += usize::from(placed.is_some());
+        walk.at = body_at + if placed.is_some() { 0 } else { header.body_len };
+        walk.sent += header.header_len + header.body_len;
+        Some((header, place))
     }
 
     /// The messages that have not been written whole when `written` bytes have been, encoded for `to`; commands are
@@ -292,6 +295,15 @@ impl FrameBuffer {
     }
 }
 
+/// How far frames have been walked through.
+#[derive(Clone, Copy, Debug, Default)]
+struct Walk {
+    at: usize,
+    /// How many bytes travel before the next frame.
+    sent: usize,
+    next_body: usize,
+}
+
 #[derive(Clone, Copy)]
 struct FramePlace {
     /// How many bytes travel before this frame.
@@ -317,11 +329,15 @@ pub struct Output {
     bodies_written: usize,
     body_written: usize,
     written: usize,
+    /// The frames that are written whole, as far as was counted, and the messages behind them.
+    counted: Walk,
+    messages_left: usize,
 }
 
 impl Output {
     pub(crate) fn new(frames: FrameBuffer) -> Self {
-        Self { frames, ..Self::default() }
+        let messages_left = frames.messages;
+        Self { frames, messages_left, ..Self::default() }
     }
 
     /// Bytes that go before all frames.
@@ -332,6 +348,24 @@ impl Output {
     /// The bytes that are left to write.
     pub fn remaining(&self) -> usize {
         self.frames.len() - self.written
+    }
+
+    /// The messages that were not written whole when they were last [counted](Self::count_messages_left).
+    pub(crate) fn messages_left(&self) -> usize {
+        self.messages_left
+    }
+
+    /// Finds out how many messages are not written whole. It goes on where it was the last time.
+    pub(crate) fn count_messages_left(&mut self, version: Version) {
+        while self.messages_left > 0 {
+            let mut walk = self.counted;
+            let Some((header, _)) = self.frames.walk_on(&mut walk, version).filter(|_| walk.sent <= self.written)
+            else {
+                return;
+            };
+            self.counted = walk;
+            self.messages_left -= usize::from(!header.command && !header.more);
+        }
     }
 
     /// The bytes that have been written.
@@ -401,6 +435,24 @@ mod tests {
             frames.push_message(Version::V3_1, &[], &Outgoing::Owned(Frame::from(vec![index as u8; size]).into()), 0);
         }
         frames
+    }
+
+    proptest! {
+        #[test]
+        fn messages_left_are_those_not_written_whole(
+            sizes in prop::collection::vec(prop_oneof![0..300_usize, LARGE_BODY_LEN..2 * LARGE_BODY_LEN], 1..8),
+            steps in prop::collection::vec(1..10_000_usize, 0..64),
+        ) {
+            let ends = (1..=sizes.len()).map(|count| sample(&sizes[..count]).len());
+            let ends: Vec<usize> = ends.collect();
+            let mut output = Output::new(sample(&sizes));
+            for step in steps {
+                output.advance(step.min(output.remaining()));
+                output.count_messages_left(Version::V3_1);
+                let left = ends.iter().filter(|end| **end > output.written()).count();
+                prop_assert_eq!(output.messages_left(), left);
+            }
+        }
     }
 
     proptest! {

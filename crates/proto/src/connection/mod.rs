@@ -222,7 +222,7 @@ impl Connection {
     fn queued(&self) -> Load {
         let mut load = self.in_flight;
         if let Some(output) = &self.unsent {
-            load.add(output.frames.messages, output.remaining());
+            load.add(output.messages_left(), output.remaining());
         }
         if let Outbox::Wire(frames) = &self.outbox {
             load.add(frames.messages, frames.len());
@@ -323,7 +323,7 @@ impl Connection {
             None if !self.prelude.is_empty() => Output::prelude(std::mem::take(&mut self.prelude)),
             None => self.begin_write_of_outbox()?,
         };
-        self.in_flight = Load { messages: output.frames.messages, bytes: output.remaining() };
+        self.in_flight = Load { messages: output.messages_left(), bytes: output.remaining() };
         Some(output)
     }
 

@@ -668,7 +668,7 @@ impl Connections {
         Ok(command)
     }
 
-    pub(crate) fn end_write(&mut self, id: ConnectionId, output: Output) {
+    pub(crate) fn end_write(&mut self, id: ConnectionId, mut output: Output) {
         let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
         let Some(connection) = slot.connection.as_deref_mut() else { return };
         let written = connection.in_flight.bytes - output.remaining();
@@ -676,6 +676,10 @@ impl Connections {
         connection.in_flight = Load::default();
         connection.draining = output.remaining() == 0 && connection.is_ready();
         if output.remaining() > 0 {
+            if let Stage::Ready = connection.stage {
+                // What the transport took of them makes room.
+                output.count_messages_left(connection.outbox_version);
+            }
             connection.unsent = Some(output);
             return;
         }

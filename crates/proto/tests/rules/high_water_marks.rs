@@ -85,6 +85,22 @@ fn a_transport_that_stands_still_holds_exactly_the_mark() {
 }
 
 #[test]
+fn what_a_stopped_transport_took_of_a_write_makes_room_at_once() {
+    let (mut net, push, pull, link) = stopped(6);
+    let body = "x".repeat(100);
+    assert_eq!(net.fill(push, &body), 5);
+    // Six bytes of the first are left, and the next write has five messages of 102 bytes.
+    for (room, made) in [(5, 0), (1 + 1, 1), (50, 0), (51 + 20, 1), (102 + 102, 2), (100, 1)] {
+        net.room(link, room);
+        net.pump();
+        assert_eq!(net.fill(push, &body), made, "{room}");
+        assert_eq!(net.connection(push, link).send_queue_len(), 6);
+    }
+    net.room(link, usize::MAX);
+    assert_eq!(net.recv_all(pull).len(), 11);
+}
+
+#[test]
 fn a_transport_that_drains_may_hold_more_up_to_its_bound() {
     let mut net = Net::new();
     let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
