@@ -126,10 +126,21 @@ impl Socket {
         }
     }
 
-    /// Whether [`send`](Self::send) would find room. Where that depends on the message (ROUTER with mandatory, XPUB with
-    /// nodrop): whether something has changed since it found none.
+    /// Whether [`send`](Self::send) would find room. Where that depends on the peer that the message names (ROUTER with
+    /// mandatory, STREAM): whether any peer has some. Where it depends on the message otherwise (XPUB with nodrop):
+    /// whether something has changed since it found none.
     pub fn can_send(&mut self) -> bool {
-        !self.send_blocked && self.pattern.can_send(&mut self.connections)
+        (!self.send_blocked || self.addresses_peers()) && self.pattern.can_send(&mut self.connections)
+    }
+
+    /// Whether the [`send`](Self::send) that found no room last might find some now, with the same message.
+    pub fn can_send_again(&mut self) -> bool {
+        // A peer that is gone makes no room: the message comes back as unroutable.
+        !self.send_blocked && (self.addresses_peers() || self.pattern.can_send(&mut self.connections))
+    }
+
+    fn addresses_peers(&self) -> bool {
+        matches!(self.socket_type, SocketType::Router | SocketType::Stream)
     }
 
     /// Whether [`recv`](Self::recv) would find a message.
@@ -145,6 +156,7 @@ impl Socket {
     /// # Errors
     /// If the socket type does not subscribe, or the table is full.
     pub fn subscribe(&mut self, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        self.send_blocked = false;
         self.pattern.subscribe(&mut self.connections, prefix)
     }
 
@@ -153,12 +165,14 @@ impl Socket {
     /// # Errors
     /// If there is no such one.
     pub fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        self.send_blocked = false;
         self.pattern.unsubscribe(&mut self.connections, prefix)
     }
 
     /// Changes options; they apply from now on, to connections that are there, too, where that has a meaning.
     pub fn set_options(&mut self, change: impl FnOnce(&mut Options)) {
         change(&mut self.connections.options);
+        self.send_blocked = false;
         self.connections.options.conflate &= self.socket_type.can_conflate();
         self.connections.apply_hwms();
         for id in self.connections.ids() {
@@ -403,6 +417,8 @@ impl Socket {
     /// Lets the pattern see the messages that have come, before what comes behind them.
     fn tell_of_messages(&mut self, id: ConnectionId) {
         if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
+            // The end of a subscription, as older peers send it, may be what a publisher waits for.
+            self.send_blocked &= !matches!(self.socket_type, SocketType::Pub | SocketType::XPub);
             self.pattern.readable(&mut self.connections, id);
         }
     }

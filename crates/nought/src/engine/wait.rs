@@ -168,7 +168,7 @@ impl Core {
             || state.machine.wants_attention()
             || match interest {
                 Interest::Recv => state.machine.can_recv(),
-                Interest::Send => state.machine.can_send(),
+                Interest::Send => state.machine.can_send_again(),
             }
     }
 

@@ -106,7 +106,8 @@ impl Core {
         let receivers = waiters.receiving > 0 || waiters.external > 0 || !waiters.recv_wakers.is_empty();
         let senders = waiters.sending > 0 || waiters.external > 0 || !waiters.send_wakers.is_empty();
         let can_recv = receivers && (state.terminated || state.machine.can_recv());
-        let can_send = senders && (state.terminated || state.machine.can_send());
+        let can_send = senders && (state.terminated || state.machine.can_send_again());
+        let is_writable = can_send || waiters.external > 0 && state.machine.can_send();
         if can_recv {
             wake_tasks(&mut state.waiters.recv_wakers);
         }
@@ -115,7 +116,7 @@ impl Core {
         }
         if can_recv && state.waiters.receiving > 0 || can_send && state.waiters.sending > 0 {
             self.wake_threads(state);
-        } else if state.waiters.external > 0 && (can_recv || can_send) {
+        } else if state.waiters.external > 0 && (can_recv || is_writable) {
             self.set_wake(state);
         }
     }

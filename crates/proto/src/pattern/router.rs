@@ -131,8 +131,8 @@ impl Pattern for Router {
         Ok(())
     }
 
-    fn can_send(&mut self, _connections: &mut Connections) -> bool {
-        true
+    fn can_send(&mut self, connections: &mut Connections) -> bool {
+        !connections.options.router_mandatory || self.peers.values().any(|&peer| connections.has_room(peer))
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {

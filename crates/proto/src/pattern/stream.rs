@@ -122,8 +122,8 @@ impl Pattern for Stream {
         }
     }
 
-    fn can_send(&mut self, _connections: &mut Connections) -> bool {
-        true
+    fn can_send(&mut self, connections: &mut Connections) -> bool {
+        self.peers.is_empty() || self.peers.values().any(|&peer| connections.has_room(peer))
     }
 
     fn can_recv(&mut self, _connections: &mut Connections) -> bool {

@@ -237,3 +237,51 @@ fn an_identity_of_a_pattern_that_has_none_is_ignored() {
     assert_eq!(net.recv(pull), *"x");
     assert!(net.connection(pull, link).peer().routing_id.is_empty());
 }
+
+#[test]
+fn mandatory_one_peer_that_is_full_does_not_make_the_socket_unwritable() {
+    let mut net = Net::new();
+    let router = net.socket_with(SocketType::Router, |options| {
+        options.router_mandatory = true;
+        options.send_hwm = 1;
+    });
+    assert!(!net.at(router).can_send(), "nobody is there");
+    let links = ["stuck", "free"].map(|name| {
+        let link = net.accept_test(router);
+        net.feed(link, wire::hello_as("DEALER", name));
+        net.take(link);
+        link
+    });
+    net.room(links[0], 1);
+    net.send(router, ["stuck", "x"]);
+    assert_eq!(net.try_send(router, ["stuck", "x"]), Err(SendRefusal::WouldBlock));
+    assert!(net.at(router).can_send(), "there is room for the other");
+    // Whoever waits to send just that must not try for ever.
+    assert!(!net.at(router).can_send_again());
+    net.room(links[1], 1);
+    net.send(router, ["free", "x"]);
+    assert_eq!(net.try_send(router, ["free", "x"]), Err(SendRefusal::WouldBlock));
+    assert!(!net.at(router).can_send());
+    net.room(links[0], usize::MAX);
+    net.pump();
+    assert!(net.at(router).can_send() && net.at(router).can_send_again());
+    net.send(router, ["stuck", "x"]);
+}
+
+#[test]
+fn mandatory_a_sender_that_waits_hears_that_its_peer_is_gone() {
+    let mut net = Net::new();
+    let router = net.socket_with(SocketType::Router, |options| {
+        options.router_mandatory = true;
+        options.send_hwm = 1;
+    });
+    let link = net.accept_test(router);
+    net.feed(link, wire::hello_as("DEALER", "only"));
+    net.take(link);
+    net.room(link, 1);
+    net.send(router, ["only", "x"]);
+    assert_eq!(net.try_send(router, ["only", "x"]), Err(SendRefusal::WouldBlock));
+    net.close_test(link);
+    assert!(net.at(router).can_send_again());
+    assert_eq!(net.try_send(router, ["only", "x"]), Err(SendRefusal::Unroutable));
+}

@@ -175,6 +175,45 @@ fn nodrop_a_full_subscriber_makes_the_sender_wait_and_nobody_gets_it() {
     assert_eq!(net.take(two), wire::message(&["a"]));
 }
 
+/// An XPUB whose sender waits for the one subscriber, of this version, to "a".
+fn blocked(hello: &[u8], subscribe: &[u8], change: impl FnOnce(&mut Options)) -> (Net, Node, Link) {
+    let mut net = Net::new();
+    let xpub = net.socket_with(SocketType::XPub, |options| {
+        options.xpub_nodrop = true;
+        options.send_hwm = 1;
+        change(options);
+    });
+    let link = net.accept_test(xpub);
+    net.feed(link, [hello, subscribe].concat());
+    net.take(link);
+    if net.at(xpub).options().xpub_manual {
+        net.recv(xpub);
+        net.at(xpub).subscribe(b"a").unwrap();
+    }
+    net.room(link, 1);
+    net.send(xpub, "a");
+    assert_eq!(net.try_send(xpub, "a"), Err(SendRefusal::WouldBlock));
+    assert!(!net.at(xpub).can_send() && !net.at(xpub).can_send_again());
+    (net, xpub, link)
+}
+
+#[test]
+fn nodrop_a_sender_that_waits_hears_of_the_end_of_the_subscription_in_whatever_form() {
+    let (old, message) = (wire::hello_3_0("SUB"), |body: &str| wire::frame(0, body));
+    let (mut net, xpub, link) = blocked(&old, &message("\x01a"), |_| {});
+    net.feed(link, message("\x00a"));
+    assert!(net.at(xpub).can_send_again());
+    net.send(xpub, "a");
+    let (mut net, xpub, _) = blocked(&wire::hello("SUB"), &wire::subscribe("a"), |options| options.xpub_manual = true);
+    net.at(xpub).unsubscribe(b"a").unwrap();
+    assert!(net.at(xpub).can_send_again());
+    net.send(xpub, "a");
+    let (mut net, xpub, _) = blocked(&wire::hello("SUB"), &wire::subscribe("a"), |_| {});
+    net.at(xpub).set_options(|options| options.xpub_nodrop = false);
+    assert!(net.at(xpub).can_send_again());
+    net.send(xpub, "a");
+}
+
 #[test]
 fn a_welcome_goes_to_each_new_subscriber_before_it_subscribes() {
     let mut net = Net::new();
