@@ -230,8 +230,16 @@ impl FrameBuffer {
         self.bodies.iter_mut().for_each(|placed| placed.place -= len);
     }
 
+    /// Drops what is behind the first `len` bytes, and the bodies placed among them.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+        while let Some(placed) = self.bodies.pop_back_if(|placed| placed.place > len) {
+            self.bodies_len -= placed.body.len();
+        }
+    }
+
     /// The frames, each with its header and body.
-    fn frames(&self, version: Version) -> impl Iterator<Item = (Header, FramePlace)> {
+    pub(super) fn frames(&self, version: Version) -> impl Iterator<Item = (Header, FramePlace)> {
         let mut walk = Walk::default();
         std::iter::from_fn(move || self.walk_on(&mut walk, version))
     }
@@ -243,7 +251,7 @@ impl FrameBuffer {
         let placed = self.bodies.get(walk.next_body).filter(|placed| placed.place == body_at && header.body_len > 0);
         let place = FramePlace { starts_at_len: walk.sent, body_at, placed: placed.map(|_| walk.next_body) };
         walk.next_body += usize::from(placed.is_some());
-        walk.at = body_at + if placed.is_some() { 0 } else { header.body_len };
+        walk.at = place.next_at(&header);
         walk.sent += header.header_len + header.body_len;
         Some((header, place))
     }
@@ -305,7 +313,7 @@ struct Walk {
 }
 
 #[derive(Clone, Copy)]
-struct FramePlace {
+pub(super) struct FramePlace {
     /// How many bytes travel before this frame.
     starts_at_len: usize,
     body_at: usize,
@@ -313,6 +321,11 @@ struct FramePlace {
 }
 
 impl FramePlace {
+    /// Where the next frame begins.
+    pub(super) fn next_at(&self, header: &Header) -> usize {
+        self.body_at + if self.placed.is_some() { 0 } else { header.body_len }
+    }
+
     /// How many bytes have travelled when this frame has.
     fn end(&self, header: &Header) -> usize {
         self.starts_at_len + header.header_len + header.body_len

@@ -153,10 +153,32 @@ impl Inbound {
         self.frames.bytes.reserve(read_len);
     }
 
-    /// Gives back what is not needed to keep what has come.
-    pub(crate) fn shrink(&mut self) {
+    /// Keeps the whole messages that have come, and nothing else: no more will come.
+    pub(crate) fn keep_whole_messages(&mut self, version: Version) {
+        self.filling = None;
         self.drop_cut();
+        let (end, dead_len) = self.end_of_messages(version);
+        self.frames.truncate(end);
         self.frames.bytes.shrink_to_fit();
+        (self.scanned, self.dead_len) = (end, dead_len);
+        (self.open_message, self.open_message_len, self.open_headers_len) = (false, 0, 0);
+    }
+
+    /// Where the last whole message ends, and the bytes of commands before that.
+    fn end_of_messages(&self, version: Version) -> (usize, usize) {
+        let (mut end, mut dead_len, mut left) = (0, 0, self.frames.messages);
+        for (header, place) in self.frames.frames(version) {
+            if left == 0 {
+                break;
+            }
+            end = place.next_at(&header);
+            if header.command {
+                dead_len += header.header_len + header.body_len;
+            } else if !header.more {
+                left -= 1;
+            }
+        }
+        (end, dead_len)
     }
 
     fn drop_cut(&mut self) {
@@ -464,6 +486,33 @@ mod tests {
             assert!(read.unwrap().len > 0);
         }
         while inbound.scan(Version::V3_1, None, &BodyPool::default()).unwrap().is_some() {}
+    }
+
+    #[test]
+    fn a_lost_connection_keeps_whole_messages_and_nothing_else() {
+        let large = [&[3, 0, 0, 0, 0, 0, 0, 0x40, 0][..], &[7; 0x4000]].concat();
+        let ping = b"\x04\x07\x04PING\0\0";
+        let half_large = &large[..0x3000];
+        for half in
+            [&b""[..], b"\0\x05ab", b"\x01\x02ab", &large, &[&large[..], b"\x01\x05a"].concat(), half_large, ping]
+        {
+            let mut inbound = Inbound::default();
+            for _ in 0..3 {
+                read(&mut inbound, &[ping, &large[..], ping, b"\0\x03abc", ping].concat());
+            }
+            read(&mut inbound, half);
+            inbound.cut(Version::V3_1, &mut Message::new());
+            inbound.keep_whole_messages(Version::V3_1);
+            let (headers, pings) = (2 * (9 + 5), 6 * ping.len());
+            assert_eq!((inbound.messages(), inbound.len()), (2, 2 * 0x4000 + headers + pings));
+            assert!(inbound.frames.capacity() <= inbound.len());
+            for _ in 0..2 {
+                let mut message = Message::new();
+                assert!(inbound.cut(Version::V3_1, &mut message));
+                assert_eq!((message[0].len(), &message[1][..]), (0x4000, &b"abc"[..]));
+            }
+            assert!(inbound.is_drained());
+        }
     }
 
     /// Were it moved for each read, a receiver that is behind would move all that waits for each few bytes that come.

@@ -514,7 +514,7 @@ impl Connections {
         let Some(connection) = self.get_mut(id) else { return false };
         let waits = connection.has_waiting();
         if waits {
-            connection.inbound.shrink();
+            connection.inbound.keep_whole_messages(connection.version);
         }
         waits
     }
