@@ -12,6 +12,13 @@ pub const HANDSHAKE_READ_LEN: usize = HANDSHAKE_COMMAND_LEN_MAX + 16;
 /// The longest command after the handshake. A subscription is the only one without a length of its own.
 pub const COMMAND_LEN_MAX: usize = 1024 * 1024;
 
+/// The longest prefix that can be subscribed to: it travels behind the name of a SUBSCRIBE.
+pub const SUBSCRIPTION_LEN_MAX: usize = COMMAND_LEN_MAX - 1 - b"SUBSCRIBE".len();
+
+/// The properties that a socket may announce beside its type and its routing id, as they travel: what is left of
+/// [`HANDSHAKE_COMMAND_LEN_MAX`] by those two and the command's name.
+pub const METADATA_LEN_MAX: usize = HANDSHAKE_COMMAND_LEN_MAX - 512;
+
 /// The longest routing id (RFC 37 gives its length one byte).
 pub const ROUTING_ID_LEN_MAX: usize = 255;
 

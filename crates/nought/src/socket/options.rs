@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use nought_proto::{Frame, Message, Options, SocketType};
+use nought_proto::{Frame, Message, Options, SocketType, wire::metadata::IllegalMetadata};
 
 use super::{Kind, Socket};
 use crate::{
@@ -90,9 +90,15 @@ impl<K: Kind> SocketBuilder<K> {
         {
             return Err(SocketError::Option("routing_id: write at most 255 bytes, the first of them not zero"));
         }
-        if protocol.metadata.iter().any(|(name, _)| !name.starts_with("X-") || name.len() > 255) {
-            return Err(SocketError::Option("metadata: write names of at most 255 bytes that start with X-"));
+        if !protocol.metadata.iter().all(|(name, _)| name.starts_with("X-")) {
+            return Err(SocketError::Option("metadata: write names that start with X-"));
         }
+        protocol.metadata.check().map_err(|illegal| {
+            SocketError::Option(match illegal {
+                IllegalMetadata::TooLong => "metadata: write at most 7680 bytes, names and lengths included",
+                _ => "metadata: write names of at most 255 letters, digits and -_.+",
+            })
+        })?;
         let ttl_max = Duration::from_millis(6_553_500);
         if protocol.heartbeat_ttl.is_some_and(|ttl| ttl > ttl_max) {
             return Err(SocketError::Option("heartbeat_ttl: the wire carries at most 6553.5 seconds"));

@@ -147,6 +147,9 @@ pub enum SubscribeRefusal {
     Unknown,
     /// The table of subscriptions is full.
     Full,
+    /// The prefix is longer than [`SUBSCRIPTION_LEN_MAX`](crate::limits::SUBSCRIPTION_LEN_MAX): no publisher would take
+    /// it.
+    TooLong,
 }
 
 impl fmt::Display for SubscribeRefusal {
@@ -155,6 +158,9 @@ impl fmt::Display for SubscribeRefusal {
             Self::NotSupported => "this socket type does not subscribe; use SUB or XSUB, or XPUB with manual",
             Self::Unknown => "there is no such subscription",
             Self::Full => "the table of subscriptions is full",
+            Self::TooLong => {
+                "the prefix is longer than 1,048,566 bytes, which no publisher takes: subscribe to less of it"
+            }
         })
     }
 }

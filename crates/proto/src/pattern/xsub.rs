@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
 use crate::{
     connection::{ConnectionId, Connections, Written},
+    limits::SUBSCRIPTION_LEN_MAX,
     message::{Message, Outgoing},
     routing::{
         FairQueue,
@@ -65,7 +66,10 @@ impl Pattern for XSub {
         let body = message.body(0).ok_or(SendRefusal::Malformed)?;
         match body {
             [1, prefix @ ..] if message.len() == 1 => {
-                self.subscribe(connections, prefix).map_err(|_| SendRefusal::WouldBlock)
+                self.subscribe(connections, prefix).map_err(|refusal| match refusal {
+                    SubscribeRefusal::TooLong => SendRefusal::Malformed,
+                    _ => SendRefusal::WouldBlock,
+                })
             }
             [0, prefix @ ..] if message.len() == 1 => {
                 // The end of a subscription that does not exist is nobody's business, as in libzmq.
@@ -93,6 +97,9 @@ impl Pattern for XSub {
     }
 
     fn subscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        if prefix.len() > SUBSCRIPTION_LEN_MAX {
+            return Err(SubscribeRefusal::TooLong);
+        }
         let is_new = self.subscriptions.subscribe(prefix).map_err(|_| SubscribeRefusal::Full)?;
         if is_new || connections.options.xsub_verbose {
             self.forward(connections, true, prefix);

@@ -1,6 +1,8 @@
 //! Connection metadata: names and values that READY and INITIATE carry (RFC 37, "Connection metadata").
 
-use crate::error::Misbehaviour;
+use std::fmt;
+
+use crate::{error::Misbehaviour, limits::METADATA_LEN_MAX};
 
 /// The property that carries the peer's socket type.
 pub const SOCKET_TYPE: &str = "Socket-Type";
@@ -32,6 +34,18 @@ impl Metadata {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
+    /// Whether peers will take these properties beside the ones that each connection has.
+    ///
+    /// # Errors
+    /// What they would not take.
+    pub fn check(&self) -> Result<(), IllegalMetadata> {
+        if !self.iter().all(|(name, _)| name.len() <= usize::from(u8::MAX) && is_name(name.as_bytes())) {
+            return Err(IllegalMetadata::Name);
+        }
+        let len: usize = self.iter().map(|(name, value)| 1 + name.len() + 4 + value.len()).sum();
+        if len > METADATA_LEN_MAX { Err(IllegalMetadata::TooLong) } else { Ok(()) }
+    }
+
     /// Appends the properties as they travel.
     pub fn encode(&self, into: &mut Vec<u8>) {
         for (name, value) in self.iter() {
@@ -60,13 +74,37 @@ impl Metadata {
     }
 }
 
+/// Why peers would refuse a connection with such properties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IllegalMetadata {
+    /// A name is not 1 to 255 letters, digits, `-`, `_`, `.` and `+` (RFC 37, "name").
+    Name,
+    /// All of it takes more than [`METADATA_LEN_MAX`] bytes.
+    TooLong,
+}
+
+impl fmt::Display for IllegalMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "a metadata name is not 1 to 255 letters, digits and -_.+",
+            Self::TooLong => "the metadata is longer than a handshake carries",
+        })
+    }
+}
+
+impl std::error::Error for IllegalMetadata {}
+
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte))
+}
+
 fn split_property(bytes: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     let (&name_len, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(name_len))?;
     let (value_len, rest) = rest.split_first_chunk::<4>()?;
     let (value, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*value_len)).ok()?)?;
-    let legal = !name.is_empty() && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte));
-    Some((str::from_utf8(name).ok().filter(|_| legal)?, value, rest))
+    Some((str::from_utf8(name).ok().filter(|_| is_name(name))?, value, rest))
 }
 
 #[cfg(test)]
@@ -109,6 +147,22 @@ mod tests {
     fn names_have_no_case() {
         let metadata = Metadata::decode(b"\x0bsocket-TYPE\0\0\0\x03REQ").unwrap();
         assert_eq!(metadata.get(SOCKET_TYPE), Some(&b"REQ"[..]));
+    }
+
+    #[test]
+    fn what_is_legal_passes_the_check_and_what_peers_refuse_does_not() {
+        let check = |name: &str, value_len: usize| {
+            let mut metadata = Metadata::new();
+            metadata.push(name, vec![0; value_len]);
+            metadata.check()
+        };
+        assert_eq!(check("X-a_b.c+1", 0), Ok(()));
+        assert_eq!(check(&"X".repeat(255), 0), Ok(()));
+        for name in ["", "X key", "X-é", "X\0", &"X".repeat(256)] {
+            assert_eq!(check(name, 0), Err(IllegalMetadata::Name), "{name:?}");
+        }
+        assert_eq!(check("X-a", METADATA_LEN_MAX - 8), Ok(()));
+        assert_eq!(check("X-a", METADATA_LEN_MAX - 7), Err(IllegalMetadata::TooLong));
     }
 
     #[test]

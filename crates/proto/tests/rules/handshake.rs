@@ -5,7 +5,7 @@ use std::time::Duration;
 use nought_proto::{
     Event, ProtocolError, SocketType,
     error::{Incompatibility, Misbehaviour},
-    limits::{HANDSHAKE_COMMAND_LEN_MAX, HANDSHAKE_READ_LEN, HANDSHAKE_TIMEOUT_DEFAULT},
+    limits::{HANDSHAKE_COMMAND_LEN_MAX, HANDSHAKE_READ_LEN, HANDSHAKE_TIMEOUT_DEFAULT, METADATA_LEN_MAX},
     wire::Version,
 };
 
@@ -38,6 +38,21 @@ fn misbehaviour_for(bytes: &[u8]) -> Misbehaviour {
         ProtocolError::Misbehaved(rule) => rule,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn the_longest_metadata_is_taken_by_the_peer() {
+    let mut net = Net::new();
+    let dealer = net.socket_with(SocketType::Dealer, |options| {
+        options.routing_id = "n".repeat(255).into();
+        options.metadata.push("X-a", vec![0; METADATA_LEN_MAX - 8]);
+        options.metadata.check().unwrap();
+    });
+    let router = net.socket(SocketType::Router);
+    net.connect(dealer, router);
+    net.expect_no_failure(router);
+    net.send(dealer, "x");
+    assert_eq!(net.recv(router)[1], *"x");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use nought_proto::{
     Message, ProtocolError, SocketType,
     error::Misbehaviour,
+    limits::SUBSCRIPTION_LEN_MAX,
     pattern::{SendRefusal, SubscribeRefusal},
 };
 
@@ -26,6 +27,21 @@ fn to_publisher(socket_type: SocketType, hello: &[u8]) -> (Net, Node, Link) {
     net.feed(link, hello);
     net.take(link);
     (net, node, link)
+}
+
+#[test]
+fn the_longest_prefix_is_taken_by_the_publisher_and_a_longer_one_not_by_the_subscriber() {
+    let mut net = Net::new();
+    let (publisher, subscriber) = (net.socket(SocketType::Pub), net.socket(SocketType::Sub));
+    let prefix = vec![b'x'; SUBSCRIPTION_LEN_MAX + 1];
+    assert_eq!(net.at(subscriber).subscribe(&prefix), Err(SubscribeRefusal::TooLong));
+    net.at(subscriber).subscribe(&prefix[1..]).unwrap();
+    net.connect(subscriber, publisher);
+    net.expect_no_failure(publisher);
+    net.send(publisher, &prefix[..]);
+    assert_eq!(net.recv(subscriber)[0].len(), prefix.len());
+    let xsub = net.socket(SocketType::XSub);
+    assert_eq!(net.try_send(xsub, [&[1][..], &prefix].concat()), Err(SendRefusal::Malformed));
 }
 
 #[test]
