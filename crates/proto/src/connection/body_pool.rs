@@ -3,7 +3,10 @@
 //! A body of some ten kilobytes that is allocated and freed for each message makes the allocator return memory to the
 //! system and fault it in again: for messages of 64 KiB that was a third of the receiver's time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 
@@ -15,17 +18,18 @@ pub(crate) struct BodyPool(Arc<Mutex<Free>>);
 
 #[derive(Debug, Default)]
 struct Free {
-    bodies: Vec<Vec<u8>>,
+    bodies: VecDeque<Vec<u8>>,
     /// Their capacities together.
     len: usize,
 }
 
 impl BodyPool {
-    /// An empty vector with room for at least `len` bytes.
+    /// An empty vector with room for at least `len` bytes, and at most twice that: the application may keep it.
     pub(super) fn take(&self, len: usize) -> Vec<u8> {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The one returned last is the one that is still in the processor's cache.
-        match free.bodies.pop_if(|body| body.capacity() >= len) {
+        let fitting = free.bodies.iter().rposition(|body| (len..=2 * len).contains(&body.capacity()));
+        match fitting.and_then(|index| free.bodies.remove(index)) {
             Some(body) => {
                 free.len -= body.capacity();
                 body
@@ -45,9 +49,13 @@ impl BodyPool {
     fn put(&self, mut body: Vec<u8>) {
         body.clear();
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len + body.capacity() <= BODY_POOL_LEN_MAX {
-            free.len += body.capacity();
-            free.bodies.push(body);
+        free.len += body.capacity();
+        free.bodies.push_back(body);
+        // Those that have not been taken for longest have a length that no longer comes.
+        while free.len > BODY_POOL_LEN_MAX
+            && let Some(oldest) = free.bodies.pop_front()
+        {
+            free.len -= oldest.capacity();
         }
     }
 }
@@ -86,6 +94,20 @@ mod tests {
         assert_ne!(other.as_ptr(), place);
         drop(clone);
         let same = pool.take(10_000);
+        assert_eq!(same.as_ptr(), place);
+    }
+
+    #[test]
+    fn a_small_body_does_not_get_large_memory_and_large_memory_does_not_keep_small_out() {
+        let pool = BodyPool::default();
+        let large: Vec<Bytes> = (0..5).map(|_| pool.share(pool.take(1_000_000))).collect();
+        drop(large);
+        let mut body = pool.take(10_000);
+        assert!(body.capacity() <= 20_000);
+        body.resize(10_000, 7);
+        let place = body.as_ptr();
+        drop(pool.share(body));
+        let same = pool.take(9_000);
         assert_eq!(same.as_ptr(), place);
     }
 
