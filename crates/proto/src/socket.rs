@@ -111,12 +111,11 @@ impl Socket {
     /// # Errors
     /// Why there is none.
     pub fn recv_from(&mut self, into: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvRefusal> {
-        self.pattern.recv(&mut self.connections, into)?;
-        let connection = self.connections.received_from.and_then(|id| self.connections.get(id));
+        let received = self.pattern.recv(&mut self.connections, into);
         // Before the connection of a peer that is lost goes with its last message.
-        let peer = connection.map(|connection| Arc::clone(connection.peer()));
+        let peer = self.connections.received_from.and_then(|id| self.connections.peer(id));
         self.remove_drained();
-        Ok(peer)
+        received.map(|()| peer)
     }
 
     #[inline]
@@ -178,6 +177,7 @@ impl Socket {
         for id in self.connections.ids() {
             self.offer_room(id);
             self.connections.resume(id);
+            self.connections.apply_heartbeat_interval(id);
         }
     }
 
@@ -264,6 +264,7 @@ impl Socket {
 
     /// Joins the connection with a socket of the same process; see [`Pipe`]. What was queued goes over.
     pub fn attach(&mut self, id: ConnectionId, out: Arc<Pipe>, input: Arc<Pipe>, peer: PeerInfo) {
+        self.probe_router(id);
         self.connections.attach_pipes(id, out, input, peer);
         self.establish(id);
         self.pipe_changed(id);
@@ -274,6 +275,13 @@ impl Socket {
         self.connections.push_event(Event::Established(id));
         if !self.is_retired(id) {
             self.pattern.established(&mut self.connections, id);
+        }
+    }
+
+    fn probe_router(&mut self, id: ConnectionId) {
+        let probes = matches!(self.socket_type, SocketType::Req | SocketType::Dealer | SocketType::Router);
+        if probes && self.connections.options.probe_router && !self.is_retired(id) {
+            self.connections.probe_router(id);
         }
     }
 
@@ -390,6 +398,7 @@ impl Socket {
             Ok(false) => {}
             Ok(true) => {
                 self.connections.begin_heartbeat(id, now);
+                self.probe_router(id);
                 self.establish(id);
             }
             Err(error) => self.connections.fail(id, error),

@@ -18,9 +18,10 @@ pub struct Counters {
     pub recv_hwm_hits: u64,
     /// Messages dropped because the high-water mark was reached.
     pub dropped_at_hwm: u64,
-    /// Messages dropped on arrival: no subscription matched, a stale reply, a malformed envelope.
+    /// Messages dropped on arrival: no subscription matched, a stale reply, a malformed envelope, a message to a socket
+    /// that receives none, or that nobody received before the connection was given up.
     pub dropped_on_arrival: u64,
-    /// Messages a ROUTER dropped because it knows no peer of that name.
+    /// Messages a ROUTER dropped because it knows no peer of that name, and replies of a REP whose peer is gone.
     pub unroutable: u64,
     /// Messages replaced by newer ones under CONFLATE.
     pub conflated: u64,

@@ -45,6 +45,12 @@ impl Heartbeat {
         }
     }
 
+    /// Takes over an interval that has been changed.
+    pub(crate) fn set_interval(&mut self, options: &Options) {
+        let due = interval(options).and_then(|interval| self.last_received.checked_add(interval));
+        self.next_ping = due.map(|due| self.next_ping.map_or(due, |next| next.min(due)));
+    }
+
     pub(crate) fn received(&mut self, now: Instant) {
         self.last_received = now;
         self.answer_due = None;
@@ -140,6 +146,20 @@ mod tests {
         assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(4)), Due::Ping);
         assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(6)), Due::Ping);
         assert_eq!(heartbeat.handle_timeout(&options, Sent::default(), at(7)), Due::PeerGone);
+    }
+
+    #[test]
+    fn an_interval_set_later_counts_from_the_last_traffic() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut heartbeat = Heartbeat::new(&Options::default(), start);
+        heartbeat.received(at(5));
+        heartbeat.set_interval(&options());
+        assert_eq!(heartbeat.deadline(), Some(at(6)));
+        heartbeat.set_interval(&Options { heartbeat_interval: Some(Duration::from_secs(60)), ..Options::default() });
+        assert_eq!(heartbeat.deadline(), Some(at(6)), "a longer one holds from the next PING on");
+        heartbeat.set_interval(&Options::default());
+        assert_eq!(heartbeat.deadline(), None);
     }
 
     #[test]

@@ -233,10 +233,10 @@ impl Connection {
     #[inline]
     fn has_room(&self, options: &Options) -> bool {
         let load = self.queued();
-        if self.draining && load.bytes < DRAINING_LEN_MAX {
+        if options.conflate || self.draining && load.bytes < DRAINING_LEN_MAX {
             return true;
         }
-        (options.conflate || options.send_hwm == 0 || load.messages < options.send_hwm as usize)
+        (options.send_hwm == 0 || load.messages < options.send_hwm as usize)
             && (options.send_hwm_bytes == 0 || load.bytes < options.send_hwm_bytes)
     }
 
@@ -407,8 +407,8 @@ impl Connection {
     /// Tells the other end of memory pipes that this end is gone.
     fn close_pipes(&mut self) {
         if let Outbox::Memory(pipes) = &self.outbox {
-            pipes.out.close_writer();
-            pipes.input.close_reader();
+            self.counters.lost += pipes.out.close_writer();
+            self.counters.dropped_on_arrival += pipes.input.close_reader();
         }
     }
 }

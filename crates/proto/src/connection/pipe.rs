@@ -67,6 +67,8 @@ struct Shared {
     /// Messages that may be written and not consumed; 0: no limit.
     capacity: u64,
     conflate: bool,
+    /// Messages that the reader left behind when it went, for the writer to count.
+    abandoned: u64,
     reader_waits: bool,
     writer_gone: bool,
     reader_gone: bool,
@@ -145,11 +147,13 @@ impl Pipe {
     /// Writes what must not wait for room: commands, and messages that were queued before there was a pipe.
     pub(crate) fn write_encoded(&self, encoded: &FrameBuffer) {
         let mut shared = self.lock();
-        if !shared.reader_gone {
-            shared.written += encoded.messages() as u64;
-            shared.frames.append(encoded);
-            shared.wake_reader();
+        if shared.reader_gone {
+            shared.abandoned += encoded.messages() as u64;
+            return;
         }
+        shared.written += encoded.messages() as u64;
+        shared.frames.append(encoded);
+        shared.wake_reader();
     }
 
     /// Whether a message would find room now; if not, the writer is told when one does.
@@ -238,21 +242,29 @@ impl Pipe {
         self.lock().written.saturating_sub(self.progress.0.consumed.load(Ordering::Acquire))
     }
 
-    /// The writer writes no more; what is in the pipe can still be read.
-    pub(crate) fn close_writer(&self) {
+    /// The writer writes no more; what is in the pipe can still be read. Returns the number of messages that are lost,
+    /// because the reader went before.
+    pub(crate) fn close_writer(&self) -> u64 {
         let mut shared = self.lock();
         shared.writer_gone = true;
         shared.writer = None;
         ended(shared.reader.as_ref());
+        std::mem::take(&mut shared.abandoned)
     }
 
-    /// The reader reads no more; what is in the pipe is lost.
-    pub(crate) fn close_reader(&self) {
+    /// The reader reads no more; what is in the pipe is lost. Returns the number of those messages if no writer is there
+    /// any more to count them.
+    pub(crate) fn close_reader(&self) -> u64 {
         let mut shared = self.lock();
         shared.reader_gone = true;
         shared.reader = None;
-        shared.frames = FrameBuffer::default();
+        let abandoned = std::mem::take(&mut shared.frames).messages() as u64;
+        if shared.writer_gone {
+            return abandoned;
+        }
+        shared.abandoned += abandoned;
         ended(shared.writer.as_ref());
+        0
     }
 
     /// Ends the pipe from both sides, for one that was never joined.

@@ -112,6 +112,10 @@ pub struct Connections {
     successors: HashMap<ConnectionId, ConnectionId>,
     /// Whose message was received last.
     pub(crate) received_from: Option<ConnectionId>,
+    /// Whose message the pattern has taken before the application asked for it.
+    pub(crate) prefetched_from: Option<ConnectionId>,
+    /// Who that was, if the connection has gone since.
+    prefetched_peer: Option<(ConnectionId, Arc<PeerInfo>)>,
     /// What connections that are gone have counted.
     past: super::Counters,
     scratch: FrameBuffer,
@@ -150,8 +154,18 @@ impl Connections {
             Outbox::Wire(_) => connection.queued().messages as u64,
             Outbox::Memory(_) => 0,
         };
-        self.past += connection.counters;
+        connection.counters.dropped_on_arrival += connection.inbound.messages() as u64;
         connection.close_pipes();
+        self.past += connection.counters;
+        if self.prefetched_from == Some(id) {
+            self.prefetched_peer = Some((id, connection.peer));
+        }
+    }
+
+    /// Who is, or was, at the other end of a connection of which a message is received.
+    pub(crate) fn peer(&self, id: ConnectionId) -> Option<Arc<PeerInfo>> {
+        let gone = || self.prefetched_peer.as_ref().filter(|(gone, _)| *gone == id).map(|(_, peer)| peer);
+        self.get(id).map(Connection::peer).or_else(gone).cloned()
     }
 
     /// The connection, if it is still there.
@@ -216,13 +230,13 @@ impl Connections {
     /// Encodes a message once, to be given to many by [`write_encoded`](Self::write_encoded).
     pub(crate) fn encode(&mut self, version: Version, message: &Outgoing<'_>) -> FrameBuffer {
         let mut frames = std::mem::take(&mut self.scratch);
-        frames.clear();
         frames.push_message(version, &[], message, 0);
         frames
     }
 
     /// Gives the encoding's buffer back.
-    pub(crate) fn recycle(&mut self, frames: FrameBuffer) {
+    pub(crate) fn recycle(&mut self, mut frames: FrameBuffer) {
+        frames.clear();
         self.scratch = frames;
     }
 
@@ -424,13 +438,15 @@ impl Connections {
 
     /// Takes what a raw peer sent since the last time.
     pub(crate) fn cut_raw(&mut self, id: ConnectionId) -> Option<Frame> {
-        let connection = self.get_mut(id)?;
+        let slot = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation))?;
+        let connection = slot.connection.as_deref_mut()?;
         let bytes = connection.inbound.unscanned();
         if bytes.is_empty() {
             return None;
         }
         let frame = Frame::from(bytes);
         connection.inbound.consume(frame.len());
+        connection.inbound.release(&mut self.spares);
         connection.counters.messages_in += 1;
         if std::mem::take(&mut connection.read_paused) {
             self.resumed.push_back(id);
@@ -445,11 +461,16 @@ impl Connections {
 
     // ---- what patterns decide
 
-    /// Sends the empty message by which a ROUTER learns of this socket, if the options say so.
+    /// Sends the empty message by which a ROUTER learns of this socket, before all that is queued.
     pub(crate) fn probe_router(&mut self, id: ConnectionId) {
-        if self.options.probe_router {
-            self.write(id, &[], &Outgoing::Body(&[]), 0);
-        }
+        let Some(connection) = self.get_mut(id) else { return };
+        let version = connection.outbox_version;
+        let Outbox::Wire(frames) = &mut connection.outbox else { return };
+        let queued = std::mem::take(frames);
+        frames.push_message(version, &[], &Outgoing::Body(&[]), 0);
+        frames.append(&queued);
+        connection.counters.messages_out += 1;
+        self.want_flush(id);
     }
 
     /// Reads a connection again that a high-water mark had stopped, if it does not any more.
@@ -589,6 +610,13 @@ impl Connections {
         if let Some(connection) = self.get_mut(id).filter(|connection| connection.version.has_heartbeats()) {
             connection.heartbeat = Some(heartbeat);
         }
+        self.arm_timer(id);
+    }
+
+    pub(crate) fn apply_heartbeat_interval(&mut self, id: ConnectionId) {
+        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
+        let heartbeat = slot.connection.as_deref_mut().and_then(|connection| connection.heartbeat.as_mut());
+        heartbeat.into_iter().for_each(|heartbeat| heartbeat.set_interval(&self.options));
         self.arm_timer(id);
     }
 

@@ -38,7 +38,6 @@ impl Pattern for Dealer {
 
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.outgoing.activate(connections, id);
-        connections.probe_router(id);
     }
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {

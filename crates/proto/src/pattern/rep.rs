@@ -68,8 +68,10 @@ impl Pattern for Rep {
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         let Turn::Send(peer) = std::mem::take(&mut self.turn) else { return Err(SendRefusal::OutOfTurn) };
         // A requester that is gone, or does not read its replies, must not stop the service (RFC 28).
-        if connections.write(peer, &self.envelope, message, 0) != Written::Yes {
-            connections.count(peer, |counters| counters.dropped_at_hwm += 1);
+        match connections.write(peer, &self.envelope, message, 0) {
+            Written::Yes => {}
+            Written::Full => connections.count(peer, |counters| counters.dropped_at_hwm += 1),
+            Written::Gone => connections.count(peer, |counters| counters.unroutable += 1),
         }
         Ok(())
     }
@@ -102,6 +104,7 @@ impl Pattern for Rep {
         if self.request.is_none() {
             let mut request = Message::new();
             self.request = self.next_request(connections, &mut request).map(|peer| (request, peer));
+            connections.prefetched_from = self.request.as_ref().map(|(_, peer)| *peer);
         }
         self.request.is_some()
     }

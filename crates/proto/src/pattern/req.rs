@@ -54,9 +54,15 @@ impl Req {
                 continue;
             }
             match self.open(&mut reply, connections.options.req_correlate) {
-                Envelope::Ours => self.reply = Some((reply, id)),
+                Envelope::Ours => {
+                    connections.prefetched_from = Some(id);
+                    self.reply = Some((reply, id));
+                }
                 Envelope::Stale => connections.count(id, |counters| counters.dropped_on_arrival += 1),
-                Envelope::Malformed => connections.fail(id, Misbehaviour::Envelope.into()),
+                Envelope::Malformed => {
+                    connections.count(id, |counters| counters.dropped_on_arrival += 1);
+                    connections.fail(id, Misbehaviour::Envelope.into());
+                }
             }
         }
         true

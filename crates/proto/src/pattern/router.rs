@@ -79,7 +79,6 @@ impl Pattern for Router {
         }
         self.peers.insert(routing_id.clone(), id);
         self.routing_ids.insert(id, routing_id);
-        connections.probe_router(id);
     }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {

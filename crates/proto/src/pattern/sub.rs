@@ -53,7 +53,8 @@ impl Pattern for Sub {
     fn can_recv(&mut self, connections: &mut Connections) -> bool {
         if self.next.is_none() {
             let mut message = Message::new();
-            self.next = self.next_match(connections, &mut message).map(|id| (message, id));
+            connections.prefetched_from = self.next_match(connections, &mut message);
+            self.next = connections.prefetched_from.map(|id| (message, id));
         }
         self.next.is_some()
     }

@@ -117,7 +117,10 @@ impl XPub {
 
     /// What PUB does not pass up.
     pub(super) fn discard_upward(&mut self, connections: &mut Connections) {
-        while self.upward.pop(connections).is_some() {}
+        while let Some((message, from)) = self.upward.pop(connections) {
+            let is_notification = matches!(message.as_slice(), [0 | 1, ..]) && message.len() == 1;
+            connections.count(from, |counters| counters.dropped_on_arrival += u64::from(!is_notification));
+        }
     }
 
     fn apply_by_hand(
@@ -178,7 +181,8 @@ impl Pattern for XPub {
             self.change(connections, id, true, b"");
         }
         if let Some(welcome) = connections.options.xpub_welcome.clone() {
-            connections.write(id, &[], &Outgoing::Owned(welcome), 0);
+            let written = connections.write(id, &[], &Outgoing::Owned(welcome), 0);
+            count_drop(connections, id, written);
         }
     }
 

@@ -140,3 +140,19 @@ fn patterns_that_need_all_their_messages_ignore_it() {
     net.send(router, ["id", "several", "frames"]);
     assert_eq!(net.take(link), wire::message(&["several", "frames"]));
 }
+
+#[test]
+fn a_limit_in_bytes_does_not_apply() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| {
+        options.conflate = true;
+        options.send_hwm_bytes = 10;
+    });
+    let pull = net.socket(SocketType::Pull);
+    let id = net.at(push).open(None);
+    for body in numbered(100_000_000..100_000_003) {
+        net.try_send(push, &body).unwrap();
+    }
+    net.dial_from(push, id, pull);
+    assert_eq!(bodies(&net.recv_all(pull)), ["100000002"]);
+}

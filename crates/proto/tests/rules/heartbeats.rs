@@ -232,3 +232,16 @@ fn an_interval_of_nothing_and_one_of_for_ever_do_no_harm() {
         net.expect_no_failure(pull);
     }
 }
+
+#[test]
+fn switching_heartbeats_on_live_starts_them() {
+    let (mut net, pull, link) = with(|_| {});
+    net.pass(5 * SECOND);
+    net.feed(link, wire::message(&["x"]));
+    net.at(pull).set_options(|options| options.heartbeat_interval = Some(SECOND));
+    assert_eq!(net.take(link), b"");
+    net.pass(SECOND);
+    assert_eq!(net.take(link), wire::ping(0, ""));
+    net.pass(SECOND);
+    assert_eq!(net.error(pull), ProtocolError::HeartbeatTimedOut);
+}

@@ -340,3 +340,28 @@ fn live_changes_of_the_marks_apply_to_the_pipe() {
     net.pump();
     assert_eq!(net.fill(push, "x"), 100_000);
 }
+
+#[test]
+fn what_nobody_will_read_is_counted_by_the_writer_or_by_the_reader_if_that_is_gone() {
+    for reader_goes_first in [true, false] {
+        let mut net = Net::new();
+        let (push, pull) = (net.socket(SocketType::Push), net.socket(SocketType::Pull));
+        let (id, accepted) = net.join(push, pull);
+        net.send(push, "taken over, and not received");
+        for body in numbered(0..3) {
+            net.try_send(push, &body).unwrap();
+        }
+        if reader_goes_first {
+            net.at(pull).remove(accepted);
+            net.pump();
+            net.at(push).remove(id);
+        } else {
+            net.at(push).remove(id);
+            net.at(pull).remove(accepted);
+        }
+        let (writers, readers) = (net.at(push).connections().totals(), net.at(pull).connections().totals());
+        assert_eq!(writers.messages_out, 4);
+        let expected = if reader_goes_first { (3, 1) } else { (0, 4) };
+        assert_eq!((writers.lost, readers.dropped_on_arrival), expected);
+    }
+}

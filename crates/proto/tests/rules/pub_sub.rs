@@ -1,7 +1,10 @@
 //! PUB, SUB and XSUB: what is subscribed to arrives, and subscriptions travel as deltas (RFC 29, RFC 37 "SUBSCRIBE").
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use nought_proto::{
-    Message, ProtocolError, SocketType,
+    Frame, Message, ProtocolError, SocketType,
     error::Misbehaviour,
     limits::SUBSCRIPTION_LEN_MAX,
     pattern::{SendRefusal, SubscribeRefusal},
@@ -385,4 +388,37 @@ fn sorted(messages: &[Message]) -> Vec<String> {
     let mut bodies = bodies(messages);
     bodies.sort();
     bodies
+}
+
+#[test]
+fn messages_to_a_publisher_are_dropped_and_counted_and_its_subscriptions_are_not() {
+    let mut net = Net::new();
+    let publisher = net.socket(SocketType::Pub);
+    let link = net.accept_test(publisher);
+    net.feed(link, wire::hello("XSUB"));
+    net.feed(link, [wire::subscribe("a"), wire::message(&["x"]), wire::message(&["x", "y"])].concat());
+    assert_eq!(net.connection(publisher, link).counters().dropped_on_arrival, 2);
+}
+
+#[test]
+fn a_large_body_is_not_kept_when_all_have_it() {
+    struct Body {
+        _is_kept: Arc<()>,
+    }
+    impl AsRef<[u8]> for Body {
+        fn as_ref(&self) -> &[u8] {
+            &[7; 20_000]
+        }
+    }
+    let (mut net, publisher, first) = publisher_and(&[""]);
+    let second = net.socket(SocketType::Sub);
+    net.at(second).subscribe(b"").unwrap();
+    net.connect(second, publisher);
+    let is_kept = Arc::new(());
+    let body = Bytes::from_owner(Body { _is_kept: Arc::clone(&is_kept) });
+    net.send(publisher, Message::from(Frame::from(body)));
+    for node in [first, second] {
+        assert_eq!(net.recv(node)[0].len(), 20_000);
+    }
+    assert_eq!(Arc::strong_count(&is_kept), 1);
 }

@@ -6,7 +6,7 @@ use nought_proto::{
     pattern::SendRefusal,
 };
 
-use crate::harness::{Net, wire};
+use crate::harness::{Net, texts, wire};
 
 #[test]
 fn a_peer_is_called_what_it_calls_itself() {
@@ -284,4 +284,30 @@ fn mandatory_a_sender_that_waits_hears_that_its_peer_is_gone() {
     net.close_test(link);
     assert!(net.at(router).can_send_again());
     assert_eq!(net.try_send(router, ["only", "x"]), Err(SendRefusal::Unroutable));
+}
+
+#[test]
+fn a_probe_goes_before_what_is_queued() {
+    let probing = |net: &mut Net| {
+        net.socket_with(SocketType::Dealer, |options| {
+            options.probe_router = true;
+            options.send_hwm = 2;
+        })
+    };
+    let mut net = Net::new();
+    let router = net.socket(SocketType::Router);
+    for in_process in [false, true] {
+        let dealer = probing(&mut net);
+        let id = net.at(dealer).open(None);
+        assert_eq!(net.fill(dealer, "queued"), 2);
+        if in_process {
+            net.join_from(dealer, id, router);
+        } else {
+            net.dial_from(dealer, id, router);
+        }
+        let received: Vec<String> =
+            texts(&net.recv_all(router)).into_iter().map(|mut frames| frames.remove(1)).collect();
+        assert_eq!(received, ["", "queued", "queued"]);
+        assert_eq!(net.at(dealer).connections().totals().messages_out, 3);
+    }
 }
