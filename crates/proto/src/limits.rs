@@ -83,5 +83,13 @@ pub const XPUB_BACKLOG_MAX: usize = 1_000_000;
 /// The same in bytes of memory: what [`XPUB_BACKLOG_MAX`] short ones take, twice.
 pub const XPUB_BACKLOG_LEN_MAX: usize = 144 * XPUB_BACKLOG_MAX;
 
+/// What lost connections may keep that was received whole and that the application has not taken, in bytes; each counts
+/// [`LOST_CONNECTION_LEN`] more. It is large, because it is other peers' work that would be dropped, and bounded, because
+/// peers that come, send and go cost the sender nothing. What comes beyond it is dropped, and counted.
+pub const LOST_RECEIVED_LEN_MAX: usize = 1024 * 1024 * 1024;
+
+/// See [`LOST_RECEIVED_LEN_MAX`].
+pub const LOST_CONNECTION_LEN: usize = 1024;
+
 /// Memory for large bodies that a socket keeps for reuse.
 pub const BODY_POOL_LEN_MAX: usize = 4 * 1024 * 1024;

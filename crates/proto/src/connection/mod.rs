@@ -61,6 +61,8 @@ pub struct Connection {
     wants_room: bool,
     /// Reading was put off because of the high-water mark.
     read_paused: bool,
+    /// What it keeps after it was lost.
+    kept_len: usize,
     /// What a publisher has taken out of [`inbound`](Self::inbound) and its application has not received.
     passed_up: Load,
     /// Gets no more messages, only what is queued for it goes out.
@@ -148,6 +150,7 @@ impl Connection {
             draining: false,
             wants_room: false,
             read_paused: false,
+            kept_len: 0,
             passed_up: Load::default(),
             retired: false,
             upkeep_len: 0,

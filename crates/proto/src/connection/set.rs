@@ -19,8 +19,8 @@ use crate::{
     event::Event,
     frame::Frame,
     limits::{
-        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MIN, SPARE_BUFFERS, WRITE_LEN, XPUB_BACKLOG_LEN_MAX,
-        XPUB_BACKLOG_MAX,
+        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX, READ_LEN_MIN,
+        SPARE_BUFFERS, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
     message::{Message, Outgoing},
     options::Options,
@@ -108,6 +108,8 @@ pub struct Connections {
     unscanned: Vec<ConnectionId>,
     /// Connections that are lost and whose last message is taken.
     drained: Vec<ConnectionId>,
+    /// What lost connections keep, in bytes.
+    kept_len: usize,
     /// Who comes after whom, where a lost connection left messages and was made again.
     successors: HashMap<ConnectionId, ConnectionId>,
     /// Whose message was received last.
@@ -156,6 +158,7 @@ impl Connections {
         };
         connection.counters.dropped_on_arrival += connection.inbound.messages() as u64;
         connection.close_pipes();
+        self.kept_len -= connection.kept_len;
         self.past += connection.counters;
         if self.prefetched_from == Some(id) {
             self.prefetched_peer = Some((id, connection.peer));
@@ -530,14 +533,22 @@ impl Connections {
         self.unscanned.pop()
     }
 
-    /// Whether messages of a lost connection wait to be received; they are kept in no more memory than they need.
+    /// Whether messages of a lost connection are kept to be received. They are, in no more memory than they need, unless
+    /// there are none, or too much is kept already.
     pub(crate) fn keep_received(&mut self, id: ConnectionId) -> bool {
+        let room = LOST_RECEIVED_LEN_MAX.saturating_sub(self.kept_len);
         let Some(connection) = self.get_mut(id) else { return false };
-        let waits = connection.has_waiting();
-        if waits {
-            connection.inbound.keep_whole_messages(connection.version);
+        if !connection.has_waiting() {
+            return false;
         }
-        waits
+        connection.inbound.keep_whole_messages(connection.version);
+        let len = connection.inbound.len() + LOST_CONNECTION_LEN;
+        if len > room {
+            return false;
+        }
+        connection.kept_len = len;
+        self.kept_len += len;
+        true
     }
 
     /// What `next` receives waits until all is taken that `lost`, in whose place it was made, and those before it left.

@@ -1,9 +1,14 @@
 //! What a peer can make us hold, and where it is stopped.
 
+use bytes::Bytes;
 use nought_proto::{
-    Message, ProtocolError, SocketType,
+    Frame, Message, ProtocolError, SocketType,
     error::Misbehaviour,
-    limits::{COMMAND_BACKLOG_LEN_MAX, COMMAND_LEN_MAX, FRAME_HEADERS_LEN_MAX, READ_LEN_MAX},
+    limits::{
+        COMMAND_BACKLOG_LEN_MAX, COMMAND_LEN_MAX, FRAME_HEADERS_LEN_MAX, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX,
+        READ_LEN_MAX,
+    },
+    socket::Reopen,
 };
 
 use crate::harness::{Link, Net, Node, Pieces, bodies, wire};
@@ -305,4 +310,24 @@ fn what_nobody_will_receive_does_not_keep_a_lost_connection() {
     net.feed(retired, [wire::hello("DEALER"), wire::message(&["x"])].concat());
     net.close_test(retired);
     assert_eq!(net.at(router).connections().iter().count(), 1);
+}
+
+#[test]
+fn lost_connections_keep_what_was_not_received_up_to_a_bound_and_the_rest_is_counted() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Pull);
+    // One body, to which all refer.
+    let body = Frame::from(Bytes::from(vec![7; 1 << 26]));
+    for round in 0..2 {
+        for _ in 0..20 {
+            let push = net.socket(SocketType::Push);
+            let (_, accepted) = net.join(push, pull);
+            net.send(push, Message::from(body.clone()));
+            net.at(pull).lose(accepted, Reopen::No);
+        }
+        let kept = LOST_RECEIVED_LEN_MAX / (body.len() + LOST_CONNECTION_LEN);
+        assert_eq!(net.at(pull).connections().iter().count(), kept);
+        assert_eq!(net.recv_all(pull).len(), kept);
+        assert_eq!(net.at(pull).connections().totals().dropped_on_arrival, (round + 1) * (20 - kept as u64));
+    }
 }
