@@ -7,6 +7,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
 };
 
 use nought_proto::SocketType;
@@ -169,19 +170,33 @@ impl ContextBuilder {
     /// # Errors
     /// If the system cannot start a thread, or has no descriptors left.
     pub fn build(self) -> io::Result<Context> {
-        let drivers = (0..self.io_threads).map(|index| Driver::start(format!("nought-driver-{index}")));
         let shared = Shared {
             transports: self.transports,
             resolver: Resolver::new(),
             names: Names::default(),
             max_sockets: self.max_sockets,
-            drivers: drivers.collect::<io::Result<_>>()?,
+            drivers: start_drivers(self.io_threads)?,
             next_driver: AtomicUsize::new(0),
             sockets: Mutex::default(),
             closed: Condvar::new(),
         };
         Ok(Context { handle: Arc::new(Handle { shared: Arc::new(shared) }) })
     }
+}
+
+/// Starts all or none.
+fn start_drivers(count: usize) -> io::Result<Vec<Arc<Driver>>> {
+    let mut drivers: Vec<Arc<Driver>> = Vec::with_capacity(count);
+    for index in 0..count {
+        match Driver::start(format!("nought-driver-{index}")) {
+            Ok(driver) => drivers.push(driver),
+            Err(error) => {
+                drivers.iter().for_each(|driver| driver.stop());
+                return Err(error);
+            }
+        }
+    }
+    Ok(drivers)
 }
 
 impl Shared {
@@ -226,13 +241,27 @@ impl Shared {
             sockets = self.closed.wait(sockets).unwrap_or_else(PoisonError::into_inner);
         }
     }
+
+    /// Waits for the sockets, then ends the threads.
+    fn end(&self) {
+        self.wait_for_sockets();
+        self.resolver.end();
+        self.drivers.iter().for_each(|driver| driver.stop());
+    }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.shut_down();
-        self.shared.wait_for_sockets();
-        self.shared.resolver.end();
-        self.shared.drivers.iter().for_each(|driver| driver.stop());
+        if !self.shared.drivers.iter().any(|driver| driver.is_current()) {
+            return self.shared.end();
+        }
+        // An executor that polls its tasks where they are woken has ended one here that held the last handle. The
+        // driver cannot wait for what only itself can do.
+        let shared = Arc::clone(&self.shared);
+        let waiting = thread::Builder::new().name("nought-end".to_owned()).spawn(move || shared.end());
+        if let Err(error) = waiting {
+            tracing::error!(%error, "the context's threads go on, since none could be started that ends them");
+        }
     }
 }

@@ -12,7 +12,10 @@ use std::{
 
 use nought_proto::{ProtocolError, SocketType, connection::PeerInfo};
 
-use crate::{engine::link::LostBecause, error::RecvError};
+use crate::{
+    engine::{guard::AfterUnlock, link::LostBecause},
+    error::RecvError,
+};
 
 /// Events that a monitor keeps for a reader who does not come. Older ones are dropped first, and counted.
 pub const MONITOR_EVENTS_MAX: usize = 10_000;
@@ -187,20 +190,19 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, event: SocketEvent) {
+    /// Adds an event; who waits for it is woken when the socket's lock is free.
+    fn push(&self, event: SocketEvent, after_unlock: &mut AfterUnlock) {
         let mut state = self.lock();
         if state.events.len() == MONITOR_EVENTS_MAX {
             state.events.pop_front();
             state.missed += 1;
         }
         state.events.push_back(event);
-        self.tell(state);
+        self.tell(state, after_unlock);
     }
 
-    fn tell(&self, mut state: MutexGuard<'_, QueueState>) {
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
-        }
+    fn tell(&self, mut state: MutexGuard<'_, QueueState>, after_unlock: &mut AfterUnlock) {
+        state.waker.take().into_iter().for_each(|waker| after_unlock.wake(waker));
         drop(state);
         self.arrived.notify_all();
     }
@@ -248,13 +250,15 @@ impl Monitor {
     pub async fn recv_async(&self) -> Result<SocketEvent, RecvError> {
         poll_fn(|context| {
             let mut state = self.queue.lock();
-            match state.next() {
-                Err(RecvError::WouldBlock) => {
-                    state.waker = Some(context.waker().clone());
-                    Poll::Pending
-                }
-                result => Poll::Ready(result),
+            let result = state.next();
+            if !matches!(result, Err(RecvError::WouldBlock)) {
+                return Poll::Ready(result);
             }
+            let former = state.waker.replace(context.waker().clone());
+            // A waker is an executor's code: it goes when nothing is locked.
+            drop(state);
+            drop(former);
+            Poll::Pending
         })
         .await
     }
@@ -291,16 +295,16 @@ impl Monitors {
         Monitor { queue }
     }
 
-    pub(crate) fn publish(&mut self, event: SocketEvent) {
-        self.0.retain(|queue| queue.upgrade().inspect(|queue| queue.push(event.clone())).is_some());
+    pub(crate) fn publish(&mut self, event: &SocketEvent, after_unlock: &mut AfterUnlock) {
+        self.0.retain(|queue| queue.upgrade().inspect(|queue| queue.push(event.clone(), after_unlock)).is_some());
     }
 
     /// Nothing more will happen.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, after_unlock: &mut AfterUnlock) {
         for queue in self.0.drain(..).filter_map(|queue| queue.upgrade()) {
             let mut state = queue.lock();
             state.closed = true;
-            queue.tell(state);
+            queue.tell(state, after_unlock);
         }
     }
 }

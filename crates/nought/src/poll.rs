@@ -125,7 +125,7 @@ impl<'s> Poller<'s> {
         self.insert(core.poller.as_fd(), EventFlags::IN, interest, Source::Socket(core))
     }
 
-    /// Adds a raw file descriptor. Its errors and its end count as readable.
+    /// Adds a raw file descriptor. Its errors and its end count as whatever was asked for.
     ///
     /// # Errors
     /// If the system refuses: a descriptor can be added once, and a plain file not at all.
@@ -179,7 +179,7 @@ impl<'s> Poller<'s> {
 
     /// Waits until at least one is ready, at most for `timeout` (`None`: for ever), and returns those that are, in the
     /// order in which they were added. Sockets of a context that is shut down are ready for what was asked, so that
-    /// the next call on them tells.
+    /// the next call on them tells; where nothing was asked, for both.
     ///
     /// # Errors
     /// The system's.
@@ -242,7 +242,7 @@ impl<'s> Poller<'s> {
         let mut all_quiet = true;
         self.sockets().for_each(|(core, interest)| all_quiet &= core.begin_watch(interest));
         let result = self.ready_descriptors(if all_quiet { timeout } else { Some(Duration::ZERO) });
-        self.sockets().for_each(|(core, _)| core.end_watch());
+        self.sockets().for_each(|(core, interest)| core.end_watch(interest));
         result
     }
 
@@ -258,7 +258,7 @@ impl<'s> Poller<'s> {
         let events = wait(&self.epoll, &mut buffer, timeout)?;
         let readiness = |flags: EventFlags| Readiness {
             readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP),
-            writable: flags.intersects(EventFlags::OUT | EventFlags::ERR),
+            writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
         };
         Ok(events.iter().map(|event| (event.data.u64() as usize, readiness(event.flags))).collect())
     }
@@ -266,6 +266,8 @@ impl<'s> Poller<'s> {
 
 fn flags(interest: Readiness) -> EventFlags {
     let mut flags = EventFlags::empty();
+    // The kernel tells of errors and ends whether they are asked for or not: once is enough then.
+    flags.set(EventFlags::ONESHOT, !interest.is_any());
     flags.set(EventFlags::IN | EventFlags::RDHUP, interest.readable);
     flags.set(EventFlags::OUT, interest.writable);
     flags
@@ -293,7 +295,7 @@ impl Core {
             state = self.settle(state);
         }
         if state.terminated {
-            return Readiness::BOTH.and(interest);
+            return if interest.is_any() { interest } else { Readiness::BOTH };
         }
         Readiness {
             readable: interest.readable && state.machine.can_recv(),
@@ -310,17 +312,21 @@ impl Core {
     fn begin_watch(&self, interest: Readiness) -> bool {
         let mut state = self.lock();
         self.enter(&mut state);
-        state.waiters.external += 1;
+        state.waiters.external_receiving += u32::from(interest.readable);
+        state.waiters.external_sending += u32::from(interest.writable);
         state.waiters.watching += 1;
         self.mail.sleep();
         // Another caller may have driven the socket since it was asked.
         let is_ready = interest.readable && state.machine.can_recv() || interest.writable && state.machine.can_send();
-        self.mail.is_empty() && state.ready.is_empty() && !state.terminated && !is_ready
+        let is_quiet = self.mail.is_empty() && state.ready.is_empty() && !state.terminated && !is_ready;
+        drop(self.settle_rest(state));
+        is_quiet
     }
 
-    fn end_watch(&self) {
+    fn end_watch(&self, interest: Readiness) {
         let mut state = self.lock();
-        state.waiters.external -= 1;
+        state.waiters.external_receiving -= u32::from(interest.readable);
+        state.waiters.external_sending -= u32::from(interest.writable);
         state.waiters.watching -= 1;
         if state.waiters.watching == 0 && !state.waiters.has_leader() {
             self.mail.wake_up();

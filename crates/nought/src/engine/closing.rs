@@ -94,13 +94,14 @@ impl Core {
         let deadline = state.linger_deadline();
         state.closing = Some(Closing { deadline });
         #[cfg(feature = "tokio")]
-        {
-            state.registration = None;
-        }
+        let registration = state.registration.take();
         let names = self.unbind_all(&mut state);
         self.wake_all(&mut state);
         self.hand_back(&mut state);
         drop(state);
+        // It holds a task's waker: an executor's code.
+        #[cfg(feature = "tokio")]
+        drop(registration);
         names.iter().for_each(|name| self.context.names.unbind(name, self));
         let core = self.arc();
         self.driver.run_later(Box::new(move || core.drive()));
@@ -128,7 +129,8 @@ impl Core {
             all.into_iter().for_each(|id| self.lose_link(&mut state, id, LostBecause::Closed));
         }
         if state.links.len() == 0 && !self.has_connectors(&state) {
-            state.monitors.close();
+            let State { monitors, waiters, .. } = &mut *state;
+            monitors.close(&mut waiters.after_unlock);
             drop(state);
             self.driver.remove(self);
             self.context.socket_closed(self.id);

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     io,
     os::fd::{AsFd, OwnedFd},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -165,6 +166,12 @@ impl Driver {
         self.rouse(inbox);
     }
 
+    /// Whether the caller runs on the thread.
+    pub(crate) fn is_current(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
+    }
+
     /// Ends the thread, and waits for it unless called on it.
     pub(crate) fn stop(&self) {
         let mut inbox = self.lock();
@@ -260,9 +267,9 @@ impl Driver {
     }
 
     fn do_work(&self, work: Work) {
-        work.jobs.into_iter().for_each(|job| job());
+        work.jobs.into_iter().for_each(unless_it_panics);
         for (core, rearm) in work.visits {
-            core.drive();
+            unless_it_panics(|| core.drive());
             if rearm == Rearm::Yes {
                 core.rearm();
             }
@@ -270,6 +277,14 @@ impl Driver {
         let mut still_claimed = work.ticks;
         still_claimed.retain(|core| core.tick());
         self.lock().claimed.append(&mut still_claimed);
+    }
+}
+
+/// Does something for one socket. A panic there, in an application's transport or waker, must not end the thread that
+/// serves all others; the panic hook has told of it.
+fn unless_it_panics(work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        tracing::error!("a socket panicked on the driver's thread");
     }
 }
 
@@ -284,7 +299,9 @@ impl Dirty {
     fn look(&mut self) -> bool {
         let patience = if self.put_off < LOOKS_PUT_OFF_MAX { LookPatience::Some } else { LookPatience::None };
         self.put_off = if patience == LookPatience::Some { self.put_off + 1 } else { 0 };
-        self.core.look_at_dirty(patience) == Look::Again
+        let mut look = Look::Done;
+        unless_it_panics(|| look = self.core.look_at_dirty(patience));
+        look == Look::Again
     }
 }
 

@@ -209,6 +209,7 @@ impl Core {
                 return self.discard_if_leaving(state, id);
             }
             let result = state.machine.read(id, now, |into| channel.read(into));
+            state.unsettled |= !is_would_block(&result);
             let Some(link) = state.links.get_mut(id) else { return };
             match result {
                 Ok(read) if read.len == 0 => return self.lose_link(state, id, LostBecause::PeerClosed),
@@ -241,6 +242,7 @@ impl Core {
         if state.closing.is_none() {
             return;
         }
+        state.unsettled = true;
         let Some(link) = state.links.get_mut(id) else { return };
         let channel = Arc::clone(&link.channel);
         let mut scratch = Vec::with_capacity(DISCARD_LEN);
@@ -344,6 +346,10 @@ impl Core {
         let event = SocketEvent::new(link.channel.local_endpoint(), Some(link.remote.to_string()), kind);
         self.publish(state, event);
     }
+}
+
+fn is_would_block<T>(result: &io::Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Writes what is left for a peer that is given up (an ERROR that says why, the end of a stream), as far as the

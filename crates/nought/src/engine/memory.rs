@@ -97,6 +97,8 @@ impl Core {
             for id in self.mail.take() {
                 state.machine.pipe_changed(id);
             }
+            // The caller may want something else than those who wait.
+            self.tell_waiters(state);
         }
     }
 

@@ -8,6 +8,7 @@
 pub(crate) mod closing;
 pub(crate) mod driver;
 pub(crate) mod endpoints;
+pub(crate) mod guard;
 pub(crate) mod link;
 pub(crate) mod memory;
 pub(crate) mod poller;
@@ -27,9 +28,10 @@ use nought_proto::{
     connection::Flush,
     pattern::{RecvRefusal, SendRefusal},
 };
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use rustix::event::epoll;
 
+pub(crate) use self::guard::Guard;
 use self::{
     closing::{Closing, Retiring},
     driver::Driver,
@@ -99,8 +101,6 @@ pub(crate) enum Look {
     Again,
 }
 
-pub(crate) type Guard<'a> = MutexGuard<'a, State>;
-
 pub(crate) struct State {
     pub(crate) machine: nought_proto::Socket,
     pub(crate) options: SocketOptions,
@@ -108,6 +108,8 @@ pub(crate) struct State {
     pub(crate) endpoints: Endpoints,
     pub(crate) monitors: Monitors,
     pub(crate) waiters: Waiters,
+    /// Something has come since the last [`settle`](Core::settle): timers may have changed, and waits may be over.
+    unsettled: bool,
     pub(crate) spin: Spin,
     pub(crate) closing: Option<Closing>,
     /// Connections that are to go once they are flushed.
@@ -152,6 +154,7 @@ impl Core {
             endpoints: Endpoints::default(),
             monitors: Monitors::default(),
             waiters: Waiters::default(),
+            unsettled: false,
             spin: Spin::new(options.spin),
             closing: None,
             retiring: Vec::new(),
@@ -185,7 +188,7 @@ impl Core {
 
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_> {
-        self.state.lock()
+        Guard::new(self.state.lock())
     }
 
     /// Sends, if that does not have to wait. A socket that is shut down refuses as if it had to.
@@ -245,6 +248,7 @@ impl Core {
     }
 
     pub(crate) fn take_events(&self, state: &mut State, events: &[epoll::Event], now: Instant) {
+        state.unsettled |= !events.is_empty();
         for event in events {
             let flags = event.flags;
             match Token::from_bits(event.data.u64()) {
@@ -281,9 +285,16 @@ impl Core {
         if !state.retiring.is_empty() {
             self.go_on_retiring(&mut state);
         }
+        state.unsettled = false;
         self.update_timer(&mut state);
         self.tell_waiters(&mut state);
         state
+    }
+
+    /// Settles if anything has come since that was last done: before the lock is left for long, so that no timer is
+    /// lost, and nobody waits for what is there.
+    pub(crate) fn settle_rest<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
+        if state.unsettled || state.machine.wants_attention() { self.settle(state) } else { state }
     }
 
     fn machine_event(&self, state: &mut State, event: Event) {
@@ -338,7 +349,7 @@ impl Core {
     /// The driver's part of [`leave_to_driver`](Self::leave_to_driver): writes what has been left, but leaves a stream
     /// alone that its sender writes as it goes. Says whether to look again.
     pub(crate) fn look_at_dirty(&self, patience: LookPatience) -> Look {
-        let mut state = match (patience, self.state.try_lock()) {
+        let mut state = match (patience, self.state.try_lock().map(Guard::new)) {
             (_, Some(state)) => state,
             // The sender is at it just now, and will be for a while: a fight for the lock would only slow it down.
             (LookPatience::Some, None) => return Look::Again,
@@ -404,7 +415,7 @@ impl Core {
     /// Publishes an event to this socket's monitors.
     pub(crate) fn publish(&self, state: &mut State, event: SocketEvent) {
         event.trace(state.machine.socket_type());
-        state.monitors.publish(event);
+        state.monitors.publish(&event, &mut state.waiters.after_unlock);
     }
 
     /// Makes every call on this socket return, now and from now on.

@@ -12,6 +12,9 @@ use std::{
 
 use super::{Core, Guard, State, spin, waiters::Interest};
 
+/// Rounds of one poll that bring something, but not what is waited for, before the executor's other tasks have their turn.
+const ROUNDS_PER_POLL: u32 = 16;
+
 /// A task's wait for one socket. Dropping it ends the wait; nothing is lost by that, because a message is only ever
 /// taken by a poll that returns it.
 pub(crate) struct TaskWait<'c> {
@@ -52,44 +55,51 @@ impl<'c> TaskWait<'c> {
         context: &mut Context<'_>,
         mut attempt: impl FnMut(&mut State) -> Option<T>,
     ) -> Poll<Result<T, Terminated>> {
-        loop {
+        for _ in 0..ROUNDS_PER_POLL {
             let mut state = self.core.lock();
-            let mut done = None;
-            if !state.terminated {
-                // While it polls before sleeping, the cheap look; otherwise, everything.
-                let now = Instant::now();
-                let is_polling = !self.registered && self.polls > 0;
-                if !is_polling || self.core.look(&mut state, self.interest, self.polls, now) {
-                    state = self.core.pump(state, now);
-                }
-                self.polls += 1;
-                done = attempt(&mut state);
-            }
-            if let Some(done) = done {
-                self.finish(state);
-                return Poll::Ready(Ok(done));
-            }
             if state.terminated {
                 return Poll::Ready(Err(Terminated));
             }
+            state = self.drive(state);
+            if let Some(done) = attempt(&mut state) {
+                self.finish(state);
+                return Poll::Ready(Ok(done));
+            }
             state = self.core.write_dirty(state);
+            state = self.core.settle_rest(state);
             if self.polls_again(&mut state) {
                 drop(state);
                 if let Some(since) = self.polling_since {
                     spin::let_others_run(since);
                 }
-                context.waker().wake_by_ref();
-                return Poll::Pending;
+                break;
             }
             self.register(&mut state, context);
-            if !self.core.mail.is_empty() || !state.ready.is_empty() {
+            let is_quiet = self.core.mail.is_empty() && state.ready.is_empty() && !state.terminated;
+            if !is_quiet || self.core.can_go_on(&mut state, self.interest) {
                 continue;
             }
             drop(state);
-            if !runtime::has_changed(self.core, context) {
+            if !runtime::has_changed(self.core, self.key, context) {
                 return Poll::Pending;
             }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// While it polls before sleeping, the cheap look; otherwise, everything.
+    fn drive<'g>(&mut self, mut state: Guard<'g>) -> Guard<'g>
+    where
+        'c: 'g,
+    {
+        let now = Instant::now();
+        let is_polling = !self.registered && self.polls > 0;
+        if !is_polling || self.core.look(&mut state, self.interest, self.polls, now) || state.unsettled {
+            state = self.core.pump(state, now);
+        }
+        self.polls += 1;
+        state
     }
 
     /// Whether to poll once more before sleeping. Between two polls the executor runs its other tasks.
@@ -104,7 +114,7 @@ impl<'c> TaskWait<'c> {
             return !budget.is_zero();
         };
         // Waking a task goes through its executor's poller, and takes about twice as long as waking a thread.
-        let goes_on = now.saturating_duration_since(since) < state.spin.limit() * 2;
+        let goes_on = now.saturating_duration_since(since) < state.spin.limit().saturating_mul(2);
         if !goes_on {
             state.spin.failed();
         }
@@ -119,10 +129,12 @@ impl<'c> TaskWait<'c> {
             self.core.mail.sleep();
             self.claimed = runtime::watches();
             if self.claimed {
-                self.core.enter(state);
+                self.core.enter_task(state);
             }
         }
-        if state.waiters.inside == 0 {
+        if self.claimed {
+            self.core.stay(state);
+        } else if state.waiters.inside == 0 && state.waiters.tasks_inside == 0 {
             self.core.hand_back(state);
         }
         // Otherwise those inside drive the socket and tell this task; with the driver they would fight for each event.
@@ -147,7 +159,13 @@ impl<'c> TaskWait<'c> {
         if state.waiters.watching == 0 && !state.waiters.has_leader() {
             self.core.mail.wake_up();
         }
-        self.core.leave(state, self.claimed);
+        if self.claimed {
+            self.core.leave_task(state);
+        }
+        if state.waiters.watcher.take_if(|watcher| *watcher == self.key).is_some() {
+            // The runtime knows this task as the one to wake: another has to take its place.
+            state.waiters.wake_tasks();
+        }
     }
 }
 
@@ -156,8 +174,6 @@ impl Drop for TaskWait<'_> {
         if self.registered {
             let mut state = self.core.lock();
             self.unregister(&mut state);
-            // The runtime may know this task as the one to wake: another has to take its place.
-            state.waiters.wake_tasks();
         }
     }
 }
@@ -171,12 +187,19 @@ mod runtime {
         task::{Context, Poll},
     };
 
-    use tokio::{io::Interest, io::unix::AsyncFd, runtime::Handle};
+    use tokio::{
+        io::{Interest, unix::AsyncFd},
+        runtime::{Handle, Id},
+    };
 
     use super::Core;
 
     /// A socket's poller, registered with a runtime.
-    pub(crate) type Registration = Arc<AsyncFd<OwnedFd>>;
+    #[derive(Clone)]
+    pub(crate) struct Registration {
+        runtime: Id,
+        poller: Arc<AsyncFd<OwnedFd>>,
+    }
 
     /// Whether the task runs on a runtime that can watch a socket.
     pub(super) fn watches() -> bool {
@@ -184,41 +207,45 @@ mod runtime {
     }
 
     /// Whether something has happened since the last call; if not, the runtime wakes the task when it does.
-    pub(super) fn has_changed(core: &Core, context: &mut Context<'_>) -> bool {
-        if !watches() {
-            return false;
-        }
-        let mut fresh = false;
-        loop {
-            let Some(registration) = registration(core, fresh) else { return false };
-            match registration.poll_read_ready(context) {
-                Poll::Pending => return false,
-                Poll::Ready(Ok(mut guard)) => {
-                    guard.clear_ready();
-                    return true;
-                }
-                // The runtime that it was registered with has ended.
-                Poll::Ready(Err(_)) if !fresh => fresh = true,
-                Poll::Ready(Err(_)) => return false,
+    pub(super) fn has_changed(core: &Core, key: u64, context: &mut Context<'_>) -> bool {
+        let Ok(runtime) = Handle::try_current() else { return false };
+        let Some(registration) = registration(core, key, runtime.id()) else { return false };
+        match registration.poller.poll_read_ready(context) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(mut guard)) => {
+                guard.clear_ready();
+                true
             }
+            // The runtime is ending.
+            Poll::Ready(Err(_)) => false,
         }
     }
 
-    #[expect(deprecated, reason = "sound for an owned descriptor; the successor needs an unsafe block to say so")]
-    fn registration(core: &Core, fresh: bool) -> Option<Registration> {
+    /// The registration with this runtime. One with another, which may be idle or have ended, gives way: the task that
+    /// asked last watches for all, and when it has finished, the others register again.
+    fn registration(core: &Core, key: u64, runtime: Id) -> Option<Registration> {
         let mut state = core.lock();
-        if fresh {
-            state.registration = None;
+        state.waiters.watcher = Some(key);
+        let former = state.registration.take_if(|registration| registration.runtime != runtime);
+        if state.registration.is_none() {
+            state.registration = register(core, runtime);
         }
         if state.registration.is_none() {
-            let poller = core.poller.as_fd().try_clone_to_owned().ok()?;
-            state.registration = AsyncFd::with_interest(poller, Interest::READABLE).ok().map(Arc::new);
-            if state.registration.is_none() {
-                // No descriptor is left: the driver does it.
-                core.hand_back(&mut state);
-            }
+            // No descriptor is left: the driver does it.
+            core.hand_back(&mut state);
         }
-        state.registration.clone()
+        let registration = state.registration.clone();
+        drop(state);
+        // It holds a task's waker: an executor's code.
+        drop(former);
+        registration
+    }
+
+    #[expect(deprecated, reason = "sound for an owned descriptor; the successor needs an unsafe block to say so")]
+    fn register(core: &Core, runtime: Id) -> Option<Registration> {
+        let poller = core.poller.as_fd().try_clone_to_owned().ok()?;
+        let poller = AsyncFd::with_interest(poller, Interest::READABLE).ok()?;
+        Some(Registration { runtime, poller: Arc::new(poller) })
     }
 }
 
@@ -232,7 +259,7 @@ mod runtime {
         false
     }
 
-    pub(super) fn has_changed(_core: &Core, _context: &mut Context<'_>) -> bool {
+    pub(super) fn has_changed(_core: &Core, _key: u64, _context: &mut Context<'_>) -> bool {
         false
     }
 }

@@ -6,7 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Core, Guard, State, poller::event_buffer, spin, waiters::Interest};
+use super::{
+    Core, Guard, State,
+    poller::event_buffer,
+    spin,
+    waiters::{Interest, Leader},
+};
 
 /// Polls of the only link between two looks at everything else.
 const POLLS_PER_COLLECT: u32 = 16;
@@ -78,7 +83,7 @@ impl Core {
             };
             if let Some(ended) = ended {
                 self.leave(&mut state, claimed);
-                return (state, Err(ended));
+                return (self.settle_rest(state), Err(ended));
             }
             if !std::mem::replace(&mut claimed, true) {
                 self.enter(&mut state);
@@ -102,22 +107,24 @@ impl Core {
         patience: Patience,
         now: Instant,
     ) -> Guard<'a> {
-        if state.waiters.leader {
+        // The attempt that failed may have found out more than that.
+        state = self.settle_rest(state);
+        if state.waiters.leader.is_some() {
             return self.follow(state, interest, patience.remaining(now));
         }
-        state.waiters.leader = true;
+        state.waiters.leader = Some(Leader { interest, asleep: false });
         *state.waiters.count(interest) += 1;
-        let budget = state.spin.budget();
+        let budget = state.spin.budget().min(patience.remaining(now).unwrap_or(Duration::MAX));
         let mut seen = false;
         if !budget.is_zero() {
             (state, seen) = self.poll_for(state, interest, now, budget);
         }
         if !seen {
             let slept_at = if budget.is_zero() { now } else { Instant::now() };
-            state = self.sleep(state, patience.remaining(slept_at));
+            state = self.sleep(state, interest, patience.remaining(slept_at));
             state.spin.slept(slept_at);
         }
-        state.waiters.leader = false;
+        state.waiters.leader = None;
         *state.waiters.count(interest) -= 1;
         if state.waiters.receiving + state.waiters.sending > 0 {
             // One of those who followed leads now.
@@ -137,7 +144,13 @@ impl Core {
         let mut polls = 0_u32;
         let mut now = since;
         loop {
-            if self.look(&mut state, interest, polls, now) || state.terminated {
+            let mut seen = self.look(&mut state, interest, polls, now);
+            if !seen && state.unsettled {
+                // What this look brought may be what others wait for, or a timer's business.
+                state = self.settle(state);
+                seen = self.can_go_on(&mut state, interest);
+            }
+            if seen || state.terminated {
                 state.spin.paid();
                 return (state, true);
             }
@@ -164,22 +177,21 @@ impl Core {
             self.collect(state, now);
             self.read_ready(state, now);
         }
-        !state.unblocked.is_empty()
-            || state.machine.wants_attention()
-            || match interest {
-                Interest::Recv => state.machine.can_recv(),
-                Interest::Send => state.machine.can_send_again(),
-            }
+        self.can_go_on(state, interest) || !state.unblocked.is_empty() || state.machine.wants_attention()
     }
 
     /// Sleeps in the poller, as the leader.
-    fn sleep<'a>(&'a self, mut state: Guard<'a>, timeout: Option<Duration>) -> Guard<'a> {
+    fn sleep<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> Guard<'a> {
+        state = self.settle_rest(state);
         self.mail.sleep();
-        if self.mail.is_empty() && !state.terminated && state.ready.is_empty() {
+        let is_quiet = self.mail.is_empty() && state.ready.is_empty() && !state.terminated;
+        if is_quiet && !self.can_go_on(&mut state, interest) {
             let mut buffer = event_buffer();
+            state.waiters.leader = Some(Leader { interest, asleep: true });
             drop(state);
             let result = self.poller.wait(&mut buffer, timeout);
             state = self.lock();
+            state.waiters.leader = Some(Leader { interest, asleep: false });
             if let Ok(events) = result {
                 self.take_events(&mut state, events, Instant::now());
             }
@@ -192,11 +204,11 @@ impl Core {
 
     /// Waits for the leader or anyone else to tell.
     fn follow<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> Guard<'a> {
-        *state.waiters.count(interest) += 1;
-        match timeout {
-            None => self.followers.wait(&mut state),
-            Some(timeout) => drop(self.followers.wait_for(&mut state, timeout)),
+        if self.can_go_on(&mut state, interest) {
+            return state;
         }
+        *state.waiters.count(interest) += 1;
+        state = state.wait(self, &self.followers, timeout);
         *state.waiters.count(interest) -= 1;
         state
     }
@@ -204,8 +216,33 @@ impl Core {
     /// Claims the socket.
     pub(crate) fn enter(&self, state: &mut State) {
         state.waiters.inside += 1;
+        self.claim(state);
+    }
+
+    fn claim(&self, state: &mut State) {
         if !std::mem::replace(&mut state.waiters.claimed, true) {
             self.driver.disarm(self);
+        }
+    }
+
+    /// Claims the socket for a task that a runtime wakes. Such a task may never be polled again, so the driver's tick
+    /// looks at it meanwhile.
+    pub(super) fn enter_task(&self, state: &mut State) {
+        state.waiters.tasks_inside += 1;
+        self.stay(state);
+    }
+
+    /// A task that has claimed the socket is still there.
+    pub(super) fn stay(&self, state: &mut State) {
+        self.claim(state);
+        state.waiters.touched = true;
+        self.watch_claim(state);
+    }
+
+    /// Lets the driver's tick look at the claim.
+    fn watch_claim(&self, state: &mut State) {
+        if !std::mem::replace(&mut state.waiters.in_tick_list, true) {
+            self.driver.tick_for(self.arc());
         }
     }
 
@@ -215,19 +252,29 @@ impl Core {
             return;
         }
         state.waiters.inside -= 1;
-        state.waiters.touched = true;
-        if !state.waiters.leader && state.waiters.receiving + state.waiters.sending > 0 {
+        if state.waiters.leader.is_none() && state.waiters.receiving + state.waiters.sending > 0 {
             // The one that was told may have found what it wanted without leading: somebody must.
             self.followers.notify_one();
         }
+        self.note_leaving(state);
+    }
+
+    /// The same for a task that a runtime wakes.
+    pub(super) fn leave_task(&self, state: &mut State) {
+        state.waiters.tasks_inside -= 1;
+        self.note_leaving(state);
+    }
+
+    fn note_leaving(&self, state: &mut State) {
+        state.waiters.touched = true;
         if state.waiters.inside > 0 {
             return;
         }
-        if state.waiters.has_tasks() {
+        if state.waiters.has_tasks() && state.waiters.tasks_inside == 0 {
             // Nobody else can wake them.
             self.hand_back(state);
-        } else if !std::mem::replace(&mut state.waiters.in_tick_list, true) {
-            self.driver.tick_for(self.arc());
+        } else {
+            self.watch_claim(state);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::{Core, State};
+use super::{Core, State, guard::AfterUnlock};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +17,19 @@ pub(crate) struct Waiters {
     /// Threads that sleep, by interest.
     pub(super) receiving: u32,
     pub(super) sending: u32,
-    /// One thread is in the poller, or polls; the others wait for it.
-    pub(super) leader: bool,
-    /// Pollers of others that sleep on this socket's poller and must be woken through it.
-    pub(crate) external: u32,
+    /// The thread that is in the poller, or polls; the others wait for it.
+    pub(super) leader: Option<Leader>,
+    /// Pollers of others that sleep on this socket's poller and must be woken through it, by interest.
+    pub(crate) external_receiving: u32,
+    pub(crate) external_sending: u32,
     /// Pollers and tasks that want to be woken by mail.
     pub(crate) watching: u32,
     /// The wake-up is set and nobody has reset it.
     wake_is_set: bool,
-    /// Threads, tasks and pollers that have claimed the socket just now.
+    /// Threads and pollers that have claimed the socket just now.
     pub(super) inside: u32,
+    /// Tasks for which a runtime watches the socket.
+    pub(super) tasks_inside: u32,
     /// The driver does not watch this socket.
     pub(super) claimed: bool,
     /// A caller was inside since the driver's last tick.
@@ -35,13 +38,42 @@ pub(crate) struct Waiters {
     pub(super) in_tick_list: bool,
     recv_wakers: Vec<(u64, Waker)>,
     send_wakers: Vec<(u64, Waker)>,
+    /// The task that the runtime wakes: it knows only of the last one that asked.
+    pub(super) watcher: Option<u64>,
+    /// Foreign code that is to run when the lock is free.
+    pub(crate) after_unlock: AfterUnlock,
+}
+
+/// The thread that drives the socket for all others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leader {
+    pub(super) interest: Interest,
+    /// It sleeps in the poller, without the lock. Otherwise it is about to look by itself.
+    pub(super) asleep: bool,
+}
+
+/// What the socket is ready for, of what somebody waits for.
+#[derive(Clone, Copy)]
+struct Ready {
+    recv: bool,
+    send: bool,
+}
+
+impl Ready {
+    fn is_for(self, interest: Interest) -> bool {
+        match interest {
+            Interest::Recv => self.recv,
+            Interest::Send => self.send,
+        }
+    }
 }
 
 impl Waiters {
     fn is_empty(&self) -> bool {
         self.receiving == 0
             && self.sending == 0
-            && self.external == 0
+            && self.external_receiving == 0
+            && self.external_sending == 0
             && self.recv_wakers.is_empty()
             && self.send_wakers.is_empty()
     }
@@ -64,14 +96,22 @@ impl Waiters {
     pub(crate) fn set_waker(&mut self, interest: Interest, key: u64, waker: &Waker) {
         let wakers = self.wakers(interest);
         match wakers.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, known)) => known.clone_from(waker),
+            Some((_, known)) if known.will_wake(waker) => {}
+            Some((_, known)) => {
+                let former = std::mem::replace(known, waker.clone());
+                self.after_unlock.discard(former);
+            }
             None => wakers.push((key, waker.clone())),
         }
     }
 
     /// Forgets a task.
     pub(crate) fn remove_waker(&mut self, interest: Interest, key: u64) {
-        self.wakers(interest).retain(|(other, _)| *other != key);
+        let wakers = self.wakers(interest);
+        if let Some(position) = wakers.iter().position(|(other, _)| *other == key) {
+            let (_, waker) = wakers.remove(position);
+            self.after_unlock.discard(waker);
+        }
     }
 
     /// Whether tasks wait.
@@ -81,17 +121,53 @@ impl Waiters {
 
     /// Whether a thread is in the poller.
     pub(crate) fn has_leader(&self) -> bool {
-        self.leader
+        self.leader.is_some()
     }
 
     /// Wakes all tasks, to poll again.
     pub(crate) fn wake_tasks(&mut self) {
-        wake_tasks(&mut self.recv_wakers);
-        wake_tasks(&mut self.send_wakers);
+        self.wake_tasks_for(Interest::Recv);
+        self.wake_tasks_for(Interest::Send);
+    }
+
+    fn wake_tasks_for(&mut self, interest: Interest) {
+        for (_, waker) in std::mem::take(self.wakers(interest)) {
+            self.after_unlock.wake(waker);
+        }
+    }
+
+    /// What somebody waits for.
+    fn awaited(&self) -> Ready {
+        Ready {
+            recv: self.receiving > 0 || self.external_receiving > 0 || !self.recv_wakers.is_empty(),
+            send: self.sending > 0 || self.external_sending > 0 || !self.send_wakers.is_empty(),
+        }
+    }
+
+    /// Whether the leader sleeps and waits for this.
+    fn must_wake_leader(&self, ready: Ready) -> bool {
+        self.leader.is_some_and(|leader| leader.asleep && ready.is_for(leader.interest))
+    }
+
+    /// Whether pollers sleep and wait for this.
+    fn must_wake_pollers(&self, ready: Ready) -> bool {
+        ready.recv && self.external_receiving > 0 || ready.send && self.external_sending > 0
+    }
+
+    fn has_sleeper(&self) -> bool {
+        self.leader.is_some_and(|leader| leader.asleep) || self.external_receiving > 0 || self.external_sending > 0
     }
 }
 
 impl Core {
+    /// Whether a wait for this is over.
+    pub(crate) fn can_go_on(&self, state: &mut State, interest: Interest) -> bool {
+        match interest {
+            Interest::Recv => state.machine.can_recv(),
+            Interest::Send => state.machine.can_send_again(),
+        }
+    }
+
     /// Tells those whose wait is over.
     #[inline]
     pub(crate) fn tell_waiters(&self, state: &mut State) {
@@ -102,30 +178,27 @@ impl Core {
 
     #[cold]
     fn tell_those_who_can_go_on(&self, state: &mut State) {
-        let waiters = &state.waiters;
-        let receivers = waiters.receiving > 0 || waiters.external > 0 || !waiters.recv_wakers.is_empty();
-        let senders = waiters.sending > 0 || waiters.external > 0 || !waiters.send_wakers.is_empty();
-        let can_recv = receivers && (state.terminated || state.machine.can_recv());
-        let can_send = senders && (state.terminated || state.machine.can_send_again());
-        let is_writable = can_send || waiters.external > 0 && state.machine.can_send();
-        if can_recv {
-            wake_tasks(&mut state.waiters.recv_wakers);
+        let awaited = state.waiters.awaited();
+        let ready = Ready {
+            recv: awaited.recv && (state.terminated || state.machine.can_recv()),
+            send: awaited.send && (state.terminated || state.machine.can_send_again()),
+        };
+        // A poller has no message that found no room: it asks whether there is any for some message.
+        let is_writable = ready.send || state.waiters.external_sending > 0 && state.machine.can_send();
+        for interest in [Interest::Recv, Interest::Send] {
+            if ready.is_for(interest) {
+                state.waiters.wake_tasks_for(interest);
+            }
         }
-        if can_send {
-            wake_tasks(&mut state.waiters.send_wakers);
+        if ready.recv && state.waiters.receiving > 0 || ready.send && state.waiters.sending > 0 {
+            self.followers.notify_all();
         }
-        if can_recv && state.waiters.receiving > 0 || can_send && state.waiters.sending > 0 {
-            self.wake_threads(state);
-        } else if state.waiters.external > 0 && (can_recv || is_writable) {
+        // Of links that are not read to their end the kernel does not tell again: a sleeper has to look.
+        let left_over = !state.ready.is_empty() && state.waiters.has_sleeper();
+        let polled = Ready { send: is_writable, ..ready };
+        if left_over || state.waiters.must_wake_leader(ready) || state.waiters.must_wake_pollers(polled) {
             self.set_wake(state);
         }
-    }
-
-    fn wake_threads(&self, state: &mut State) {
-        if state.waiters.leader || state.waiters.external > 0 {
-            self.set_wake(state);
-        }
-        self.followers.notify_all();
     }
 
     fn set_wake(&self, state: &mut State) {
@@ -141,13 +214,8 @@ impl Core {
 
     /// Wakes everybody, whatever they wait for.
     pub(crate) fn wake_all(&self, state: &mut State) {
-        wake_tasks(&mut state.waiters.recv_wakers);
-        wake_tasks(&mut state.waiters.send_wakers);
+        state.waiters.wake_tasks();
         self.set_wake(state);
         self.followers.notify_all();
     }
-}
-
-fn wake_tasks(wakers: &mut Vec<(u64, Waker)>) {
-    wakers.drain(..).for_each(|(_, waker)| waker.wake());
 }

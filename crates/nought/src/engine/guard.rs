@@ -1,0 +1,99 @@
+//! A socket's lock, and what must wait until it is let go: foreign code.
+
+use std::{
+    ops::{Deref, DerefMut},
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Waker,
+    time::Duration,
+};
+
+use parking_lot::{Condvar, MutexGuard};
+
+use super::State;
+
+/// Holds a socket's lock. Wakers are an executor's code: it may poll the task there and then, or drop it, and either
+/// locks the socket. So those that were told under the lock ([`AfterUnlock`]) run when the guard has let go of
+/// it, wherever that happens.
+pub(crate) struct Guard<'a> {
+    // Dropped in this order.
+    locked: MutexGuard<'a, State>,
+    after_unlock: AfterUnlock,
+}
+
+/// Wakers that wait for the lock's end.
+#[derive(Default)]
+pub(crate) struct AfterUnlock(Vec<Farewell>);
+
+enum Farewell {
+    Wake(Waker),
+    /// Dropping the last waker of a task may drop the task.
+    Drop(Waker),
+}
+
+impl<'a> Guard<'a> {
+    #[inline]
+    pub(super) fn new(locked: MutexGuard<'a, State>) -> Self {
+        Self { locked, after_unlock: AfterUnlock::default() }
+    }
+
+    /// Lets go of the lock until somebody tells, at most for `timeout`. Not at all if wakers have waited for that: they
+    /// run now, and the caller looks again.
+    pub(super) fn wait(mut self, core: &'a super::Core, condition: &Condvar, timeout: Option<Duration>) -> Self {
+        if !self.locked.waiters.after_unlock.0.is_empty() {
+            drop(self);
+            return core.lock();
+        }
+        match timeout {
+            None => condition.wait(&mut self.locked),
+            Some(timeout) => drop(condition.wait_for(&mut self.locked, timeout)),
+        }
+        self
+    }
+}
+
+impl Deref for Guard<'_> {
+    type Target = State;
+
+    #[inline]
+    fn deref(&self) -> &State {
+        &self.locked
+    }
+}
+
+impl DerefMut for Guard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.locked
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.locked.waiters.after_unlock.0.is_empty() {
+            self.after_unlock = std::mem::take(&mut self.locked.waiters.after_unlock);
+        }
+    }
+}
+
+impl AfterUnlock {
+    pub(crate) fn wake(&mut self, waker: Waker) {
+        self.0.push(Farewell::Wake(waker));
+    }
+
+    pub(crate) fn discard(&mut self, waker: Waker) {
+        self.0.push(Farewell::Drop(waker));
+    }
+}
+
+impl Drop for AfterUnlock {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|farewell| {
+            // One task's waker that panics, which the panic hook has told, must not cost another task its wake-up.
+            let _ = catch_unwind(AssertUnwindSafe(|| match farewell {
+                Farewell::Wake(waker) => waker.wake(),
+                Farewell::Drop(waker) => drop(waker),
+            }));
+        });
+    }
+}

@@ -1,0 +1,139 @@
+//! One caller drives a socket for all: what it finds while it waits for something else is told to those who wait for
+//! that, and to the driver.
+
+mod support;
+
+use std::{
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+    time::Duration,
+};
+
+use nought::{Context, Pair, Pull, SendErrorKind, Socket};
+use support::{
+    PATIENCE, Transport, connect,
+    executor::block_on,
+    raw::{self, RawPeer},
+    until, watchdog,
+};
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// So long that the leader certainly polls while the others do their part.
+const SPIN: Duration = Duration::from_secs(1);
+/// Time for a thread to begin to wait. Were it too short, the test would only prove less.
+const A_MOMENT: Duration = Duration::from_millis(50);
+
+fn told<T>(from: &Receiver<T>, what: &str) -> T {
+    from.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{what}"))
+}
+
+#[test]
+fn a_connection_lost_while_a_receiver_polls_is_made_again() {
+    let _bounded = watchdog(LIMIT);
+    let (listener, endpoint) = raw::listen();
+    let context = Context::new();
+    let pull = context
+        .socket_builder::<Pull>()
+        .spin(Duration::from_millis(200))
+        .reconnect_interval(Some(Duration::from_millis(10)))
+        .build()
+        .unwrap();
+    pull.connect(&endpoint).unwrap();
+    let first = RawPeer::accept(&listener).shake_hands("PUSH");
+    until("it is connected", || pull.stats().peers == 1);
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || done.send(pull.recv().unwrap()));
+    thread::sleep(A_MOMENT);
+    drop(first);
+    let (accepted, is_accepted) = mpsc::channel();
+    thread::spawn(move || accepted.send(RawPeer::accept(&listener).shake_hands("PUSH")));
+    let mut second = told(&is_accepted, "it connects again");
+    second.send(&raw::frame(false, b"x"));
+    assert_eq!(told(&is_done, "the message arrives"), "x");
+}
+
+fn pairs() -> (Context, Socket<Pair>, Socket<Pair>) {
+    let context = Context::new();
+    let bound = context.socket_builder::<Pair>().recv_hwm(1).build().unwrap();
+    let pair = context.socket_builder::<Pair>().send_hwm(1).spin(SPIN).build().unwrap();
+    connect(&bound, &pair, Transport::Inproc);
+    while pair.try_send("fills").is_ok() {}
+    (context, bound, pair)
+}
+
+/// The peer drains while one caller waits for messages, which do not come, and another for room.
+fn a_sender_is_told(receive: fn(&Socket<Pair>), send: fn(&Socket<Pair>, Sender<()>)) {
+    let _bounded = watchdog(LIMIT);
+    let (_context, bound, pair) = pairs();
+    let (done, is_done) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| receive(&pair));
+        thread::sleep(A_MOMENT);
+        scope.spawn(|| send(&pair, done));
+        thread::sleep(A_MOMENT);
+        while bound.try_recv().is_ok() {}
+        told(&is_done, "the sender has room");
+        bound.send("ends the receiver's wait").unwrap();
+    });
+}
+
+#[test]
+fn a_sender_is_told_by_a_receiver_that_polls() {
+    a_sender_is_told(
+        |pair| drop(pair.recv().unwrap()),
+        |pair, done| {
+            pair.send("waits").unwrap();
+            done.send(()).unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_sending_task_is_told_by_a_receiver_that_polls() {
+    a_sender_is_told(
+        |pair| drop(pair.recv().unwrap()),
+        |pair, done| {
+            block_on(pair.send_async("waits")).unwrap();
+            done.send(()).unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_sender_is_told_by_a_receiving_task() {
+    a_sender_is_told(
+        |pair| drop(block_on(pair.recv_async()).unwrap()),
+        |pair, done| {
+            pair.send("waits").unwrap();
+            done.send(()).unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_receiver_is_told_by_a_sender_that_polls() {
+    let _bounded = watchdog(LIMIT);
+    let (listener, endpoint) = raw::listen();
+    let context = Context::new();
+    let pair = context.socket_builder::<Pair>().send_hwm(1).spin(SPIN).linger(Some(Duration::ZERO)).build().unwrap();
+    pair.connect(&endpoint).unwrap();
+    let mut peer = RawPeer::accept(&listener).shake_hands("PAIR");
+    until("it is connected", || pair.stats().peers == 1);
+    let body = vec![0; 1 << 20];
+    until("there is no room", || {
+        (0..10).all(|_| {
+            thread::sleep(Duration::from_millis(1));
+            pair.try_send(&body).is_err()
+        })
+    });
+    let (done, is_done) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(pair.send(&body).unwrap_err().kind(), SendErrorKind::Terminated));
+        thread::sleep(A_MOMENT);
+        scope.spawn(|| done.send(pair.recv().unwrap()).unwrap());
+        thread::sleep(A_MOMENT);
+        peer.send(&raw::frame(false, b"x"));
+        assert_eq!(told(&is_done, "the receiver has its message"), "x");
+        context.shutdown();
+    });
+}
