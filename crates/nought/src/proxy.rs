@@ -290,11 +290,16 @@ impl<'p> Run<'p> {
                 self.hand_on_held();
                 return Ok(());
             }
-            if mode == Mode::Forwarding && self.forward(&ready) == Alive::No {
+            if self.is_over() || mode == Mode::Forwarding && self.forward(&ready) == Alive::No {
                 self.count_held();
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a context is shut down. A poller tells of that whatever it was asked.
+    fn is_over(&self) -> bool {
+        [self.proxy.frontend, self.proxy.backend].into_iter().any(|core| core.lock().terminated)
     }
 
     /// A side is read while nothing is held for the other, else the other is waited for.
