@@ -84,6 +84,8 @@ pub enum Opt {
     HeartbeatTimeout(u64),
     /// What peers are told to bear, in milliseconds.
     HeartbeatTtl(u64),
+    /// A connection that is lost is not made again.
+    NoReconnect,
 }
 
 /// How a call ended, in words that both libraries share.
@@ -174,6 +176,7 @@ fn nought_option(builder: nought::SocketBuilder<Any>, option: Opt) -> nought::So
         Opt::HeartbeatInterval(millis) => builder.heartbeat_interval(time(millis)),
         Opt::HeartbeatTimeout(millis) => builder.heartbeat_timeout(time(millis)),
         Opt::HeartbeatTtl(millis) => builder.heartbeat_ttl(time(millis)),
+        Opt::NoReconnect => builder.reconnect_interval(None),
     }
 }
 
@@ -201,6 +204,7 @@ fn libzmq_option(socket: &mut zmq::Socket, option: Opt) {
         Opt::HeartbeatInterval(millis) => socket.set_heartbeat_ivl(millis as i32),
         Opt::HeartbeatTimeout(millis) => socket.set_heartbeat_timeout(millis as i32),
         Opt::HeartbeatTtl(millis) => socket.set_heartbeat_ttl(millis as i32),
+        Opt::NoReconnect => socket.set_reconnect_ivl(-1),
     };
     set.unwrap_or_else(|error| panic!("libzmq refuses {option:?}: {error}"));
 }
