@@ -4,8 +4,8 @@ use std::{io, sync::Arc, time::Instant};
 
 use crate::{
     connection::{
-        Connection, ConnectionId, Connections, Flush, FrameBuffer, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage,
-        heartbeat,
+        Connection, ConnectionId, Connections, Flush, FrameBuffer, Output, PeerCredentials, PeerInfo, Pipe, Read,
+        ScannedCommand, Stage, heartbeat,
     },
     error::ProtocolError,
     event::Event,
@@ -211,6 +211,13 @@ impl Socket {
         id
     }
 
+    /// What the transport knows of the peer, to be said before [`start`](Self::start).
+    pub fn know_peer(&mut self, id: ConnectionId, address: Arc<str>, credentials: Option<PeerCredentials>) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.know_peer(address, credentials);
+        }
+    }
+
     /// The transport's connection is there: the handshake begins.
     pub fn start(&mut self, id: ConnectionId, now: Instant) {
         if self.socket_type == SocketType::Stream {
@@ -259,7 +266,7 @@ impl Socket {
     pub fn introduction(&self) -> PeerInfo {
         let metadata = self.metadata();
         let routing_id = Frame::from(metadata.get(IDENTITY).unwrap_or_default());
-        PeerInfo { version: None, socket_type: Some(self.socket_type), routing_id, metadata }
+        PeerInfo { socket_type: Some(self.socket_type), routing_id, metadata, ..PeerInfo::default() }
     }
 
     /// Joins the connection with a socket of the same process; see [`Pipe`]. What was queued goes over.

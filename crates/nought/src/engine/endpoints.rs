@@ -256,7 +256,7 @@ impl Core {
             return self.accept_failed(state, index, error, now);
         }
         self.publish(state, SocketEvent::new(local, Some(remote), SocketEventKind::Accepted));
-        state.machine.start(id, now);
+        self.start(state, id, now);
     }
 
     /// Descriptors or memory ran out: others may give some back.
@@ -470,6 +470,13 @@ impl Core {
                 SocketEventKind::Connected,
             );
             self.publish(state, event);
+        }
+        self.start(state, id, now);
+    }
+
+    fn start(&self, state: &mut State, id: ConnectionId, now: Instant) {
+        if let Some(link) = state.links.get(id) {
+            state.machine.know_peer(id, Arc::clone(&link.remote), link.channel.peer_credentials());
         }
         state.machine.start(id, now);
     }

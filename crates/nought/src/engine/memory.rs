@@ -192,21 +192,19 @@ struct Side {
     conflate: bool,
 }
 
-fn side(state: &State) -> Side {
+fn side(state: &State, address: &Arc<str>) -> Side {
     let options = state.machine.options();
-    Side {
-        introduction: state.machine.introduction(),
-        send_hwm: options.send_hwm,
-        recv_hwm: options.recv_hwm,
-        conflate: options.conflate,
-    }
+    let mut introduction = state.machine.introduction();
+    introduction.address = Some(Arc::clone(address));
+    Side { introduction, send_hwm: options.send_hwm, recv_hwm: options.recv_hwm, conflate: options.conflate }
 }
 
 /// Joins two sockets. Only one of them is locked at a time.
 fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, name: &str) {
-    let mut connecting_side = side(&connecting.lock());
+    let address: Arc<str> = format!("inproc://{name}").into();
+    let mut connecting_side = side(&connecting.lock(), &address);
     let mut state = bound.lock();
-    let mut bound_side = side(&state);
+    let mut bound_side = side(&state, &address);
     if !fits(&connecting_side, &bound_side) {
         refuse(bound, &mut state, name, &bound_side, &connecting_side);
         drop(state);

@@ -25,7 +25,7 @@ use std::{
 
 use nought_proto::{
     ConnectionId, Event, Message, Outgoing,
-    connection::Flush,
+    connection::{Flush, PeerInfo},
     pattern::{RecvRefusal, SendRefusal},
 };
 use parking_lot::{Condvar, Mutex};
@@ -211,6 +211,19 @@ impl Core {
         // Peers in the same process that have become ready get their turn, however busy another is.
         self.take_mail(state);
         state.machine.recv(into)
+    }
+
+    /// The same, and says whose message it is; see [`nought_proto::Socket::recv_from`].
+    pub(crate) fn recv_from_now(
+        &self,
+        state: &mut State,
+        into: &mut Message,
+    ) -> Result<Option<Arc<PeerInfo>>, RecvRefusal> {
+        if state.terminated {
+            return Err(RecvRefusal::WouldBlock);
+        }
+        self.take_mail(state);
+        state.machine.recv_from(into)
     }
 
     /// Locks the socket to look at it, as it is after what peers in the same process did.

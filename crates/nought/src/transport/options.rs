@@ -50,8 +50,8 @@ pub struct TransportOptions {
     /// tcp: probes of the kernel that find a vanished peer. Default: all the system's, which on Linux means none.
     pub keep_alive: KeepAlive,
 
-    /// tcp: how long a connection may take to be made before the engine gives up and tries again. Default: `None`,
-    /// as long as the system tries, about two minutes on Linux.
+    /// tcp: how long a connection may take to be made before the engine tries the next address of the name, and after
+    /// the last one pauses and begins again. Default: `None`, as long as the system tries, about two minutes on Linux.
     pub connect_timeout: Option<Duration>,
 
     /// tcp: how long sent bytes may stay without acknowledgement before the kernel ends the connection
@@ -100,6 +100,19 @@ pub struct KeepAlive {
 
     /// How many unanswered probes end the connection (`TCP_KEEPCNT`). Default: `None`, the system's: 9 on Linux.
     pub count: Option<u32>,
+}
+
+impl KeepAlive {
+    pub(crate) fn has_details(&self) -> bool {
+        self.idle.is_some() || self.interval.is_some() || self.count.is_some()
+    }
+
+    /// Who says how to probe wants to probe.
+    pub(crate) fn imply(&mut self) {
+        if self.enabled.is_none() && self.has_details() {
+            self.enabled = Some(true);
+        }
+    }
 }
 
 /// A socket of the right kind, bound and listening, made by somebody else. The first `bind` takes it and closes it in

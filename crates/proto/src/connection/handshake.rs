@@ -6,6 +6,9 @@
 //!                            └─ 3 ────────> mechanism, role ──> commands of the mechanism ─────┴─> done
 //! ```
 
+use std::sync::Arc;
+
+use super::PeerCredentials;
 use crate::{
     error::{Incompatibility, Misbehaviour, ProtocolError},
     frame::Frame,
@@ -41,7 +44,7 @@ enum Stage {
     Mechanism(Version),
 }
 
-/// What a handshake found out about the peer.
+/// What is known of a peer: by its transport, and from its handshake.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PeerInfo {
@@ -53,6 +56,11 @@ pub struct PeerInfo {
     pub routing_id: Frame,
     /// All properties of the peer's READY.
     pub metadata: Metadata,
+    /// The peer's endpoint, as in `tcp://192.0.2.1:49152`; an unnamed Unix socket is `ipc://`; within the process, the
+    /// name that joins the two sockets. `None` while there is no connection.
+    pub address: Option<Arc<str>>,
+    /// The peer's process and user, where the kernel vouches for it: on ipc alone.
+    pub credentials: Option<PeerCredentials>,
 }
 
 impl Handshake {
@@ -220,12 +228,8 @@ fn routing_id_frame(version: Version, socket_type: Option<SocketType>, input: &[
     }
     let frame_len = header.header_len + header.body_len;
     let Some(body) = input.get(header.header_len..frame_len) else { return Ok(Step::Wait) };
-    let peer = PeerInfo {
-        version: Some(version),
-        socket_type,
-        routing_id: legal_routing_id(body)?,
-        metadata: Metadata::new(),
-    };
+    let peer =
+        PeerInfo { version: Some(version), socket_type, routing_id: legal_routing_id(body)?, ..PeerInfo::default() };
     Ok(Step::Done(frame_len, Box::new(peer)))
 }
 
@@ -239,6 +243,7 @@ fn peer_from_metadata(version: Version, metadata: &Metadata) -> Result<PeerInfo,
         socket_type,
         routing_id: legal_routing_id(identity.unwrap_or_default())?,
         metadata: metadata.clone(),
+        ..PeerInfo::default()
     })
 }
 

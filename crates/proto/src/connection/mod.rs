@@ -7,6 +7,7 @@ mod frame_buffer;
 mod handshake;
 pub(crate) mod heartbeat;
 mod inbound;
+mod peer_credentials;
 mod pipe;
 mod set;
 mod table;
@@ -18,6 +19,7 @@ pub use self::{
     frame_buffer::{FrameBuffer, Output},
     handshake::PeerInfo,
     inbound::Read,
+    peer_credentials::PeerCredentials,
     pipe::{Notify, Pipe},
     set::{ConnectionId, Connections},
 };
@@ -167,7 +169,7 @@ impl Connection {
         }
     }
 
-    /// What the handshake found out about the peer.
+    /// What the transport knows of the peer, and what the handshake found out.
     pub fn peer(&self) -> &Arc<PeerInfo> {
         &self.peer
     }
@@ -291,6 +293,10 @@ impl Connection {
         }
     }
 
+    pub(crate) fn know_peer(&mut self, address: Arc<str>, credentials: Option<PeerCredentials>) {
+        self.peer = Arc::new(PeerInfo { address: Some(address), credentials, ..PeerInfo::default() });
+    }
+
     pub(crate) fn begin_handshake(
         &mut self,
         socket_type: SocketType,
@@ -308,7 +314,9 @@ impl Connection {
         let Stage::Handshake(handshake) = &mut self.stage else { return Ok(false) };
         let (taken, peer) = handshake.advance(self.inbound.unscanned(), &mut self.prelude)?;
         self.inbound.consume(taken);
-        let Some(peer) = peer else { return Ok(false) };
+        let Some(mut peer) = peer else { return Ok(false) };
+        peer.address = self.peer.address.clone();
+        peer.credentials = self.peer.credentials;
         self.adopt_version(peer.version.unwrap_or(Version::V3_1));
         self.peer = Arc::new(peer);
         self.stage = Stage::Ready;
