@@ -3,10 +3,11 @@
 use std::{fmt, io};
 
 use nought_proto::{
-    Message,
+    Message, SocketType,
     pattern::{RecvRefusal, SendRefusal},
 };
 
+use crate::socket::kind::Ability;
 use crate::transport::{AddressError, EndpointError, ListenError};
 
 pub use nought_proto::pattern::SubscribeRefusal as SubscribeError;
@@ -74,16 +75,22 @@ impl fmt::Debug for SendError {
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            SendErrorKind::WouldBlock => "no peer can take a message now",
-            SendErrorKind::TimedOut => "no peer could take the message within the send time-out",
-            SendErrorKind::OutOfTurn => "it is not this socket's turn to send: receive first",
-            SendErrorKind::Unroutable => "no peer has the routing id of the message's first frame",
-            SendErrorKind::NotSupported => "sockets of this type do not send",
-            SendErrorKind::Malformed => {
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Display for SendErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WouldBlock => "no peer can take a message now",
+            Self::TimedOut => "no peer could take the message within the send time-out",
+            Self::OutOfTurn => "it is not this socket's turn to send: receive first",
+            Self::Unroutable => "no peer has the routing id of the message's first frame",
+            Self::NotSupported => "sockets of this type do not send",
+            Self::Malformed => {
                 "the message lacks a frame (the body, or the routing id before it), or has several on a conflating socket"
             }
-            SendErrorKind::Terminated => "the context or the socket is shut down",
+            Self::Terminated => "the context or the socket is shut down",
         })
     }
 }
@@ -143,6 +150,8 @@ pub enum SocketError {
     Terminated,
     /// An option has a value that it cannot have; the text says which and what to write instead.
     Option(&'static str),
+    /// An option was set that the type of an [`Any`](crate::Any) does not have.
+    WrongKind(WrongKind),
     /// The system refused (most often: no descriptors left).
     System(io::Error),
 }
@@ -155,6 +164,7 @@ impl fmt::Display for SocketError {
             }
             Self::Terminated => f.write_str("the context is shut down"),
             Self::Option(what) => f.write_str(what),
+            Self::WrongKind(error) => error.fmt(f),
             Self::System(error) => write!(f, "the system has no means for one more socket: {error}"),
         }
     }
@@ -167,6 +177,45 @@ impl From<io::Error> for SocketError {
         Self::System(error)
     }
 }
+
+impl From<WrongKind> for SocketError {
+    fn from(error: WrongKind) -> Self {
+        Self::WrongKind(error)
+    }
+}
+
+/// The type of an [`Any`](crate::Any) does not have this option or call. For the other kinds it does not compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongKind {
+    ability: Ability,
+    option: &'static str,
+    socket_type: SocketType,
+}
+
+impl WrongKind {
+    pub(crate) fn check(ability: Ability, option: &'static str, socket_type: SocketType) -> Result<(), Self> {
+        if ability.is_of(socket_type) { Ok(()) } else { Err(Self { ability, option, socket_type }) }
+    }
+
+    /// The name of the option or call.
+    pub fn option(&self) -> &'static str {
+        self.option
+    }
+
+    /// The socket's type.
+    pub fn socket_type(&self) -> SocketType {
+        self.socket_type
+    }
+}
+
+impl fmt::Display for WrongKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types: Vec<&str> = self.ability.types().map(SocketType::name).collect();
+        write!(f, "{} is not for {}: it is for {}", self.option, self.socket_type, types.join(", "))
+    }
+}
+
+impl std::error::Error for WrongKind {}
 
 /// A socket was not bound.
 #[derive(Debug)]
@@ -237,6 +286,8 @@ pub enum ConnectError {
     Address(AddressError),
     /// The routing id is empty, longer than 255 bytes, or starts with a zero byte.
     RoutingId,
+    /// The type of an [`Any`](crate::Any) has no names for its peers.
+    WrongKind(WrongKind),
     /// STREAM sockets talk to foreign programs, over tcp or ipc.
     NotForStream,
     /// The context or the socket is shut down.
@@ -248,6 +299,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Endpoint(error) => error.fmt(f),
             Self::Address(error) => error.fmt(f),
+            Self::WrongKind(error) => error.fmt(f),
             Self::RoutingId => f.write_str("a routing id has 1 to 255 bytes, the first of them not zero"),
             Self::NotForStream => f.write_str("a STREAM socket talks to foreign programs: use tcp:// or ipc://"),
             Self::Terminated => f.write_str("the context or the socket is shut down"),
@@ -269,6 +321,12 @@ impl std::error::Error for ConnectError {
 impl From<EndpointError> for ConnectError {
     fn from(error: EndpointError) -> Self {
         Self::Endpoint(error)
+    }
+}
+
+impl From<WrongKind> for ConnectError {
+    fn from(error: WrongKind) -> Self {
+        Self::WrongKind(error)
     }
 }
 

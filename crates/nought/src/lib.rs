@@ -29,7 +29,7 @@ pub mod transport;
 
 pub use nought_proto::{
     Frame, Message, Outgoing, ProtocolError, SocketType,
-    connection::{Counters, PeerInfo},
+    connection::{Counters, PeerCredentials, PeerInfo},
     error::{Incompatibility, Misbehaviour},
     wire::{Version, metadata::Metadata},
 };
@@ -38,12 +38,15 @@ pub use self::{
     context::{Context, ContextBuilder},
     error::{
         BindError, ConnectError, RecvError, SendError, SendErrorKind, SocketError, SubscribeError, UnknownEndpoint,
+        WrongKind,
     },
     monitor::{DisconnectReason, MONITOR_EVENTS_MAX, Monitor, SocketEvent, SocketEventKind},
     poll::{PollEvent, PollKey, Poller, Readiness},
     proxy::{Forwarded, Proxy, ProxyControl, ProxyStatistics, proxy},
     socket::{
-        Any, CanReceive, CanSend, CanSubscribe, Dealer, Kind, Messages, Messenger, Pair, PeerStats, Pub, Pull, Push,
-        Rep, Req, Router, Socket, SocketBuilder, SocketStats, Stream, Sub, XPub, XSub,
+        Any, CanConflate, CanReceive, CanSend, CanSubscribe, Dealer, HasRoutingId, Kind, Matches, Messages, Messenger,
+        NamesPeers, Pair, PeerStats, Pub, Publishes, Pull, Push, Rep, Req, Requests, Router, Routes, SeesSubscriptions,
+        SendBatchError, SendsSubscriptions, Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp, Stream,
+        Streams, Sub, XPub, XSub,
     },
 };

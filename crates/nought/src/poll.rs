@@ -11,7 +11,7 @@ use rustix::event::epoll::{self, EventFlags};
 
 use crate::{
     engine::{
-        Core,
+        Core, State,
         poller::{event_buffer, wait},
         spin::{self, Spin},
         wait::Patience,
@@ -226,7 +226,7 @@ impl<'s> Poller<'s> {
         for (index, item) in self.items.iter().enumerate() {
             let said = descriptors.iter().find(|(other, _)| *other == index).map(|(_, readiness)| *readiness);
             let readiness = match &item.source {
-                Source::Socket(core) => core.readiness(item.interest, said),
+                Source::Socket(core) => core.readiness_as_told(item.interest, said),
                 Source::Descriptor(_) => said.unwrap_or_default().and(item.interest),
                 Source::Removed => continue,
             };
@@ -284,9 +284,14 @@ impl std::fmt::Debug for Source<'_> {
 }
 
 impl Core {
-    /// What the socket is ready for, after doing what can be done without waiting. `said` is what the kernel said of
-    /// its poller: asking that again would be a system call for nothing.
-    fn readiness(&self, interest: Readiness, said: Option<Readiness>) -> Readiness {
+    /// What the socket is ready for, after doing what can be done without waiting.
+    pub(crate) fn readiness(&self, interest: Readiness) -> Readiness {
+        let mut state = self.pump(self.lock(), Instant::now());
+        readiness(&mut state, interest)
+    }
+
+    /// The same, if the kernel `said` this of the socket's poller: asking that again would be a system call for nothing.
+    fn readiness_as_told(&self, interest: Readiness, said: Option<Readiness>) -> Readiness {
         let mut state = self.lock();
         if said.is_some() || state.has_unfinished() {
             state = self.pump(state, Instant::now());
@@ -294,13 +299,7 @@ impl Core {
             self.take_mail(&mut state);
             state = self.settle(state);
         }
-        if state.terminated {
-            return if interest.is_any() { interest } else { Readiness::BOTH };
-        }
-        Readiness {
-            readable: interest.readable && state.machine.can_recv(),
-            writable: interest.writable && state.machine.can_send(),
-        }
+        readiness(&mut state, interest)
     }
 
     /// Writes what was left to the driver; see [`write_dirty`](Self::write_dirty).
@@ -332,5 +331,15 @@ impl Core {
             self.mail.wake_up();
         }
         self.leave(&mut state, true);
+    }
+}
+
+fn readiness(state: &mut State, interest: Readiness) -> Readiness {
+    if state.terminated {
+        return if interest.is_any() { interest } else { Readiness::BOTH };
+    }
+    Readiness {
+        readable: interest.readable && state.machine.can_recv(),
+        writable: interest.writable && state.machine.can_send(),
     }
 }

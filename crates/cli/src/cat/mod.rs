@@ -217,13 +217,13 @@ pub(crate) fn run(args: CatArgs) -> Result<(), Failure> {
 
 fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
     // Messages are for peers that are there, and wait for room: a command that ends must know what was taken.
-    let mut builder = context
-        .any_socket_builder(args.socket_type)
-        .immediate(true)
-        .router_mandatory(true)
-        .xpub_nodrop(true)
-        .ipv6(mentions_ipv6(args))
-        .linger(args.timeout);
+    let mut builder =
+        context.any_socket_builder(args.socket_type).immediate(true).ipv6(mentions_ipv6(args)).linger(args.timeout);
+    builder = match args.socket_type {
+        SocketType::Router => builder.router_mandatory(true),
+        SocketType::Pub | SocketType::XPub => builder.xpub_nodrop(true),
+        _ => builder,
+    };
     if let Some(id) = &args.id {
         builder = builder.routing_id(id);
     }

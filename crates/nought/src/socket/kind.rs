@@ -9,58 +9,133 @@ pub trait Kind: sealed::Sealed + Send + Sync + 'static {
     const TYPE: SocketType;
 }
 
-/// Kinds that send.
-pub trait CanSend: Kind {}
-
-/// Kinds that receive.
-pub trait CanReceive: Kind {}
-
-/// Kinds that subscribe.
-pub trait CanSubscribe: Kind {}
-
 mod sealed {
     pub trait Sealed {}
 }
 
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident: $socket_type:ident $(+ $can:ident)*;)+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug)]
-        pub enum $name {}
+/// What kinds can do, each as a trait for the compiler, and as a value for [`Any`], whose type shows at run time.
+macro_rules! abilities {
+    ($($(#[$doc:meta])* $name:ident;)+) => {
+        $($(#[$doc])* pub trait $name: Kind {})+
 
-        impl sealed::Sealed for $name {}
-        impl Kind for $name {
-            const TYPE: SocketType = SocketType::$socket_type;
+        /// Something that some kinds can do and others cannot.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Ability {
+            $($name,)+
         }
-        $(impl $can for $name {})*
-    )+};
+
+        $(impl $name for Any {})+
+    };
+}
+
+abilities! {
+    /// Kinds that send.
+    CanSend;
+    /// Kinds that receive.
+    CanReceive;
+    /// Kinds that subscribe.
+    CanSubscribe;
+    /// Kinds that speak ØMQ's protocol: all but STREAM.
+    SpeaksZmtp;
+    /// Kinds that can keep the newest message only: DEALER, PUB, PULL, PUSH and SUB.
+    CanConflate;
+    /// Kinds that tell their peers a routing id: REQ, DEALER and ROUTER.
+    HasRoutingId;
+    /// Kinds that can choose their peers' routing ids: ROUTER and STREAM.
+    NamesPeers;
+    /// The kind that sends to whom a message names: ROUTER.
+    Routes;
+    /// The kind that sends requests: REQ.
+    Requests;
+    /// Kinds that publish: PUB and XPUB.
+    Publishes;
+    /// The kind that sees the subscriptions of its peers: XPUB.
+    SeesSubscriptions;
+    /// Kinds that sort messages by subscriptions: PUB, XPUB and SUB.
+    Matches;
+    /// Kinds that send subscriptions upstream: SUB and XSUB.
+    SendsSubscriptions;
+    /// The kind that talks to foreign programs: STREAM.
+    Streams;
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident: $($can:ident)+;)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub enum $name {}
+
+            impl sealed::Sealed for $name {}
+            impl Kind for $name {
+                const TYPE: SocketType = SocketType::$name;
+            }
+            $(impl $can for $name {})+
+        )+
+
+        impl Ability {
+            const TABLE: &[(SocketType, &[Self])] = &[$((SocketType::$name, &[$(Self::$can),+]),)+];
+        }
+    };
 }
 
 kinds! {
     /// One peer, both directions (RFC 31). Messages wait while there is no peer with room.
-    Pair: Pair + CanSend + CanReceive;
+    Pair: CanSend CanReceive SpeaksZmtp;
     /// Distributes to all who subscribed; a subscriber whose queue is full misses messages (RFC 29).
-    Pub: Pub + CanSend;
+    Pub: CanSend SpeaksZmtp CanConflate Publishes Matches;
     /// Receives what it subscribed to (RFC 29).
-    Sub: Sub + CanReceive + CanSubscribe;
+    Sub: CanReceive CanSubscribe SpeaksZmtp CanConflate Matches SendsSubscriptions;
     /// Sends a request, then receives its reply (RFC 28).
-    Req: Req + CanSend + CanReceive;
+    Req: CanSend CanReceive SpeaksZmtp HasRoutingId Requests;
     /// Receives a request, then sends its reply (RFC 28).
-    Rep: Rep + CanSend + CanReceive;
+    Rep: CanSend CanReceive SpeaksZmtp;
     /// Sends to its peers in turns, receives from them in turns (RFC 28).
-    Dealer: Dealer + CanSend + CanReceive;
+    Dealer: CanSend CanReceive SpeaksZmtp CanConflate HasRoutingId;
     /// The first frame of each message names the peer (RFC 28).
-    Router: Router + CanSend + CanReceive;
+    Router: CanSend CanReceive SpeaksZmtp HasRoutingId NamesPeers Routes;
     /// Collects from its peers in turns (RFC 30).
-    Pull: Pull + CanReceive;
+    Pull: CanReceive SpeaksZmtp CanConflate;
     /// Spreads over its peers in turns (RFC 30).
-    Push: Push + CanSend;
+    Push: CanSend SpeaksZmtp CanConflate;
     /// A PUB that receives subscriptions as messages (RFC 29).
-    XPub: XPub + CanSend + CanReceive + CanSubscribe;
+    XPub: CanSend CanReceive CanSubscribe SpeaksZmtp Publishes SeesSubscriptions Matches;
     /// A SUB that sends subscriptions as messages, and receives whatever comes (RFC 29).
-    XSub: XSub + CanSend + CanReceive + CanSubscribe;
+    XSub: CanSend CanReceive CanSubscribe SpeaksZmtp SendsSubscriptions;
     /// Raw bytes to and from peers that do not speak ØMQ; the first frame names the peer.
-    Stream: Stream + CanSend + CanReceive;
-    /// A kind that is known when the program runs. What it cannot do is an error of the call.
-    Any: Pair + CanSend + CanReceive + CanSubscribe;
+    Stream: CanSend CanReceive NamesPeers Streams;
+}
+
+/// A kind that is known when the program runs. What it cannot do is an error of the call.
+#[derive(Clone, Copy, Debug)]
+pub enum Any {}
+
+impl sealed::Sealed for Any {}
+impl Kind for Any {
+    const TYPE: SocketType = SocketType::Pair;
+}
+
+impl Ability {
+    /// The socket types that can.
+    pub(crate) fn types(self) -> impl Iterator<Item = SocketType> {
+        Self::TABLE.iter().filter(move |(_, abilities)| abilities.contains(&self)).map(|(socket_type, _)| *socket_type)
+    }
+
+    pub(crate) fn is_of(self, socket_type: SocketType) -> bool {
+        self.types().any(|other| other == socket_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_can_do_what_the_machine_says() {
+        for socket_type in SocketType::ALL {
+            assert_eq!(Ability::CanConflate.is_of(socket_type), socket_type.can_conflate(), "{socket_type}");
+            assert_eq!(Ability::HasRoutingId.is_of(socket_type), socket_type.announces_routing_id(), "{socket_type}");
+        }
+        assert_eq!(Ability::Matches.types().collect::<Vec<_>>(), [SocketType::Pub, SocketType::Sub, SocketType::XPub]);
+    }
 }

@@ -1,40 +1,57 @@
 //! Sockets: the handles that applications hold.
 
-mod kind;
+pub(crate) mod kind;
 mod options;
+mod receiving;
+mod sending;
+mod settings;
 mod stats;
 mod tasks;
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use nought_proto::{
-    Frame, Message, Outgoing, SocketType,
-    limits::ROUTING_ID_LEN_MAX,
-    pattern::{RecvRefusal, SendRefusal},
-};
+use nought_proto::{Frame, SocketType, limits::ROUTING_ID_LEN_MAX};
 
+use self::kind::Ability;
 pub(crate) use self::options::SocketOptions;
 pub use self::{
     kind::{
-        Any, CanReceive, CanSend, CanSubscribe, Dealer, Kind, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub,
-        XPub, XSub,
+        Any, CanConflate, CanReceive, CanSend, CanSubscribe, Dealer, HasRoutingId, Kind, Matches, NamesPeers, Pair,
+        Pub, Publishes, Pull, Push, Rep, Req, Requests, Router, Routes, SeesSubscriptions, SendsSubscriptions,
+        SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,
     },
     options::SocketBuilder,
+    sending::SendBatchError,
+    settings::SocketSettings,
     stats::{PeerStats, SocketStats},
     tasks::{Messages, Messenger},
 };
 use crate::{
     context::Context,
-    engine::{
-        Core, Guard, State,
-        wait::{Ended, Patience},
-        waiters::Interest,
-    },
-    error::{BindError, ConnectError, RecvError, SendError, SendErrorKind, SubscribeError, UnknownEndpoint},
+    engine::{Core, wait::Patience},
+    error::{BindError, ConnectError, SubscribeError, UnknownEndpoint, WrongKind},
     monitor::Monitor,
+    poll::Readiness,
 };
 
 /// A socket of the kind `K`.
+///
+/// What its kind cannot do does not compile:
+///
+/// ```compile_fail,E0599
+/// # let context = nought::Context::new();
+/// context.socket::<nought::Push>().unwrap().recv();
+/// ```
+///
+/// ```compile_fail,E0599
+/// # let context = nought::Context::new();
+/// context.socket::<nought::Pull>().unwrap().send("hello");
+/// ```
+///
+/// ```compile_fail,E0599
+/// # let context = nought::Context::new();
+/// context.socket::<nought::Dealer>().unwrap().connect_as("tcp://127.0.0.1:5555", "anna");
+/// ```
 ///
 /// It may be used by several threads at once: each message goes to one of them. Dropping it closes it: what is queued
 /// is still sent, for the linger time, in the background; see [`Context`] for the end of the program.
@@ -83,18 +100,6 @@ impl<K: Kind> Socket<K> {
         self.core.connect(endpoint, None)
     }
 
-    /// Connects to an endpoint whose peer is to have this routing id, whatever it calls itself (ROUTER, STREAM).
-    ///
-    /// # Errors
-    /// What is wrong with the endpoint or the routing id.
-    pub fn connect_as(&self, endpoint: &str, routing_id: impl Into<Frame>) -> Result<(), ConnectError> {
-        let routing_id = routing_id.into();
-        if routing_id.is_empty() || routing_id.len() > ROUTING_ID_LEN_MAX || routing_id[0] == 0 {
-            return Err(ConnectError::RoutingId);
-        }
-        self.core.connect(endpoint, Some(routing_id))
-    }
-
     /// Stops listening at an endpoint. Connections that came that way stay.
     ///
     /// # Errors
@@ -116,40 +121,17 @@ impl<K: Kind> Socket<K> {
         self.core.lock().endpoints.last.clone()
     }
 
-    /// Changes the send high-water mark, for peers that are there, too; see [`SocketBuilder::send_hwm`].
-    pub fn set_send_hwm(&self, messages: u32) {
-        self.change(|state| state.machine.set_options(|options| options.send_hwm = messages));
-    }
-
-    /// Changes the receive high-water mark, for peers that are there, too; see [`SocketBuilder::recv_hwm`].
-    pub fn set_recv_hwm(&self, messages: u32) {
-        self.change(|state| state.machine.set_options(|options| options.recv_hwm = messages));
-    }
-
-    /// Changes the linger time; see [`SocketBuilder::linger`].
-    pub fn set_linger(&self, linger: Option<Duration>) {
-        self.change(|state| state.options.linger = linger);
-    }
-
-    /// Changes the send time-out; see [`SocketBuilder::send_timeout`].
-    pub fn set_send_timeout(&self, timeout: Option<Duration>) {
-        self.change(|state| state.options.send_timeout = timeout);
-    }
-
-    /// Changes the receive time-out; see [`SocketBuilder::recv_timeout`].
-    pub fn set_recv_timeout(&self, timeout: Option<Duration>) {
-        self.change(|state| state.options.recv_timeout = timeout);
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.core.lock();
-        change(&mut state);
-        drop(self.core.settle(state));
-    }
-
     /// A stream of what happens to this socket's endpoints and connections from now on.
     pub fn monitor(&self) -> Monitor {
         self.core.lock().monitors.add()
+    }
+
+    /// What can be done now without waiting, after looking at what has come: whether there is a message to receive,
+    /// and room for one to send. For a ROUTER with mandatory and an XPUB with nodrop, where room depends on the
+    /// message, `writable` says that something has changed since there was none. A socket that is shut down is ready
+    /// for everything: the next call tells.
+    pub fn readiness(&self) -> Readiness {
+        self.core.readiness(Readiness::BOTH)
     }
 
     /// What the socket has counted.
@@ -184,249 +166,36 @@ impl<K: Kind> Socket<K> {
     }
 }
 
-// ---- sending
-
-impl<K: CanSend> Socket<K> {
-    /// Sends a message: a slice or string is one frame and is encoded without an allocation, an array or vector of
-    /// them several. Waits, at most for the send time-out, while no peer has room.
+impl<K: NamesPeers> Socket<K> {
+    /// Connects to an endpoint whose peer is to have this routing id, whatever it calls itself.
     ///
     /// # Errors
-    /// Why it was not sent; the error holds the message.
-    #[inline]
-    pub fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
-        let message = message.into();
-        let mut state = self.core.lock();
-        match self.core.send_now(&mut state, &message) {
-            Ok(()) => {
-                self.after_send(state);
-                Ok(())
-            }
-            Err(refusal) => {
-                let patience = Patience::new(state.options.send_timeout);
-                self.send_slowly(state, message, refusal, patience, SendErrorKind::TimedOut)
-            }
+    /// What is wrong with the endpoint or the routing id; or that the kind of an [`Any`] has no names for its peers.
+    pub fn connect_as(&self, endpoint: &str, routing_id: impl Into<Frame>) -> Result<(), ConnectError> {
+        let routing_id = routing_id.into();
+        WrongKind::check(Ability::NamesPeers, "connect_as", self.socket_type())?;
+        if routing_id.is_empty() || routing_id.len() > ROUTING_ID_LEN_MAX || routing_id[0] == 0 {
+            return Err(ConnectError::RoutingId);
         }
-    }
-
-    /// Sends a message if that does not have to wait.
-    ///
-    /// # Errors
-    /// [`SendErrorKind::WouldBlock`] if no peer has room; or see [`send`](Self::send).
-    pub fn try_send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
-        self.send_with(message.into(), Patience::None, SendErrorKind::WouldBlock)
-    }
-
-    /// Sends a message, and waits at most this long for room.
-    ///
-    /// # Errors
-    /// [`SendErrorKind::TimedOut`] if no peer had room in that time; or see [`send`](Self::send).
-    pub fn send_timeout<'m>(&self, message: impl Into<Outgoing<'m>>, timeout: Duration) -> Result<(), SendError> {
-        self.send_with(message.into(), Patience::new(Some(timeout)), SendErrorKind::TimedOut)
-    }
-
-    /// Sends messages in their order, waiting for room as [`send`](Self::send) does, and takes the socket's lock once
-    /// for as many as there is room for. Returns how many there were.
-    ///
-    /// # Errors
-    /// Why one was not sent; those before it were, those after it are still in the iterator.
-    pub fn send_batch<'m, M: Into<Outgoing<'m>>>(
-        &self,
-        messages: impl IntoIterator<Item = M>,
-    ) -> Result<usize, SendError> {
-        let mut sent = 0;
-        let mut state = self.core.lock();
-        for message in messages {
-            let message = message.into();
-            if let Err(refusal) = self.core.send_now(&mut state, &message) {
-                let patience = Patience::new(state.options.send_timeout);
-                self.send_slowly(state, message, refusal, patience, SendErrorKind::TimedOut)?;
-                state = self.core.lock();
-            } else if state.machine.wants_attention() {
-                state = self.core.settle(state);
-            }
-            sent += 1;
-        }
-        self.after_send(state);
-        Ok(sent)
-    }
-
-    #[inline]
-    fn after_send(&self, state: Guard<'_>) {
-        if state.machine.wants_attention() {
-            drop(self.core.settle(state));
-        }
-    }
-
-    fn send_with(&self, message: Outgoing<'_>, patience: Patience, late: SendErrorKind) -> Result<(), SendError> {
-        let mut state = self.core.lock();
-        match self.core.send_now(&mut state, &message) {
-            Ok(()) => {
-                self.after_send(state);
-                Ok(())
-            }
-            Err(refusal) => self.send_slowly(state, message, refusal, patience, late),
-        }
-    }
-
-    #[cold]
-    fn send_slowly(
-        &self,
-        state: Guard<'_>,
-        message: Outgoing<'_>,
-        refusal: SendRefusal,
-        patience: Patience,
-        late: SendErrorKind,
-    ) -> Result<(), SendError> {
-        if state.terminated {
-            return Err(SendError::new(SendErrorKind::Terminated, message.into_message()));
-        }
-        if refusal != SendRefusal::WouldBlock {
-            return Err(SendError::new(refusal.into(), message.into_message()));
-        }
-        let (state, result) =
-            self.core.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, &message));
-        drop(state);
-        let kind = match result {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(refusal)) => refusal.into(),
-            Err(Ended::TimedOut) => late,
-            Err(Ended::Terminated) => SendErrorKind::Terminated,
-        };
-        Err(SendError::new(kind, message.into_message()))
+        self.core.connect(endpoint, Some(routing_id))
     }
 }
 
-// ---- receiving
-
-impl<K: CanReceive> Socket<K> {
-    /// Receives a message; waits for it, at most for the receive time-out.
-    ///
-    /// # Errors
-    /// Why there is none.
-    #[inline]
-    pub fn recv(&self) -> Result<Message, RecvError> {
-        let mut message = Message::empty_frame();
-        self.recv_into(&mut message)?;
-        Ok(message)
-    }
-
-    /// Receives a message into `message`, in the place of what is there; waits for it, at most for the receive
-    /// time-out.
-    ///
-    /// # Errors
-    /// Why there is none; `message` then holds nothing of use.
-    #[inline]
-    pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
-        let mut state = self.core.lock();
-        match self.core.recv_now(&mut state, message) {
-            Ok(()) => {
-                self.after_recv(state);
-                Ok(())
-            }
-            Err(refusal) => {
-                let patience = Patience::new(state.options.recv_timeout);
-                self.recv_slowly(state, message, refusal, patience, RecvError::TimedOut)
-            }
-        }
-    }
-
-    /// Receives a message if there is one.
-    ///
-    /// # Errors
-    /// [`RecvError::WouldBlock`] if there is none; or see [`recv`](Self::recv).
-    pub fn try_recv(&self) -> Result<Message, RecvError> {
-        self.recv_with(Patience::None, RecvError::WouldBlock)
-    }
-
-    /// Receives a message, and waits at most this long for it.
-    ///
-    /// # Errors
-    /// [`RecvError::TimedOut`] if none came in that time; or see [`recv`](Self::recv).
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvError> {
-        self.recv_with(Patience::new(Some(timeout)), RecvError::TimedOut)
-    }
-
-    /// Receives up to `max` messages into `messages`, behind what is there: waits for the first as
-    /// [`recv`](Self::recv) does, and takes those that have come with it under the same lock. Returns how many.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn recv_batch(&self, messages: &mut Vec<Message>, max: usize) -> Result<usize, RecvError> {
-        if max == 0 {
-            return Ok(0);
-        }
-        messages.push(self.recv()?);
-        let mut received = 1;
-        let mut state = self.core.lock();
-        while received < max {
-            let mut message = Message::new();
-            if self.core.recv_now(&mut state, &mut message).is_err() {
-                break;
-            }
-            messages.push(message);
-            received += 1;
-        }
-        self.after_recv(state);
-        Ok(received)
-    }
-
-    #[inline]
-    fn after_recv(&self, state: Guard<'_>) {
-        if state.machine.wants_attention() {
-            drop(self.core.settle(state));
-        }
-    }
-
-    fn recv_with(&self, patience: Patience, late: RecvError) -> Result<Message, RecvError> {
-        let mut message = Message::new();
-        let mut state = self.core.lock();
-        match self.core.recv_now(&mut state, &mut message) {
-            Ok(()) => self.after_recv(state),
-            Err(refusal) => self.recv_slowly(state, &mut message, refusal, patience, late)?,
-        }
-        Ok(message)
-    }
-
-    #[cold]
-    fn recv_slowly(
-        &self,
-        state: Guard<'_>,
-        message: &mut Message,
-        refusal: RecvRefusal,
-        patience: Patience,
-        late: RecvError,
-    ) -> Result<(), RecvError> {
-        if state.terminated {
-            return Err(RecvError::Terminated);
-        }
-        if refusal != RecvRefusal::WouldBlock {
-            return Err(refusal.into());
-        }
-        let (state, result) =
-            self.core.wait_for(state, Interest::Recv, patience, |state| self.attempt_recv(state, message));
-        drop(state);
-        match result {
-            Ok(result) => result.map_err(RecvError::from),
-            Err(Ended::TimedOut) => Err(late),
-            Err(Ended::Terminated) => Err(RecvError::Terminated),
-        }
-    }
+/// How long a call waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    Never,
+    For(Duration),
+    /// As the socket's option for such calls says.
+    AsSet,
 }
 
-// ---- attempts: `None` says that it has to wait
-
-impl<K: Kind> Socket<K> {
-    fn attempt_send(&self, state: &mut State, message: &Outgoing<'_>) -> Option<Result<(), SendRefusal>> {
-        match self.core.send_now(state, message) {
-            Err(SendRefusal::WouldBlock) => None,
-            result => Some(result),
-        }
-    }
-
-    fn attempt_recv(&self, state: &mut State, into: &mut Message) -> Option<Result<(), RecvRefusal>> {
-        match self.core.recv_now(state, into) {
-            Err(RecvRefusal::WouldBlock) => None,
-            result => Some(result),
+impl Waits {
+    fn patience(self, option: Option<Duration>) -> Patience {
+        match self {
+            Self::Never => Patience::None,
+            Self::For(timeout) => Patience::new(Some(timeout)),
+            Self::AsSet => Patience::new(option),
         }
     }
 }

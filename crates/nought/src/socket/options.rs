@@ -2,15 +2,21 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use nought_proto::{Frame, Message, Options, SocketType, wire::metadata::IllegalMetadata};
+use nought_proto::{Frame, Message, Options, SocketType, limits::ROUTING_ID_LEN_MAX, wire::metadata::IllegalMetadata};
 
-use super::{Kind, Socket};
+use super::{
+    CanConflate, CanReceive, CanSend, HasRoutingId, Kind, Matches, Publishes, Requests, Routes, SeesSubscriptions,
+    SendsSubscriptions, Socket, SpeaksZmtp, Streams, kind::Ability,
+};
 use crate::{
     context::Context,
     engine::spin,
-    error::SocketError,
+    error::{SocketError, WrongKind},
     transport::{KeepAlive, TransportOptions},
 };
+
+/// In tenths of a second, in two bytes.
+const HEARTBEAT_TTL_MAX: Duration = Duration::from_millis(6_553_500);
 
 /// Everything that can be set about a socket.
 #[derive(Clone, Debug)]
@@ -42,7 +48,50 @@ impl Default for SocketOptions {
     }
 }
 
+/// What is wrong with the options' values.
+fn check(options: &SocketOptions) -> Result<(), &'static str> {
+    check_protocol(&options.protocol)?;
+    let (protocol, zero) = (&options.protocol, Some(Duration::ZERO));
+    let times = [
+        protocol.heartbeat_interval,
+        protocol.heartbeat_timeout,
+        protocol.heartbeat_ttl,
+        protocol.handshake_timeout,
+        options.reconnect_interval,
+        options.transport.connect_timeout,
+    ];
+    if times.contains(&zero) {
+        return Err("the times of heartbeats, handshake_timeout, reconnect_interval, connect_timeout: \
+                    write more than zero, or None to switch them off");
+    }
+    let keep_alive = &options.transport.keep_alive;
+    if keep_alive.enabled == Some(false) && keep_alive.has_details() {
+        return Err("tcp_keepalive: it is switched off, leave its times and its count out, or write Some(true)");
+    }
+    Ok(())
+}
+
+fn check_protocol(options: &Options) -> Result<(), &'static str> {
+    if options.routing_id.len() > ROUTING_ID_LEN_MAX || options.routing_id.first() == Some(&0) {
+        return Err("routing_id: write at most 255 bytes, the first of them not zero");
+    }
+    if options.metadata.iter().any(|(name, _)| !name.starts_with("X-")) {
+        return Err("metadata: write names that start with X-");
+    }
+    options.metadata.check().map_err(|illegal| match illegal {
+        IllegalMetadata::TooLong => "metadata: all names and values together may take 7680 bytes, 5 more for each",
+        _ => "metadata: write names of at most 255 letters, digits and - _ . +",
+    })?;
+    if options.heartbeat_ttl.is_some_and(|ttl| ttl > HEARTBEAT_TTL_MAX) {
+        return Err("heartbeat_ttl: the wire carries at most 6553.5 seconds");
+    }
+    Ok(())
+}
+
 /// The options of a socket to be made, from [`Context::socket_builder`].
+///
+/// An option that a kind does not have does not compile; for an [`Any`](crate::Any) it is an error of
+/// [`build`](Self::build).
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,58 +107,46 @@ impl Default for SocketOptions {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// ```compile_fail,E0599
+/// // Only a ROUTER routes.
+/// nought::Context::new().socket_builder::<nought::Push>().router_mandatory(true);
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder makes nothing until build is called"]
 pub struct SocketBuilder<K> {
     context: Context,
     socket_type: SocketType,
     options: SocketOptions,
+    /// The first option that was set and is not for this type.
+    misfit: Option<WrongKind>,
     kind: PhantomData<K>,
 }
 
 impl<K: Kind> SocketBuilder<K> {
     pub(crate) fn new(context: Context, socket_type: SocketType) -> Self {
-        Self { context, socket_type, options: SocketOptions::default(), kind: PhantomData }
+        Self { context, socket_type, options: SocketOptions::default(), misfit: None, kind: PhantomData }
     }
 
     /// Makes the socket.
     ///
     /// # Errors
-    /// If the context is shut down or has as many sockets as it allows, an option's value is impossible, or the
-    /// system has no descriptors left.
-    pub fn build(self) -> Result<Socket<K>, SocketError> {
-        self.check()?;
+    /// If the context is shut down or has as many sockets as it allows, an option's value is impossible or is not for
+    /// the type of an [`Any`](crate::Any), or the system has no descriptors left.
+    pub fn build(mut self) -> Result<Socket<K>, SocketError> {
+        if let Some(error) = self.misfit {
+            return Err(error.into());
+        }
+        check(&self.options).map_err(SocketError::Option)?;
+        self.options.transport.keep_alive.imply();
         let core = self.context.make_core(self.socket_type, self.options)?;
         Ok(Socket::new(core, self.context))
     }
 
-    fn check(&self) -> Result<(), SocketError> {
-        let protocol = &self.options.protocol;
-        if protocol.routing_id.len() > nought_proto::limits::ROUTING_ID_LEN_MAX
-            || protocol.routing_id.first() == Some(&0)
-        {
-            return Err(SocketError::Option("routing_id: write at most 255 bytes, the first of them not zero"));
-        }
-        if !protocol.metadata.iter().all(|(name, _)| name.starts_with("X-")) {
-            return Err(SocketError::Option("metadata: write names that start with X-"));
-        }
-        protocol.metadata.check().map_err(|illegal| {
-            SocketError::Option(match illegal {
-                IllegalMetadata::TooLong => "metadata: write at most 7680 bytes, names and lengths included",
-                _ => "metadata: write names of at most 255 letters, digits and -_.+",
-            })
-        })?;
-        let ttl_max = Duration::from_millis(6_553_500);
-        if protocol.heartbeat_ttl.is_some_and(|ttl| ttl > ttl_max) {
-            return Err(SocketError::Option("heartbeat_ttl: the wire carries at most 6553.5 seconds"));
-        }
-        let zero = Some(Duration::ZERO);
-        if protocol.heartbeat_interval == zero || self.options.reconnect_interval == zero {
-            return Err(SocketError::Option(
-                "heartbeat_interval, reconnect_interval: write more than zero, or None to switch them off",
-            ));
-        }
-        Ok(())
+    /// Notes an option that the type does not have. Only the type of an [`Any`](crate::Any) can lack one.
+    fn only(mut self, ability: Ability, option: &'static str) -> Self {
+        self.misfit = self.misfit.or(WrongKind::check(ability, option, self.socket_type).err());
+        self
     }
 
     fn protocol(mut self, set: impl FnOnce(&mut Options)) -> Self {
@@ -135,7 +172,8 @@ impl<K: Kind> SocketBuilder<K> {
     }
 
     /// Messages from each peer that may wait to be received before its transport is no longer read; 0: no limit. What
-    /// one read brings (at most 256 KiB, less with marks under 1000) is kept beyond it. Default: 1000.
+    /// one read brings (at most 256 KiB, less with marks under 1000) is kept beyond it. A STREAM, which has bytes and
+    /// no messages, is read up to 256 KiB ahead. Default: 1000.
     pub fn recv_hwm(self, messages: u32) -> Self {
         self.protocol(|options| options.recv_hwm = messages)
     }
@@ -158,64 +196,19 @@ impl<K: Kind> SocketBuilder<K> {
     }
 
     /// Queues messages only to peers whose handshake is over, so that sending waits while there is none. Otherwise
-    /// each endpoint that is connected to gets its queue at once. Default: `false`.
+    /// each endpoint that is connected to gets its queue at once. Publishers, and those who answer, always do as if it
+    /// were `true`. Default: `false`.
     pub fn immediate(self, immediate: bool) -> Self {
         self.protocol(|options| options.immediate = immediate)
     }
 
-    /// Keeps only the newest message for each peer and from each peer, in the place of the high-water marks; messages
-    /// have one frame then. Default: `false`.
-    pub fn conflate(self, conflate: bool) -> Self {
-        self.protocol(|options| options.conflate = conflate)
-    }
-
-    /// The largest message to take from a peer, all its frames together, in bytes; a peer that sends a larger one is
-    /// disconnected. Default: `None`, no limit, as in libzmq: set one where peers are not trusted.
-    pub fn max_message_size(self, bytes: Option<u64>) -> Self {
-        self.protocol(|options| options.max_message_size = bytes)
-    }
-
     // ---- time
-
-    /// How long `send` waits; `None`: for ever. Default: `None`.
-    pub fn send_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.options.send_timeout = timeout;
-        self
-    }
-
-    /// How long `recv` waits; `None`: for ever. Default: `None`.
-    pub fn recv_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.options.recv_timeout = timeout;
-        self
-    }
 
     /// How long a waiting call polls before it sleeps; it learns when that does not pay and then hardly does it. Zero
     /// switches it off. Default: 50 µs; zero on a machine with one processor.
     pub fn spin(mut self, limit: Duration) -> Self {
         self.options.spin = limit;
         self
-    }
-
-    /// How long the handshake of a connection may take; `None`: for ever. Default: 30 s.
-    pub fn handshake_timeout(self, timeout: Option<Duration>) -> Self {
-        self.protocol(|options| options.handshake_timeout = timeout)
-    }
-
-    /// How often each peer is sent a PING; `None`: never. Default: `None`.
-    pub fn heartbeat_interval(self, interval: Option<Duration>) -> Self {
-        self.protocol(|options| options.heartbeat_interval = interval)
-    }
-
-    /// How long a peer may be silent after a PING before it is given up. Anything it sends counts. Default: as long as
-    /// the interval.
-    pub fn heartbeat_timeout(self, timeout: Option<Duration>) -> Self {
-        self.protocol(|options| options.heartbeat_timeout = timeout)
-    }
-
-    /// How long the peer is told to wait for a sign of life of this socket; at most 6553.5 s, in tenths of a second.
-    /// Default: `None`, it is told nothing.
-    pub fn heartbeat_ttl(self, ttl: Option<Duration>) -> Self {
-        self.protocol(|options| options.heartbeat_ttl = ttl)
     }
 
     /// The pause before a lost or failed connection is tried again, doubled after each failure up to
@@ -226,95 +219,11 @@ impl<K: Kind> SocketBuilder<K> {
         self
     }
 
-    /// The longest pause between two attempts to connect. Default: 1 s.
+    /// The longest pause between two attempts to connect; less than the interval says nothing. Default: 1 s (in libzmq
+    /// pauses do not grow by default).
     pub fn reconnect_interval_max(mut self, interval: Duration) -> Self {
         self.options.reconnect_interval_max = interval;
         self
-    }
-
-    // ---- the patterns
-
-    /// The name by which ROUTER peers know this socket: at most 255 bytes, the first not zero. Default: none, each
-    /// ROUTER makes one up.
-    pub fn routing_id(self, routing_id: impl Into<Frame>) -> Self {
-        self.protocol(|options| options.routing_id = routing_id.into())
-    }
-
-    /// A property that peers are told in the handshake; its name starts with `X-`.
-    pub fn metadata(self, name: &str, value: &[u8]) -> Self {
-        self.protocol(|options| options.metadata.push(name, value))
-    }
-
-    /// ROUTER: sending to a peer that is not there is an error, and to one whose queue is full waits. Otherwise both
-    /// drop the message. Default: `false`.
-    pub fn router_mandatory(self, mandatory: bool) -> Self {
-        self.protocol(|options| options.router_mandatory = mandatory)
-    }
-
-    /// ROUTER: a new peer whose routing id is taken replaces the one that has it; otherwise the new one is refused.
-    /// Default: `false`.
-    pub fn router_handover(self, handover: bool) -> Self {
-        self.protocol(|options| options.router_handover = handover)
-    }
-
-    /// ROUTER, DEALER, REQ: sends an empty message to each new peer, so that a ROUTER there learns this socket's
-    /// routing id. Default: `false`.
-    pub fn probe_router(self, probe: bool) -> Self {
-        self.protocol(|options| options.probe_router = probe)
-    }
-
-    /// REQ: numbers the requests, and takes only the reply with the right number. Default: `false`.
-    pub fn req_correlate(self, correlate: bool) -> Self {
-        self.protocol(|options| options.req_correlate = correlate)
-    }
-
-    /// REQ: lets a new request be sent before the reply has come; that reply is then dropped. Set
-    /// [`req_correlate`](Self::req_correlate) with it. Default: `false`.
-    pub fn req_relaxed(self, relaxed: bool) -> Self {
-        self.protocol(|options| options.req_relaxed = relaxed)
-    }
-
-    /// XPUB: receives every subscription, not only the first to each prefix. Default: `false`.
-    pub fn xpub_verbose(self, verbose: bool) -> Self {
-        self.protocol(|options| options.xpub_verbose = verbose)
-    }
-
-    /// XPUB: receives every subscription and every end of one. Default: `false`.
-    pub fn xpub_verboser(self, verboser: bool) -> Self {
-        self.protocol(|options| options.xpub_verboser = verboser)
-    }
-
-    /// XPUB: subscriptions take effect only by `subscribe` and `unsubscribe`, which act for the peer whose
-    /// subscription was received last. Default: `false`.
-    pub fn xpub_manual(self, manual: bool) -> Self {
-        self.protocol(|options| options.xpub_manual = manual)
-    }
-
-    /// PUB, XPUB: sending waits while a subscriber's queue is full; otherwise that subscriber misses the message.
-    /// Default: `false`.
-    pub fn xpub_nodrop(self, nodrop: bool) -> Self {
-        self.protocol(|options| options.xpub_nodrop = nodrop)
-    }
-
-    /// PUB, XPUB: sends this message to each new peer. Default: none.
-    pub fn xpub_welcome(self, message: impl Into<Message>) -> Self {
-        self.protocol(|options| options.xpub_welcome = Some(message.into()))
-    }
-
-    /// PUB, XPUB, SUB: sends, or receives, the messages that match no subscription in the place of those that do. It
-    /// must be the same at both ends. Default: `false`.
-    pub fn invert_matching(self, invert: bool) -> Self {
-        self.protocol(|options| options.invert_matching = invert)
-    }
-
-    /// SUB, XSUB: sends every subscription upstream, not only the first to each prefix. Default: `false`.
-    pub fn xsub_verbose(self, verbose: bool) -> Self {
-        self.protocol(|options| options.xsub_verbose = verbose)
-    }
-
-    /// STREAM: receives an empty message when a peer connects and when it is gone. Default: `true`.
-    pub fn stream_notify(self, notify: bool) -> Self {
-        self.protocol(|options| options.stream_notify = notify)
     }
 
     // ---- transports
@@ -359,23 +268,27 @@ impl<K: Kind> SocketBuilder<K> {
         self.keep_alive(|keep_alive| keep_alive.enabled = enabled)
     }
 
-    /// tcp: the idle time before the first probe, in whole seconds. Default: the system's.
+    /// tcp: the idle time before the first probe, in whole seconds. Switches [`tcp_keepalive`](Self::tcp_keepalive)
+    /// on, unless that is set. Default: the system's.
     pub fn tcp_keepalive_idle(self, idle: Option<Duration>) -> Self {
         self.keep_alive(|keep_alive| keep_alive.idle = idle)
     }
 
-    /// tcp: the time between probes, in whole seconds. Default: the system's.
+    /// tcp: the time between probes, in whole seconds. Switches [`tcp_keepalive`](Self::tcp_keepalive) on, unless that
+    /// is set. Default: the system's.
     pub fn tcp_keepalive_interval(self, interval: Option<Duration>) -> Self {
         self.keep_alive(|keep_alive| keep_alive.interval = interval)
     }
 
-    /// tcp: the probes without an answer that end a connection. Default: the system's.
+    /// tcp: the probes without an answer that end a connection. Switches [`tcp_keepalive`](Self::tcp_keepalive) on,
+    /// unless that is set. Default: the system's.
     pub fn tcp_keepalive_count(self, count: Option<u32>) -> Self {
         self.keep_alive(|keep_alive| keep_alive.count = count)
     }
 
-    /// tcp: how long the transport may take to connect before the next address is tried. Default: as long as the
-    /// system tries.
+    /// tcp: how long a connection may take to be made before the next address of the name is tried; after the last one
+    /// the socket pauses ([`reconnect_interval`](Self::reconnect_interval)) and begins again. Default: as long as the
+    /// system tries, about two minutes on Linux.
     pub fn connect_timeout(self, timeout: Option<Duration>) -> Self {
         self.transport(|options| options.connect_timeout = timeout)
     }
@@ -383,5 +296,165 @@ impl<K: Kind> SocketBuilder<K> {
     /// tcp: how long sent bytes may stay unacknowledged before the connection is given up. Default: the system's.
     pub fn max_retransmission_time(self, time: Option<Duration>) -> Self {
         self.transport(|options| options.max_retransmission_time = time)
+    }
+}
+
+// ---- what kinds that can do it have
+
+impl<K: CanSend> SocketBuilder<K> {
+    /// How long `send` waits; `None`: for ever. Default: `None`.
+    pub fn send_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self = self.only(Ability::CanSend, "send_timeout");
+        self.options.send_timeout = timeout;
+        self
+    }
+}
+
+impl<K: CanReceive> SocketBuilder<K> {
+    /// How long `recv` waits; `None`: for ever. Default: `None`.
+    pub fn recv_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self = self.only(Ability::CanReceive, "recv_timeout");
+        self.options.recv_timeout = timeout;
+        self
+    }
+}
+
+impl<K: SpeaksZmtp> SocketBuilder<K> {
+    /// The largest message to take from a peer, all its frames together, in bytes; a peer that sends a larger one is
+    /// disconnected. Peers in the same process are not limited. Default: `None`, no limit, as in libzmq: set one where
+    /// peers are not trusted.
+    pub fn max_message_size(self, bytes: Option<u64>) -> Self {
+        self.only(Ability::SpeaksZmtp, "max_message_size").protocol(|options| options.max_message_size = bytes)
+    }
+
+    /// How long the handshake of a connection may take; `None`: for ever. Default: 30 s.
+    pub fn handshake_timeout(self, timeout: Option<Duration>) -> Self {
+        self.only(Ability::SpeaksZmtp, "handshake_timeout").protocol(|options| options.handshake_timeout = timeout)
+    }
+
+    /// How often each peer is sent a PING; `None`: never. Default: `None`.
+    pub fn heartbeat_interval(self, interval: Option<Duration>) -> Self {
+        self.only(Ability::SpeaksZmtp, "heartbeat_interval").protocol(|options| options.heartbeat_interval = interval)
+    }
+
+    /// How long a peer may be silent after a PING before it is given up. Anything it sends counts. It says nothing
+    /// without [`heartbeat_interval`](Self::heartbeat_interval). Default: as long as that.
+    pub fn heartbeat_timeout(self, timeout: Option<Duration>) -> Self {
+        self.only(Ability::SpeaksZmtp, "heartbeat_timeout").protocol(|options| options.heartbeat_timeout = timeout)
+    }
+
+    /// How long the peer is told to wait for a sign of life of this socket; at most 6553.5 s, in tenths of a second.
+    /// PINGs tell it, so it says nothing without [`heartbeat_interval`](Self::heartbeat_interval). Default: `None`, it
+    /// is told nothing.
+    pub fn heartbeat_ttl(self, ttl: Option<Duration>) -> Self {
+        self.only(Ability::SpeaksZmtp, "heartbeat_ttl").protocol(|options| options.heartbeat_ttl = ttl)
+    }
+
+    /// A property that peers are told in the handshake: its name starts with `X-` and has letters, digits and `-_.+`.
+    /// All together may take 7680 bytes, 5 more for each.
+    pub fn metadata(self, name: &str, value: &[u8]) -> Self {
+        self.only(Ability::SpeaksZmtp, "metadata").protocol(|options| options.metadata.push(name, value))
+    }
+}
+
+impl<K: CanConflate> SocketBuilder<K> {
+    /// Keeps only the newest message for each peer and from each peer, in the place of the high-water marks; messages
+    /// have one frame then. Default: `false`.
+    pub fn conflate(self, conflate: bool) -> Self {
+        self.only(Ability::CanConflate, "conflate").protocol(|options| options.conflate = conflate)
+    }
+}
+
+impl<K: HasRoutingId> SocketBuilder<K> {
+    /// The name by which ROUTER peers know this socket: at most 255 bytes, the first not zero. Default: none, each
+    /// ROUTER makes one up.
+    pub fn routing_id(self, routing_id: impl Into<Frame>) -> Self {
+        self.only(Ability::HasRoutingId, "routing_id").protocol(|options| options.routing_id = routing_id.into())
+    }
+
+    /// ROUTER, DEALER, REQ: sends an empty message to each new peer, so that a ROUTER there learns this socket's
+    /// routing id. Default: `false`.
+    pub fn probe_router(self, probe: bool) -> Self {
+        self.only(Ability::HasRoutingId, "probe_router").protocol(|options| options.probe_router = probe)
+    }
+}
+
+impl<K: Routes> SocketBuilder<K> {
+    /// ROUTER: sending to a peer that is not there is an error, and to one whose queue is full waits. Otherwise both
+    /// drop the message. Default: `false`.
+    pub fn router_mandatory(self, mandatory: bool) -> Self {
+        self.only(Ability::Routes, "router_mandatory").protocol(|options| options.router_mandatory = mandatory)
+    }
+
+    /// ROUTER: a new peer whose routing id is taken replaces the one that has it; otherwise the new one is refused.
+    /// Default: `false`.
+    pub fn router_handover(self, handover: bool) -> Self {
+        self.only(Ability::Routes, "router_handover").protocol(|options| options.router_handover = handover)
+    }
+}
+
+impl<K: Requests> SocketBuilder<K> {
+    /// REQ: numbers the requests, and takes only the reply with the right number. Default: `false`.
+    pub fn req_correlate(self, correlate: bool) -> Self {
+        self.only(Ability::Requests, "req_correlate").protocol(|options| options.req_correlate = correlate)
+    }
+
+    /// REQ: lets a new request be sent before the reply has come; that reply is then dropped. Set
+    /// [`req_correlate`](Self::req_correlate) with it. Default: `false`.
+    pub fn req_relaxed(self, relaxed: bool) -> Self {
+        self.only(Ability::Requests, "req_relaxed").protocol(|options| options.req_relaxed = relaxed)
+    }
+}
+
+impl<K: SeesSubscriptions> SocketBuilder<K> {
+    /// XPUB: receives every subscription, not only the first to each prefix. Default: `false`.
+    pub fn xpub_verbose(self, verbose: bool) -> Self {
+        self.only(Ability::SeesSubscriptions, "xpub_verbose").protocol(|options| options.xpub_verbose = verbose)
+    }
+
+    /// XPUB: receives every subscription and every end of one. Default: `false`.
+    pub fn xpub_verboser(self, verboser: bool) -> Self {
+        self.only(Ability::SeesSubscriptions, "xpub_verboser").protocol(|options| options.xpub_verboser = verboser)
+    }
+
+    /// XPUB: subscriptions take effect only by `subscribe` and `unsubscribe`, which act for the peer whose
+    /// subscription was received last. Default: `false`.
+    pub fn xpub_manual(self, manual: bool) -> Self {
+        self.only(Ability::SeesSubscriptions, "xpub_manual").protocol(|options| options.xpub_manual = manual)
+    }
+}
+
+impl<K: Publishes> SocketBuilder<K> {
+    /// PUB, XPUB: sending waits while a subscriber's queue is full; otherwise that subscriber misses the message.
+    /// Default: `false`.
+    pub fn xpub_nodrop(self, nodrop: bool) -> Self {
+        self.only(Ability::Publishes, "xpub_nodrop").protocol(|options| options.xpub_nodrop = nodrop)
+    }
+
+    /// PUB, XPUB: sends this message to each new peer. Default: none.
+    pub fn xpub_welcome(self, message: impl Into<Message>) -> Self {
+        self.only(Ability::Publishes, "xpub_welcome").protocol(|options| options.xpub_welcome = Some(message.into()))
+    }
+}
+
+impl<K: Matches> SocketBuilder<K> {
+    /// PUB, XPUB, SUB: sends, or receives, the messages that match no subscription in the place of those that do. It
+    /// must be the same at both ends. Default: `false`.
+    pub fn invert_matching(self, invert: bool) -> Self {
+        self.only(Ability::Matches, "invert_matching").protocol(|options| options.invert_matching = invert)
+    }
+}
+
+impl<K: SendsSubscriptions> SocketBuilder<K> {
+    /// SUB, XSUB: sends every subscription upstream, not only the first to each prefix. Default: `false`.
+    pub fn xsub_verbose(self, verbose: bool) -> Self {
+        self.only(Ability::SendsSubscriptions, "xsub_verbose").protocol(|options| options.xsub_verbose = verbose)
+    }
+}
+
+impl<K: Streams> SocketBuilder<K> {
+    /// STREAM: receives an empty message when a peer connects and when it is gone. Default: `true`.
+    pub fn stream_notify(self, notify: bool) -> Self {
+        self.only(Ability::Streams, "stream_notify").protocol(|options| options.stream_notify = notify)
     }
 }

@@ -3,14 +3,15 @@
 use std::{
     future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use nought_proto::{Message, Outgoing};
+use nought_proto::{Message, Outgoing, connection::PeerInfo, pattern::RecvRefusal};
 
-use super::{CanReceive, CanSend, Kind, Socket};
+use super::{CanReceive, CanSend, Kind, Socket, receiving::unless_it_waits};
 use crate::{
     engine::{State, task::TaskWait, waiters::Interest},
     error::{RecvError, SendError, SendErrorKind},
@@ -20,8 +21,8 @@ use crate::{
 const CALLS_IN_A_ROW: u32 = 256;
 
 /// What came of a call that did not wait.
-enum AtOnce {
-    Done,
+enum AtOnce<T> {
+    Done(T),
     NotNow,
     /// It is the other tasks' turn: a busy socket must not hold its executor.
     Yield,
@@ -49,7 +50,7 @@ impl<K: Kind> Socket<K> {
 }
 
 impl<K: CanSend> Socket<K> {
-    fn send_at_once(&self, message: &Outgoing<'_>) -> AtOnce {
+    fn send_at_once(&self, message: &Outgoing<'_>) -> AtOnce<()> {
         let mut state = self.core().lock();
         if Self::must_yield(&mut state) {
             return AtOnce::Yield;
@@ -58,7 +59,7 @@ impl<K: CanSend> Socket<K> {
             return AtOnce::NotNow;
         }
         self.after_send(state);
-        AtOnce::Done
+        AtOnce::Done(())
     }
 
     /// Sends a message; the task waits while no peer has room, without a time-out of its own.
@@ -70,7 +71,7 @@ impl<K: CanSend> Socket<K> {
     pub async fn send_async<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
         let message = message.into();
         match self.send_at_once(&message) {
-            AtOnce::Done => return Ok(()),
+            AtOnce::Done(()) => return Ok(()),
             AtOnce::Yield => yield_now().await,
             AtOnce::NotNow => {}
         }
@@ -94,34 +95,48 @@ impl<K: CanReceive> Socket<K> {
     /// Why there is none.
     pub async fn recv_async(&self) -> Result<Message, RecvError> {
         let mut message = Message::empty_frame();
-        match self.recv_at_once(&mut message) {
-            AtOnce::Done => return Ok(message),
+        self.receive_async(|state| self.core().recv_now(state, &mut message)).await?;
+        Ok(message)
+    }
+
+    /// Receives a message, with what is known of the peer that sent it (see [`recv_from`](Self::recv_from)); the task
+    /// waits for it, without a time-out of its own.
+    ///
+    /// Cancel-safe: a future that is dropped has taken nothing.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn recv_from_async(&self) -> Result<(Message, Option<Arc<PeerInfo>>), RecvError> {
+        let mut message = Message::empty_frame();
+        let peer = self.receive_async(|state| self.core().recv_from_now(state, &mut message)).await?;
+        Ok((message, peer))
+    }
+
+    async fn receive_async<T>(
+        &self,
+        mut attempt: impl FnMut(&mut State) -> Result<T, RecvRefusal>,
+    ) -> Result<T, RecvError> {
+        match self.receive_at_once(&mut attempt) {
+            AtOnce::Done(received) => return Ok(received),
             AtOnce::Yield => yield_now().await,
             AtOnce::NotNow => {}
         }
         let mut wait = TaskWait::new(self.core(), Interest::Recv);
-        poll_fn(|context| self.poll_recv(&mut wait, context)).await
+        poll_fn(|context| poll_receive(&mut wait, context, &mut attempt)).await
     }
 
-    fn recv_at_once(&self, message: &mut Message) -> AtOnce {
+    fn receive_at_once<T>(&self, attempt: impl FnOnce(&mut State) -> Result<T, RecvRefusal>) -> AtOnce<T> {
         let mut state = self.core().lock();
         if Self::must_yield(&mut state) {
             return AtOnce::Yield;
         }
-        if self.core().recv_now(&mut state, message).is_err() {
-            return AtOnce::NotNow;
+        match attempt(&mut state) {
+            Ok(received) => {
+                self.after_recv(state);
+                AtOnce::Done(received)
+            }
+            Err(_) => AtOnce::NotNow,
         }
-        self.after_recv(state);
-        AtOnce::Done
-    }
-
-    fn poll_recv(&self, wait: &mut TaskWait<'_>, context: &mut Context<'_>) -> Poll<Result<Message, RecvError>> {
-        let mut message = Message::empty_frame();
-        wait.poll(context, |state| self.attempt_recv(state, &mut message)).map(|result| match result {
-            Ok(Ok(())) => Ok(message),
-            Ok(Err(refusal)) => Err(refusal.into()),
-            Err(_) => Err(RecvError::Terminated),
-        })
     }
 
     /// The messages of this socket as a [`Stream`]. It ends when the context or the socket is shut down, and after any
@@ -129,6 +144,17 @@ impl<K: CanReceive> Socket<K> {
     pub fn messages(&self) -> Messages<'_, K> {
         Messages { socket: self, wait: TaskWait::new(self.core(), Interest::Recv), ended: false }
     }
+}
+
+fn poll_receive<T>(
+    wait: &mut TaskWait<'_>,
+    context: &mut Context<'_>,
+    mut attempt: impl FnMut(&mut State) -> Result<T, RecvRefusal>,
+) -> Poll<Result<T, RecvError>> {
+    wait.poll(context, |state| unless_it_waits(attempt(state))).map(|result| match result {
+        Ok(result) => result.map_err(RecvError::from),
+        Err(_) => Err(RecvError::Terminated),
+    })
 }
 
 /// A socket's messages, from [`Socket::messages`]. Dropping it loses none.
@@ -146,14 +172,16 @@ impl<K: CanReceive> Stream for Messages<'_, K> {
             return Poll::Ready(None);
         }
         let this = &mut *self;
-        let result = this.socket.poll_recv(&mut this.wait, context);
+        let core = this.socket.core();
+        let mut message = Message::empty_frame();
+        let result = poll_receive(&mut this.wait, context, |state| core.recv_now(state, &mut message));
         if let Poll::Ready(result) = &result {
             this.ended = result.is_err();
-            this.wait = TaskWait::new(this.socket.core(), Interest::Recv);
+            this.wait = TaskWait::new(core, Interest::Recv);
         }
         match result {
             Poll::Ready(Err(RecvError::Terminated)) => Poll::Ready(None),
-            result => result.map(Some),
+            result => result.map(|result| Some(result.map(|()| message))),
         }
     }
 }

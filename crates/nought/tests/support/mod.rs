@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod executor;
+pub mod lab;
 pub mod proc;
 pub mod process;
 pub mod raw;

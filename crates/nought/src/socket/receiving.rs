@@ -1,0 +1,182 @@
+//! Receiving.
+
+use std::{sync::Arc, time::Duration};
+
+use nought_proto::{Message, connection::PeerInfo, pattern::RecvRefusal};
+
+use super::{CanReceive, Socket, Waits};
+use crate::{
+    engine::{Guard, State, wait::Ended, waiters::Interest},
+    error::RecvError,
+};
+
+impl<K: CanReceive> Socket<K> {
+    /// Receives a message; waits for it, at most for the receive time-out.
+    ///
+    /// # Errors
+    /// Why there is none.
+    #[inline]
+    pub fn recv(&self) -> Result<Message, RecvError> {
+        let mut message = Message::empty_frame();
+        self.recv_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Receives a message into `message`, in the place of what is there; waits for it, at most for the receive
+    /// time-out.
+    ///
+    /// # Errors
+    /// Why there is none; `message` then holds nothing of use.
+    #[inline]
+    pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
+        self.receive(Waits::AsSet, |state| self.core.recv_now(state, message))
+    }
+
+    /// Receives a message if there is one.
+    ///
+    /// # Errors
+    /// [`RecvError::WouldBlock`] if there is none; or see [`recv`](Self::recv).
+    pub fn try_recv(&self) -> Result<Message, RecvError> {
+        let mut message = Message::empty_frame();
+        self.receive(Waits::Never, |state| self.core.recv_now(state, &mut message))?;
+        Ok(message)
+    }
+
+    /// Receives a message, and waits at most this long for it.
+    ///
+    /// # Errors
+    /// [`RecvError::TimedOut`] if none came in that time; or see [`recv`](Self::recv).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvError> {
+        let mut message = Message::empty_frame();
+        self.receive(Waits::For(timeout), |state| self.core.recv_now(state, &mut message))?;
+        Ok(message)
+    }
+
+    /// Receives a message, with what is known of the peer that sent it; waits for it, at most for the receive
+    /// time-out.
+    ///
+    /// There is no peer to a message that the socket itself made for one that is gone (XPUB: the end of its
+    /// subscriptions; STREAM: of its connection).
+    ///
+    /// ```
+    /// use nought::{Context, Pull, Push, SocketType};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let context = Context::new();
+    /// let pull = context.socket::<Pull>()?;
+    /// let endpoint = pull.bind("ipc://*")?;
+    /// let push = context.socket_builder::<Push>().metadata("X-Name", b"anna").build()?;
+    /// push.connect(&endpoint)?;
+    /// push.send("hello")?;
+    ///
+    /// let (message, peer) = pull.recv_from()?;
+    /// assert_eq!(message, "hello");
+    /// let peer = peer.expect("it is there");
+    /// assert_eq!(peer.socket_type, Some(SocketType::Push));
+    /// assert_eq!(peer.metadata.get("X-Name"), Some(&b"anna"[..]));
+    /// assert_eq!(peer.credentials.and_then(|process| process.process_id), Some(std::process::id()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn recv_from(&self) -> Result<(Message, Option<Arc<PeerInfo>>), RecvError> {
+        let mut message = Message::empty_frame();
+        let peer = self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, &mut message))?;
+        Ok((message, peer))
+    }
+
+    /// Receives a message if there is one, with what is known of the peer that sent it; see
+    /// [`recv_from`](Self::recv_from).
+    ///
+    /// # Errors
+    /// [`RecvError::WouldBlock`] if there is none; or see [`recv`](Self::recv).
+    pub fn try_recv_from(&self) -> Result<(Message, Option<Arc<PeerInfo>>), RecvError> {
+        let mut message = Message::empty_frame();
+        let peer = self.receive(Waits::Never, |state| self.core.recv_from_now(state, &mut message))?;
+        Ok((message, peer))
+    }
+
+    /// Receives up to `max` messages into `messages`, behind what is there: waits for the first as
+    /// [`recv`](Self::recv) does, and takes those that have come with it under the same lock. Returns how many.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn recv_batch(&self, messages: &mut Vec<Message>, max: usize) -> Result<usize, RecvError> {
+        if max == 0 {
+            return Ok(0);
+        }
+        self.receive(Waits::AsSet, |state| self.recv_batch_now(state, messages, max))
+    }
+
+    fn recv_batch_now(&self, state: &mut State, messages: &mut Vec<Message>, max: usize) -> Result<usize, RecvRefusal> {
+        for received in 0..max {
+            let mut message = Message::empty_frame();
+            match self.core.recv_now(state, &mut message) {
+                Ok(()) => messages.push(message),
+                Err(refusal) if received == 0 => return Err(refusal),
+                Err(_) => return Ok(received),
+            }
+        }
+        Ok(max)
+    }
+
+    /// Tries `attempt` at once, and then as often as that is worth it.
+    #[inline]
+    fn receive<T>(
+        &self,
+        waits: Waits,
+        mut attempt: impl FnMut(&mut State) -> Result<T, RecvRefusal>,
+    ) -> Result<T, RecvError> {
+        let mut state = self.core.lock();
+        match attempt(&mut state) {
+            Ok(received) => {
+                self.after_recv(state);
+                Ok(received)
+            }
+            Err(refusal) => self.receive_slowly(state, refusal, waits, attempt),
+        }
+    }
+
+    #[inline]
+    pub(super) fn after_recv(&self, state: Guard<'_>) {
+        if state.machine.wants_attention() {
+            drop(self.core.settle(state));
+        }
+    }
+
+    #[cold]
+    fn receive_slowly<T>(
+        &self,
+        state: Guard<'_>,
+        refusal: RecvRefusal,
+        waits: Waits,
+        mut attempt: impl FnMut(&mut State) -> Result<T, RecvRefusal>,
+    ) -> Result<T, RecvError> {
+        if state.terminated {
+            return Err(RecvError::Terminated);
+        }
+        if refusal != RecvRefusal::WouldBlock {
+            return Err(refusal.into());
+        }
+        let patience = waits.patience(state.options.recv_timeout);
+        let (state, result) =
+            self.core.wait_for(state, Interest::Recv, patience, |state| unless_it_waits(attempt(state)));
+        drop(state);
+        match result {
+            Ok(result) => result.map_err(RecvError::from),
+            Err(Ended::TimedOut) if waits == Waits::Never => Err(RecvError::WouldBlock),
+            Err(Ended::TimedOut) => Err(RecvError::TimedOut),
+            Err(Ended::Terminated) => Err(RecvError::Terminated),
+        }
+    }
+}
+
+/// `None` says that the attempt has to wait.
+pub(super) fn unless_it_waits<T>(result: Result<T, RecvRefusal>) -> Option<Result<T, RecvRefusal>> {
+    match result {
+        Err(RecvRefusal::WouldBlock) => None,
+        result => Some(result),
+    }
+}

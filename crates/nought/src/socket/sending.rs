@@ -1,0 +1,181 @@
+//! Sending.
+
+use std::{error, fmt, time::Duration};
+
+use nought_proto::{Message, Outgoing, pattern::SendRefusal};
+
+use super::{CanSend, Socket, Waits};
+use crate::{
+    engine::{Guard, State, wait::Ended, waiters::Interest},
+    error::{SendError, SendErrorKind},
+};
+
+/// The most messages that [`Socket::send_batch`] takes out of its iterator before it sends them.
+const CHUNK_LEN_MAX: usize = 64;
+
+impl<K: CanSend> Socket<K> {
+    /// Sends a message: a slice or string is one frame and is encoded without an allocation, an array or vector of
+    /// them several. Waits, at most for the send time-out, while no peer has room.
+    ///
+    /// # Errors
+    /// Why it was not sent; the error holds the message.
+    #[inline]
+    pub fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        self.send_with(message.into(), Waits::AsSet)
+    }
+
+    /// Sends a message if that does not have to wait.
+    ///
+    /// # Errors
+    /// [`SendErrorKind::WouldBlock`] if no peer has room; or see [`send`](Self::send).
+    pub fn try_send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        self.send_with(message.into(), Waits::Never)
+    }
+
+    /// Sends a message, and waits at most this long for room.
+    ///
+    /// # Errors
+    /// [`SendErrorKind::TimedOut`] if no peer had room in that time; or see [`send`](Self::send).
+    pub fn send_timeout<'m>(&self, message: impl Into<Outgoing<'m>>, timeout: Duration) -> Result<(), SendError> {
+        self.send_with(message.into(), Waits::For(timeout))
+    }
+
+    /// Sends messages in their order, waiting for room as [`send`](Self::send) does. Returns how many there were.
+    ///
+    /// It takes as many out of the iterator as that says there are at least (`size_hint`), between 1 and 64, and then
+    /// the socket's lock once for them all. So the iterator may wait, and may use this socket or others; one that does
+    /// not know its length, as a channel's, has each message sent before it is asked for the next.
+    ///
+    /// # Errors
+    /// Why one was not sent. Those before it were; it and those behind it that are out of the iterator are in the
+    /// error, the others still in the iterator.
+    pub fn send_batch<'m, M: Into<Outgoing<'m>>>(
+        &self,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<usize, SendBatchError> {
+        let mut messages = messages.into_iter();
+        let mut chunk = Vec::new();
+        let mut sent = 0;
+        loop {
+            let (at_least, _) = messages.size_hint();
+            chunk.extend(messages.by_ref().take(at_least.clamp(1, CHUNK_LEN_MAX)).map(Into::into));
+            if chunk.is_empty() {
+                return Ok(sent);
+            }
+            self.send_chunk(&mut chunk, &mut sent)?;
+        }
+    }
+
+    fn send_chunk(&self, chunk: &mut Vec<Outgoing<'_>>, sent: &mut usize) -> Result<(), SendBatchError> {
+        let mut rest = chunk.drain(..);
+        let mut state = self.core.lock();
+        while let Some(message) = rest.next() {
+            if let Err(refusal) = self.core.send_now(&mut state, &message) {
+                if let Err(error) = self.send_slowly(state, message, refusal, Waits::AsSet) {
+                    let kind = error.kind();
+                    let unsent = std::iter::once(error.into_message()).chain(rest.map(Outgoing::into_message));
+                    return Err(SendBatchError { kind, sent: *sent, unsent: unsent.collect() });
+                }
+                state = self.core.lock();
+            } else if state.machine.wants_attention() {
+                state = self.core.settle(state);
+            }
+            *sent += 1;
+        }
+        self.after_send(state);
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn after_send(&self, state: Guard<'_>) {
+        if state.machine.wants_attention() {
+            drop(self.core.settle(state));
+        }
+    }
+
+    #[inline]
+    fn send_with(&self, message: Outgoing<'_>, waits: Waits) -> Result<(), SendError> {
+        let mut state = self.core.lock();
+        match self.core.send_now(&mut state, &message) {
+            Ok(()) => {
+                self.after_send(state);
+                Ok(())
+            }
+            Err(refusal) => self.send_slowly(state, message, refusal, waits),
+        }
+    }
+
+    #[cold]
+    fn send_slowly(
+        &self,
+        state: Guard<'_>,
+        message: Outgoing<'_>,
+        refusal: SendRefusal,
+        waits: Waits,
+    ) -> Result<(), SendError> {
+        if state.terminated {
+            return Err(SendError::new(SendErrorKind::Terminated, message.into_message()));
+        }
+        if refusal != SendRefusal::WouldBlock {
+            return Err(SendError::new(refusal.into(), message.into_message()));
+        }
+        let patience = waits.patience(state.options.send_timeout);
+        let (state, result) =
+            self.core.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, &message));
+        drop(state);
+        let kind = match result {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(refusal)) => refusal.into(),
+            Err(Ended::TimedOut) if waits == Waits::Never => SendErrorKind::WouldBlock,
+            Err(Ended::TimedOut) => SendErrorKind::TimedOut,
+            Err(Ended::Terminated) => SendErrorKind::Terminated,
+        };
+        Err(SendError::new(kind, message.into_message()))
+    }
+
+    /// `None` says that it has to wait.
+    pub(super) fn attempt_send(&self, state: &mut State, message: &Outgoing<'_>) -> Option<Result<(), SendRefusal>> {
+        match self.core.send_now(state, message) {
+            Err(SendRefusal::WouldBlock) => None,
+            result => Some(result),
+        }
+    }
+}
+
+/// Not all messages of a batch were sent; see [`Socket::send_batch`].
+pub struct SendBatchError {
+    kind: SendErrorKind,
+    sent: usize,
+    unsent: Vec<Message>,
+}
+
+impl SendBatchError {
+    /// Why the first of those that were not sent was not.
+    pub fn kind(&self) -> SendErrorKind {
+        self.kind
+    }
+
+    /// How many were sent.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// The messages that were taken out of the iterator and not sent, in their order.
+    pub fn into_unsent(self) -> Vec<Message> {
+        self.unsent
+    }
+}
+
+impl fmt::Debug for SendBatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendBatchError").field("kind", &self.kind).field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for SendBatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {} messages were sent before", self.kind, self.sent)
+    }
+}
+
+impl error::Error for SendBatchError {}

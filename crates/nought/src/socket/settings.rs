@@ -1,0 +1,194 @@
+//! Options that change on a living socket, and what is in force.
+
+use std::time::Duration;
+
+use nought_proto::{Frame, Options};
+
+use super::{CanReceive, CanSend, Kind, Publishes, Routes, SeesSubscriptions, Socket, SpeaksZmtp, kind::Ability};
+use crate::{engine::State, error::WrongKind};
+
+/// Some options of a socket, as they are in force; from [`Socket::settings`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketSettings {
+    /// See [`SocketBuilder::send_hwm`](crate::SocketBuilder::send_hwm).
+    pub send_hwm: u32,
+    /// See [`SocketBuilder::recv_hwm`](crate::SocketBuilder::recv_hwm).
+    pub recv_hwm: u32,
+    /// See [`SocketBuilder::linger`](crate::SocketBuilder::linger).
+    pub linger: Option<Duration>,
+    /// See [`SocketBuilder::send_timeout`](crate::SocketBuilder::send_timeout).
+    pub send_timeout: Option<Duration>,
+    /// See [`SocketBuilder::recv_timeout`](crate::SocketBuilder::recv_timeout).
+    pub recv_timeout: Option<Duration>,
+    /// See [`SocketBuilder::routing_id`](crate::SocketBuilder::routing_id).
+    pub routing_id: Frame,
+    /// See [`SocketBuilder::max_message_size`](crate::SocketBuilder::max_message_size).
+    pub max_message_size: Option<u64>,
+    /// See [`SocketBuilder::reconnect_interval`](crate::SocketBuilder::reconnect_interval).
+    pub reconnect_interval: Option<Duration>,
+    /// See [`SocketBuilder::reconnect_interval_max`](crate::SocketBuilder::reconnect_interval_max).
+    pub reconnect_interval_max: Duration,
+}
+
+impl<K: Kind> Socket<K> {
+    /// Some of the options, as they are in force.
+    pub fn settings(&self) -> SocketSettings {
+        let state = self.core.lock();
+        let (protocol, options) = (state.machine.options(), &state.options);
+        SocketSettings {
+            send_hwm: protocol.send_hwm,
+            recv_hwm: protocol.recv_hwm,
+            linger: options.linger,
+            send_timeout: options.send_timeout,
+            recv_timeout: options.recv_timeout,
+            routing_id: protocol.routing_id.clone(),
+            max_message_size: protocol.max_message_size,
+            reconnect_interval: options.reconnect_interval,
+            reconnect_interval_max: options.reconnect_interval_max,
+        }
+    }
+
+    /// Changes the send high-water mark, for peers that are there, too; see
+    /// [`SocketBuilder::send_hwm`](crate::SocketBuilder::send_hwm).
+    pub fn set_send_hwm(&self, messages: u32) {
+        self.change_protocol(|options| options.send_hwm = messages);
+    }
+
+    /// Changes the receive high-water mark, for peers that are there, too; see
+    /// [`SocketBuilder::recv_hwm`](crate::SocketBuilder::recv_hwm).
+    pub fn set_recv_hwm(&self, messages: u32) {
+        self.change_protocol(|options| options.recv_hwm = messages);
+    }
+
+    /// Changes the linger time; see [`SocketBuilder::linger`](crate::SocketBuilder::linger).
+    pub fn set_linger(&self, linger: Option<Duration>) {
+        self.change(|state| state.options.linger = linger);
+    }
+
+    /// Whether endpoints that are connected to from now on get no queue before the peer is there; see
+    /// [`SocketBuilder::immediate`](crate::SocketBuilder::immediate). Connections that are made again count as well.
+    pub fn set_immediate(&self, immediate: bool) {
+        self.change_protocol(|options| options.immediate = immediate);
+    }
+
+    /// Changes the pauses before connections are made again, from the next pause on; see
+    /// [`SocketBuilder::reconnect_interval`](crate::SocketBuilder::reconnect_interval) and
+    /// [`reconnect_interval_max`](crate::SocketBuilder::reconnect_interval_max). An interval of zero is taken for
+    /// `None`.
+    pub fn set_reconnect_intervals(&self, interval: Option<Duration>, longest: Duration) {
+        self.change(|state| {
+            state.options.reconnect_interval = interval.filter(|interval| !interval.is_zero());
+            state.options.reconnect_interval_max = longest;
+        });
+    }
+
+    fn change_protocol(&self, change: impl FnOnce(&mut Options)) {
+        self.change(|state| state.machine.set_options(change));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.core.lock();
+        change(&mut state);
+        drop(self.core.settle(state));
+    }
+
+    fn change_if(
+        &self,
+        ability: Ability,
+        option: &'static str,
+        change: impl FnOnce(&mut Options),
+    ) -> Result<(), WrongKind> {
+        WrongKind::check(ability, option, self.socket_type())?;
+        self.change_protocol(change);
+        Ok(())
+    }
+}
+
+impl<K: CanSend> Socket<K> {
+    /// Changes the send time-out, for calls from now on; see
+    /// [`SocketBuilder::send_timeout`](crate::SocketBuilder::send_timeout).
+    pub fn set_send_timeout(&self, timeout: Option<Duration>) {
+        self.change(|state| state.options.send_timeout = timeout);
+    }
+}
+
+impl<K: CanReceive> Socket<K> {
+    /// Changes the receive time-out, for calls from now on; see
+    /// [`SocketBuilder::recv_timeout`](crate::SocketBuilder::recv_timeout).
+    pub fn set_recv_timeout(&self, timeout: Option<Duration>) {
+        self.change(|state| state.options.recv_timeout = timeout);
+    }
+}
+
+impl<K: SpeaksZmtp> Socket<K> {
+    /// Changes the largest message to take, for what arrives from now on; see
+    /// [`SocketBuilder::max_message_size`](crate::SocketBuilder::max_message_size).
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is a STREAM.
+    pub fn set_max_message_size(&self, bytes: Option<u64>) -> Result<(), WrongKind> {
+        self.change_if(Ability::SpeaksZmtp, "max_message_size", |options| options.max_message_size = bytes)
+    }
+
+    /// Changes how often peers are sent a PING, and how long they may be silent after it: for connections made from now
+    /// on, and for those that are sent PINGs already; see [`SocketBuilder::heartbeat_interval`](crate::SocketBuilder::heartbeat_interval) and
+    /// [`heartbeat_timeout`](crate::SocketBuilder::heartbeat_timeout). Zero is taken for `None`.
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is a STREAM.
+    pub fn set_heartbeat(&self, interval: Option<Duration>, timeout: Option<Duration>) -> Result<(), WrongKind> {
+        self.change_if(Ability::SpeaksZmtp, "heartbeat", |options| {
+            options.heartbeat_interval = interval;
+            options.heartbeat_timeout = timeout;
+        })
+    }
+}
+
+impl<K: Routes> Socket<K> {
+    /// See [`SocketBuilder::router_mandatory`](crate::SocketBuilder::router_mandatory). A call that waits for room
+    /// when it is switched off drops its message.
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is no ROUTER.
+    pub fn set_router_mandatory(&self, mandatory: bool) -> Result<(), WrongKind> {
+        self.change_if(Ability::Routes, "router_mandatory", |options| options.router_mandatory = mandatory)
+    }
+
+    /// See [`SocketBuilder::router_handover`](crate::SocketBuilder::router_handover).
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is no ROUTER.
+    pub fn set_router_handover(&self, handover: bool) -> Result<(), WrongKind> {
+        self.change_if(Ability::Routes, "router_handover", |options| options.router_handover = handover)
+    }
+}
+
+impl<K: Publishes> Socket<K> {
+    /// See [`SocketBuilder::xpub_nodrop`](crate::SocketBuilder::xpub_nodrop). A call that waits for room when it is
+    /// switched off drops its message for those that have none.
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is neither PUB nor XPUB.
+    pub fn set_xpub_nodrop(&self, nodrop: bool) -> Result<(), WrongKind> {
+        self.change_if(Ability::Publishes, "xpub_nodrop", |options| options.xpub_nodrop = nodrop)
+    }
+}
+
+impl<K: SeesSubscriptions> Socket<K> {
+    /// See [`SocketBuilder::xpub_verbose`](crate::SocketBuilder::xpub_verbose).
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is no XPUB.
+    pub fn set_xpub_verbose(&self, verbose: bool) -> Result<(), WrongKind> {
+        self.change_if(Ability::SeesSubscriptions, "xpub_verbose", |options| options.xpub_verbose = verbose)
+    }
+
+    /// See [`SocketBuilder::xpub_verboser`](crate::SocketBuilder::xpub_verboser).
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is no XPUB.
+    pub fn set_xpub_verboser(&self, verboser: bool) -> Result<(), WrongKind> {
+        self.change_if(Ability::SeesSubscriptions, "xpub_verboser", |options| options.xpub_verboser = verboser)
+    }
+}

@@ -1,0 +1,75 @@
+//! A transport of one's own, given to the context's builder: the engine uses it as it uses the others.
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use nought::{BindError, ConnectError, Context, Dealer, Rep, Req, Router, SocketEventKind, transport::AddressError};
+use support::{PATIENCE, await_event, lab::Lab, recv, unique, watchdog};
+
+fn context() -> Context {
+    Context::builder().transport(Arc::new(Lab::default())).build().unwrap()
+}
+
+#[test]
+fn messages_go_both_ways() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    let context = context();
+    let (rep, req) = (context.socket::<Rep>().unwrap(), context.socket::<Req>().unwrap());
+    let endpoint = rep.bind(&format!("lab://{}", unique())).unwrap();
+    req.connect(&endpoint).unwrap();
+    for len in [0, 1, 300, 9000, 3_000_000] {
+        let body = support::body(7, len);
+        req.send(&body).unwrap();
+        let request = recv(&rep);
+        rep.send(request).unwrap();
+        assert_eq!(recv(&req), body);
+    }
+    let peer = rep.peers().remove(0);
+    assert_eq!(peer.peer.address.as_deref(), Some("lab://somebody"));
+    assert_eq!(peer.peer.credentials, None, "this transport says nothing of it");
+    assert_eq!(req.peers()[0].endpoint.as_deref(), Some(&endpoint[..]));
+}
+
+/// Where nobody listens, when the listener goes and comes back, and with a name that a thread has to look up.
+#[test]
+fn connections_are_made_again() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    let context = context();
+    let dealer = context
+        .socket_builder::<Dealer>()
+        .reconnect_interval(Some(Duration::from_millis(5)))
+        .routing_id("dealer")
+        .build()
+        .unwrap();
+    let monitor = dealer.monitor();
+    dealer.connect("lab://slow").unwrap();
+    await_event(&monitor, "a failure", |kind| matches!(kind, SocketEventKind::ConnectFailed { .. }).then_some(()));
+    for turn in ["first", "second"] {
+        let router = context.socket::<Router>().unwrap();
+        router.bind("lab://slow").unwrap();
+        dealer.send(turn).unwrap();
+        let message = recv(&router);
+        assert_eq!(message[0], *"dealer");
+        assert_eq!(message[1], *turn);
+        router.send(["dealer", "back"]).unwrap();
+        assert_eq!(dealer.recv_timeout(PATIENCE).unwrap(), "back");
+        drop(router);
+        await_event(&monitor, "the loss", |kind| matches!(kind, SocketEventKind::Disconnected { .. }).then_some(()));
+    }
+}
+
+#[test]
+fn what_it_refuses_is_told() {
+    let context = context();
+    let dealer = context.socket::<Dealer>().unwrap();
+    assert!(matches!(
+        dealer.connect("lab://"),
+        Err(ConnectError::Endpoint(_) | ConnectError::Address(AddressError::Other(_)))
+    ));
+    let name = format!("lab://{}", unique());
+    dealer.bind(&name).unwrap();
+    assert!(matches!(dealer.bind(&name), Err(BindError::Listen(_))));
+    // Another context knows nothing of it.
+    assert!(Context::new().socket::<Dealer>().unwrap().connect(&name).is_err());
+}

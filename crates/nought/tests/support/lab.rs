@@ -1,0 +1,149 @@
+//! A transport of this project's tests alone, `lab://NAME`, made of what any user has. It notes the options it is
+//! given, and what it connects to can be a target that never answers: `lab://hang;NAME` tries that one first.
+
+use std::{
+    io::{self, IoSlice, Write},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener, UnixStream},
+    },
+    sync::{Arc, Mutex},
+};
+
+use nought::transport::{
+    AddressError, Channel, Connecting, ListenError, Listener, StreamSocket, Target, Transport, TransportOptions,
+};
+
+#[derive(Default)]
+pub struct Lab {
+    /// What each `bind` and each attempt to connect was given.
+    pub options: Mutex<Vec<TransportOptions>>,
+}
+
+impl Lab {
+    fn note(&self, options: &TransportOptions) {
+        self.options.lock().unwrap().push(options.clone());
+    }
+}
+
+fn place(name: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("nought-lab-{}-{name}", std::process::id()))
+}
+
+impl Transport for Lab {
+    fn scheme(&self) -> &'static str {
+        "lab"
+    }
+
+    fn bind(&self, address: &str, options: &TransportOptions) -> Result<Box<dyn Listener>, ListenError> {
+        self.note(options);
+        let endpoint = format!("lab://{address}");
+        let listen = || {
+            let listener = UnixListener::bind_addr(&place(address)?)?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        let listener = listen().map_err(|error| ListenError::system(endpoint.clone(), "bind", error))?;
+        Ok(Box::new(LabListener { listener, endpoint }))
+    }
+
+    fn check(&self, address: &str, _: &TransportOptions) -> Result<(), AddressError> {
+        if address.is_empty() { Err(AddressError::Other("write a name".to_owned())) } else { Ok(()) }
+    }
+
+    fn resolve_now(&self, address: &str, options: &TransportOptions) -> Option<io::Result<Vec<Target>>> {
+        (address != "slow").then(|| self.resolve(address, options))
+    }
+
+    fn resolve(&self, address: &str, _: &TransportOptions) -> io::Result<Vec<Target>> {
+        Ok(address.split(';').map(|name| Target::new(format!("lab://{name}"), name.to_owned())).collect())
+    }
+
+    fn connect(&self, target: &Target, options: &TransportOptions) -> io::Result<Connecting> {
+        self.note(options);
+        let name: &String = target.address().ok_or(io::ErrorKind::InvalidInput)?;
+        if name == "hang" {
+            return Ok(Connecting::Pending(LabChannel::hanging()?));
+        }
+        let stream = UnixStream::connect_addr(&place(name)?)?;
+        Ok(Connecting::Done(LabChannel::over(stream, name)?))
+    }
+}
+
+struct LabListener {
+    listener: UnixListener,
+    endpoint: String,
+}
+
+impl Listener for LabListener {
+    fn accept(&self) -> io::Result<Arc<dyn Channel>> {
+        let (stream, _) = self.listener.accept()?;
+        Ok(LabChannel::over(stream, "somebody")?)
+    }
+
+    fn readiness(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+struct LabChannel {
+    socket: StreamSocket,
+    remote: String,
+    /// The other end of one that never connects.
+    hanging: Option<UnixStream>,
+}
+
+impl LabChannel {
+    fn over(stream: UnixStream, remote: &str) -> io::Result<Arc<Self>> {
+        stream.set_nonblocking(true)?;
+        Ok(Arc::new(Self { socket: StreamSocket::new(stream), remote: format!("lab://{remote}"), hanging: None }))
+    }
+
+    /// Has no room from the beginning, so that it never becomes writable.
+    fn hanging() -> io::Result<Arc<Self>> {
+        let (mut near, far) = UnixStream::pair()?;
+        near.set_nonblocking(true)?;
+        while near.write(&[0; 4096]).is_ok() {}
+        let remote = "lab://hang".to_owned();
+        Ok(Arc::new(Self { socket: StreamSocket::new(near), remote, hanging: Some(far) }))
+    }
+}
+
+impl Channel for LabChannel {
+    fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
+        self.socket.read(into)
+    }
+
+    fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.write(from)
+    }
+
+    fn readiness(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    fn connected(&self) -> io::Result<()> {
+        if self.hanging.is_some() { Err(io::ErrorKind::WouldBlock.into()) } else { self.socket.connected() }
+    }
+
+    fn close_write(&self) -> io::Result<()> {
+        self.socket.close_write()
+    }
+
+    fn local_endpoint(&self) -> String {
+        "lab://".to_owned()
+    }
+
+    fn remote_endpoint(&self) -> String {
+        self.remote.clone()
+    }
+
+    fn peer_address(&self) -> Option<String> {
+        None
+    }
+}
