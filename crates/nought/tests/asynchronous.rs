@@ -1,13 +1,7 @@
-//! Sockets in asynchronous code: on tokio with the runtime watching them, and on an executor that knows nothing of them.
+//! Sockets in asynchronous code on tokio, with the runtime watching them; `any_executor.rs` is for all others.
 #![cfg(feature = "tokio")]
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::Arc,
-    task::{Context as TaskContext, Poll, Wake, Waker},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use nought::{Context, Pull, Push, Rep, Req};
 
@@ -121,54 +115,5 @@ fn a_socket_outlives_a_runtime() {
             };
             tokio::time::timeout(PATIENCE, async { tokio::join!(receive, send) }).await.unwrap();
         });
-    }
-}
-
-struct Unpark(std::thread::Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut TaskContext::from_waker(&waker)) {
-            return value;
-        }
-        std::thread::park();
-    }
-}
-
-#[test]
-fn works_on_any_executor() {
-    for endpoint in ["tcp://127.0.0.1:*", "ipc://*", "inproc://any-executor"] {
-        let context = Context::new();
-        let rep = context.socket::<Rep>().unwrap();
-        let endpoint = rep.bind(endpoint).unwrap();
-        let req = context.socket::<Req>().unwrap();
-        req.connect(&endpoint).unwrap();
-        let service = std::thread::spawn(move || {
-            block_on(async {
-                for _ in 0..300 {
-                    let request = rep.recv_async().await.unwrap();
-                    rep.send_async(request).await.unwrap();
-                }
-            });
-        });
-        block_on(async {
-            for number in 0..300_u32 {
-                if number % 100 == 99 {
-                    // Longer than a poll before sleeping.
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                req.send_async(&number.to_be_bytes()).await.unwrap();
-                assert_eq!(req.recv_async().await.unwrap(), number.to_be_bytes());
-            }
-        });
-        service.join().unwrap();
     }
 }

@@ -164,7 +164,7 @@ fn one_message_is_used_again() {
         push.send(["several", "frames"]).unwrap();
         push.send("one").unwrap();
         push.send("").unwrap();
-        push.send(&vec![7; 100_000]).unwrap();
+        push.send(vec![7; 100_000]).unwrap();
         let mut message = Message::from(["what", "was", "there", "before"]);
         pull.recv_into(&mut message).unwrap();
         assert_eq!(message, Message::from(["several", "frames"]));
