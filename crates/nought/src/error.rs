@@ -246,7 +246,9 @@ impl fmt::Display for BindError {
             Self::Endpoint(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
             Self::NameInUse(name) => write!(f, "inproc://{name} is bound by another socket of this context"),
-            Self::NotForStream => f.write_str("a STREAM socket talks to foreign programs: use tcp:// or ipc://"),
+            Self::NotForStream => f.write_str(
+                "a STREAM socket, and a ROUTER with router_raw, talks to foreign programs: use tcp:// or ipc://",
+            ),
             Self::System { endpoint, source } => write!(f, "cannot watch {endpoint}: {source}"),
             Self::Terminated => f.write_str("the context or the socket is shut down"),
         }
@@ -301,7 +303,9 @@ impl fmt::Display for ConnectError {
             Self::Address(error) => error.fmt(f),
             Self::WrongKind(error) => error.fmt(f),
             Self::RoutingId => f.write_str("a routing id has 1 to 255 bytes, the first of them not zero"),
-            Self::NotForStream => f.write_str("a STREAM socket talks to foreign programs: use tcp:// or ipc://"),
+            Self::NotForStream => f.write_str(
+                "a STREAM socket, and a ROUTER with router_raw, talks to foreign programs: use tcp:// or ipc://",
+            ),
             Self::Terminated => f.write_str("the context or the socket is shut down"),
         }
     }

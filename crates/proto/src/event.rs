@@ -11,6 +11,9 @@ pub enum Event {
     /// The connection must be closed: the peer broke a rule or does not fit. What is left to send is sent first where
     /// that is possible (an ERROR that says why).
     Failed(ConnectionId, ProtocolError),
-    /// The pattern has no more use for the connection (a ROUTER handed its routing id over, a STREAM closed it).
+    /// The pattern has no more use for the connection (a ROUTER handed its routing id over).
     Closed(ConnectionId),
+    /// The pattern has no more use for the connection once all is sent that is queued for it (a STREAM closed it):
+    /// [`retire`](crate::Socket::retire) it.
+    Retired(ConnectionId),
 }

@@ -47,6 +47,9 @@ pub struct Options {
     pub router_mandatory: bool,
     /// ROUTER: a peer with a routing id that is taken replaces the one that has it.
     pub router_handover: bool,
+    /// ROUTER: talks to peers that do not speak ZMTP, as a STREAM does but without notices (libzmq's deprecated
+    /// ROUTER_RAW). It applies to sockets that are made with it.
+    pub router_raw: bool,
     /// ROUTER, DEALER, REQ: an empty message is sent to each new peer, so that a ROUTER learns of this socket.
     pub probe_router: bool,
     /// REQ: a request id goes with each request, and replies to older ones are dropped.
@@ -95,6 +98,7 @@ impl Default for Options {
             metadata: Metadata::new(),
             router_mandatory: false,
             router_handover: false,
+            router_raw: false,
             probe_router: false,
             req_correlate: false,
             req_relaxed: false,

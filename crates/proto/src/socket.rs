@@ -35,6 +35,8 @@ pub struct Socket {
     socket_type: SocketType,
     connections: Connections,
     pattern: Box<dyn Pattern>,
+    /// Its peers do not speak ZMTP.
+    is_raw: bool,
     /// A send found no room, and nothing has changed since that could have made some.
     send_blocked: bool,
 }
@@ -44,7 +46,8 @@ impl Socket {
     pub fn new(socket_type: SocketType, mut options: Options) -> Self {
         options.conflate &= socket_type.can_conflate();
         let pattern = pattern::new(socket_type, &options);
-        Self { socket_type, connections: Connections::new(options), pattern, send_blocked: false }
+        let is_raw = socket_type == SocketType::Stream || socket_type == SocketType::Router && options.router_raw;
+        Self { socket_type, connections: Connections::new(options), pattern, is_raw, send_blocked: false }
     }
 
     // ---- getters
@@ -52,6 +55,11 @@ impl Socket {
     /// The socket's type.
     pub fn socket_type(&self) -> SocketType {
         self.socket_type
+    }
+
+    /// Whether its peers do not speak ZMTP: STREAM, and ROUTER with `router_raw`.
+    pub fn is_raw(&self) -> bool {
+        self.is_raw
     }
 
     /// The options, as they are now.
@@ -220,7 +228,7 @@ impl Socket {
 
     /// The transport's connection is there: the handshake begins.
     pub fn start(&mut self, id: ConnectionId, now: Instant) {
-        if self.socket_type == SocketType::Stream {
+        if self.is_raw {
             return self.start_raw(id);
         }
         let mechanism = self.mechanism();

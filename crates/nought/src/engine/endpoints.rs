@@ -183,7 +183,7 @@ impl Core {
         if self.lock().terminated {
             return Err(BindError::Terminated);
         }
-        if self.lock().machine.socket_type() == SocketType::Stream {
+        if self.lock().machine.is_raw() {
             return Err(BindError::NotForStream);
         }
         self.context.names.bind(name, &self.arc())?;
@@ -310,7 +310,7 @@ impl Core {
         if state.terminated {
             return Err(ConnectError::Terminated);
         }
-        if state.machine.socket_type() == SocketType::Stream {
+        if state.machine.is_raw() {
             return Err(ConnectError::NotForStream);
         }
         let id = state.machine.open(routing_id);

@@ -315,6 +315,7 @@ impl Core {
             Event::Established(id) => self.established(state, id),
             Event::Failed(id, error) => self.lose_link(state, id, LostBecause::Protocol(error)),
             Event::Closed(id) => self.lose_link(state, id, LostBecause::Closed),
+            Event::Retired(id) => self.retire(state, id),
             _ => {}
         }
     }

@@ -391,6 +391,12 @@ impl<K: Routes> SocketBuilder<K> {
     pub fn router_handover(self, handover: bool) -> Self {
         self.only(Ability::Routes, "router_handover").protocol(|options| options.router_handover = handover)
     }
+
+    /// ROUTER: talks to programs that do not speak ZMTP, in messages of a routing id and bytes, as STREAM does but
+    /// without notices. Default: `false`.
+    pub fn router_raw(self, raw: bool) -> Self {
+        self.only(Ability::Routes, "router_raw").protocol(|options| options.router_raw = raw)
+    }
 }
 
 impl<K: Requests> SocketBuilder<K> {

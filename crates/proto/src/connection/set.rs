@@ -512,6 +512,13 @@ impl Connections {
         }
     }
 
+    /// The same, once all is sent that is queued for it.
+    pub(crate) fn close_when_flushed(&mut self, id: ConnectionId) {
+        if self.get(id).is_some() {
+            self.events.push_back(Event::Retired(id));
+        }
+    }
+
     /// Gives a connection up because of what its peer did. What was received whole can still be taken.
     pub(crate) fn fail(&mut self, id: ConnectionId, error: ProtocolError) {
         let Some(connection) = self.get_mut(id).filter(|connection| !connection.is_over()) else { return };

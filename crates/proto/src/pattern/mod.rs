@@ -32,6 +32,7 @@ pub(crate) fn new(socket_type: SocketType, options: &Options) -> Box<dyn Pattern
         SocketType::Req => Box::new(req::Req::new(options)),
         SocketType::Rep => Box::new(rep::Rep::default()),
         SocketType::Dealer => Box::new(dealer::Dealer::default()),
+        SocketType::Router if options.router_raw => Box::new(stream::Stream::raw_router(options)),
         SocketType::Router => Box::new(router::Router::new(options)),
         SocketType::Pull => Box::new(pull::Pull::default()),
         SocketType::Push => Box::new(push::Push::default()),

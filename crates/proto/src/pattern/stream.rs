@@ -1,4 +1,5 @@
-//! STREAM: bytes to and from peers that do not speak ZMTP; the first frame names the peer.
+//! STREAM: bytes to and from peers that do not speak ZMTP; the first frame names the peer. A ROUTER with router_raw does
+//! the same, without notices.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,34 +8,105 @@ use crate::{
     connection::{ConnectionId, Connections, Written},
     error::Incompatibility,
     frame::Frame,
+    limits::{LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX},
     message::{Message, Outgoing},
     options::Options,
 };
 
 pub(super) struct Stream {
+    kind: Kind,
     peers: HashMap<Frame, ConnectionId>,
-    routing_ids: HashMap<ConnectionId, Frame>,
+    names: HashMap<ConnectionId, Name>,
     next_id: u32,
     /// What is to be received, in order.
     turns: VecDeque<Turn>,
+    /// The memory of what peers left that are gone.
+    left_len: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Stream,
+    /// A ROUTER with router_raw: there are no notices, and what has no way is dropped.
+    RawRouter,
+}
+
+/// What a peer that is there is called.
+struct Name {
+    routing_id: Frame,
+    /// The application has received the notice of its coming.
+    is_known: bool,
 }
 
 enum Turn {
-    /// A peer came or went.
-    Notice(Message, ConnectionId),
+    /// A peer came.
+    Came(Message, ConnectionId),
     /// Bytes of the peer wait.
     Bytes(ConnectionId),
+    /// A peer went: its last bytes, or the notice of it.
+    Left(Message, ConnectionId),
 }
 
 impl Stream {
     pub(super) fn new(options: &Options) -> Self {
-        Self { peers: HashMap::new(), routing_ids: HashMap::new(), next_id: options.id_seed, turns: VecDeque::new() }
+        Self {
+            kind: Kind::Stream,
+            peers: HashMap::new(),
+            names: HashMap::new(),
+            next_id: options.id_seed,
+            turns: VecDeque::new(),
+            left_len: 0,
+        }
     }
 
-    fn notice(&mut self, connections: &Connections, routing_id: Frame, id: ConnectionId) {
-        if connections.options.stream_notify {
-            self.turns.push_back(Turn::Notice(Message::from([routing_id, Frame::new()]), id));
+    pub(super) fn raw_router(options: &Options) -> Self {
+        Self { kind: Kind::RawRouter, ..Self::new(options) }
+    }
+
+    fn has_notices(&self, connections: &Connections) -> bool {
+        self.kind == Kind::Stream && connections.options.stream_notify
+    }
+
+    fn push_left(&mut self, message: Message, id: ConnectionId) {
+        self.left_len += memory_of(&message);
+        self.turns.push_back(Turn::Left(message, id));
+    }
+
+    fn push_end(&mut self, connections: &mut Connections, name: Name, last: Option<Frame>, id: ConnectionId) {
+        let has_room = self.left_len <= LOST_RECEIVED_LEN_MAX;
+        let has_notices = self.has_notices(connections);
+        if has_notices && !name.is_known && (last.is_none() || !has_room) {
+            // It came, did nothing that can be told, and went: nobody need hear of it.
+            self.turns.retain(|turn| !matches!(turn, Turn::Came(_, other) if *other == id));
+            connections.count(id, |counters| counters.dropped_on_arrival += u64::from(last.is_some()));
+            return;
         }
+        match last {
+            // What the peer sent last must not go with it.
+            Some(last) if has_room => self.push_left(Message::from([name.routing_id.clone(), last]), id),
+            Some(_) => connections.count(id, |counters| counters.dropped_on_arrival += 1),
+            None => {}
+        }
+        if has_notices {
+            self.push_left(Message::from([name.routing_id, Frame::new()]), id);
+        }
+    }
+
+    fn outcome(
+        &self,
+        connections: &mut Connections,
+        written: Written,
+        peer: Option<ConnectionId>,
+    ) -> Result<(), SendRefusal> {
+        let drops = self.kind == Kind::RawRouter && !connections.options.router_mandatory;
+        match (written, peer) {
+            (Written::Full, Some(peer)) if drops => connections.count(peer, |counters| counters.dropped_at_hwm += 1),
+            (Written::Gone, _) if drops => connections.count_unaddressed(|counters| counters.unroutable += 1),
+            (Written::Full, _) => return Err(SendRefusal::WouldBlock),
+            (Written::Gone, _) => return Err(SendRefusal::Unroutable),
+            (Written::Yes, _) => {}
+        }
+        Ok(())
     }
 
     fn next_routing_id(&mut self) -> Frame {
@@ -48,10 +120,14 @@ impl Stream {
     }
 
     fn drain(&mut self, connections: &mut Connections, id: ConnectionId) -> Option<Message> {
-        let routing_id = self.routing_ids.get(&id)?;
+        let Name { routing_id, .. } = self.names.get(&id)?;
         let bytes = connections.cut_raw(id)?;
         Some(Message::from([routing_id.clone(), bytes]))
     }
+}
+
+fn memory_of(message: &Message) -> usize {
+    LOST_CONNECTION_LEN + message.body_len()
 }
 
 impl Pattern for Stream {
@@ -61,24 +137,27 @@ impl Pattern for Stream {
         if self.peers.contains_key(&routing_id) {
             return connections.fail(id, Incompatibility::RoutingIdTaken.into());
         }
+        if self.has_notices(connections) {
+            self.turns.push_back(Turn::Came(Message::from([routing_id.clone(), Frame::new()]), id));
+        }
         self.peers.insert(routing_id.clone(), id);
-        self.routing_ids.insert(id, routing_id.clone());
-        self.notice(connections, routing_id, id);
+        self.names.insert(id, Name { routing_id, is_known: false });
     }
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
-        // What the peer sent last must not go with it.
-        if let Some(last) = self.drain(connections, id) {
-            self.turns.push_back(Turn::Notice(last, id));
+        let Some(name) = self.names.remove(&id) else { return };
+        if self.peers.get(&name.routing_id) == Some(&id) {
+            self.peers.remove(&name.routing_id);
         }
-        if let Some(routing_id) = self.routing_ids.remove(&id) {
-            self.peers.remove(&routing_id);
-            self.notice(connections, routing_id, id);
+        let last = connections.cut_raw(id);
+        if connections.get_mut(id).is_some_and(|connection| std::mem::take(&mut connection.in_fair_queue)) {
+            self.turns.retain(|turn| !matches!(turn, Turn::Bytes(other) if *other == id));
         }
+        self.push_end(connections, name, last, id);
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
-        let Some(connection) = connections.get_mut(id) else { return };
+        let Some(connection) = connections.get_mut(id).filter(|_| self.names.contains_key(&id)) else { return };
         if !std::mem::replace(&mut connection.in_fair_queue, true) {
             self.turns.push_back(Turn::Bytes(id));
         }
@@ -88,37 +167,44 @@ impl Pattern for Stream {
         let (Some(routing_id), Some(body), 2) = (message.body(0), message.body(1), message.len()) else {
             return Err(SendRefusal::Malformed);
         };
-        let peer = *self.peers.get(routing_id).ok_or(SendRefusal::Unroutable)?;
-        if body.is_empty() {
-            connections.close(peer);
-            return Ok(());
-        }
-        match connections.write_raw(peer, body) {
-            Written::Yes => Ok(()),
-            Written::Full => Err(SendRefusal::WouldBlock),
-            Written::Gone => Err(SendRefusal::Unroutable),
+        let peer = self.peers.get(routing_id).copied();
+        match peer {
+            Some(peer) if body.is_empty() => {
+                // What was sent before goes out first; and nothing can be sent behind it.
+                self.peers.remove(routing_id);
+                connections.close_when_flushed(peer);
+                Ok(())
+            }
+            Some(id) => {
+                let written = connections.write_raw(id, body);
+                self.outcome(connections, written, peer)
+            }
+            None => self.outcome(connections, Written::Gone, None),
         }
     }
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         loop {
-            match self.turns.pop_front().ok_or(RecvRefusal::WouldBlock)? {
-                Turn::Notice(message, id) => {
-                    *into = message;
-                    connections.received_from = Some(id);
-                    return Ok(());
+            let (message, id) = match self.turns.pop_front().ok_or(RecvRefusal::WouldBlock)? {
+                Turn::Came(message, id) => {
+                    self.names.get_mut(&id).into_iter().for_each(|name| name.is_known = true);
+                    (message, id)
+                }
+                Turn::Left(message, id) => {
+                    self.left_len -= memory_of(&message);
+                    (message, id)
                 }
                 Turn::Bytes(id) => {
                     if let Some(connection) = connections.get_mut(id) {
                         connection.in_fair_queue = false;
                     }
-                    if let Some(message) = self.drain(connections, id) {
-                        *into = message;
-                        connections.received_from = Some(id);
-                        return Ok(());
-                    }
+                    let Some(message) = self.drain(connections, id) else { continue };
+                    (message, id)
                 }
-            }
+            };
+            *into = message;
+            connections.received_from = Some(id);
+            return Ok(());
         }
     }
 

@@ -26,16 +26,89 @@ fn connections_bytes_and_ends_are_told_in_order() {
 }
 
 #[test]
-fn an_empty_body_closes() {
+fn an_empty_body_closes_once_all_is_sent() {
+    for room in [usize::MAX, 1] {
+        let mut net = Net::new();
+        let stream = net.socket(SocketType::Stream);
+        let link = net.accept_test(stream);
+        net.recv(stream);
+        net.room(link, room);
+        net.send(stream, Message::from([&FIRST[..], b"good"]));
+        net.send(stream, Message::from([&FIRST[..], b"bye"]));
+        net.try_send(stream, Message::from([&FIRST[..], b""])).unwrap();
+        assert_eq!(net.try_send(stream, Message::from([&FIRST[..], b"x"])), Err(SendRefusal::Unroutable));
+        if room == 1 {
+            assert!(!net.is_closed(link));
+            net.room(link, usize::MAX);
+        }
+        assert!(net.is_closed(link));
+        assert_eq!(net.take(link), b"goodbye");
+        assert!(net.events(stream).iter().any(|event| matches!(event, Event::Retired(_))));
+        assert_eq!(net.recv_all(stream), [Message::from([&FIRST[..], b""])]);
+        assert_eq!(net.at(stream).connections().iter().count(), 0);
+    }
+}
+
+#[test]
+fn a_retired_connection_gives_no_false_readiness() {
     let mut net = Net::new();
     let stream = net.socket(SocketType::Stream);
     let link = net.accept_test(stream);
     net.recv(stream);
-    net.send(stream, Message::from([&FIRST[..], b"bye"]));
-    net.send(stream, Message::from([&FIRST[..], b""]));
+    net.feed(link, "before");
+    let id = net.id(link);
+    net.at(stream).retire(id);
+    net.feed(link, "after");
+    assert_eq!(net.recv(stream)[1], *"before");
+    assert_eq!(net.recv(stream)[1], *"");
+    assert!(!net.at(stream).can_recv());
+    net.expect_none(stream);
+}
+
+#[test]
+fn of_peers_that_come_and_go_unseen_nothing_is_left() {
+    let mut net = Net::new();
+    let stream = net.socket(SocketType::Stream);
+    let first = net.accept_test(stream);
+    for _ in 0..1000 {
+        let link = net.accept_test(stream);
+        net.close_test(link);
+    }
+    let talker = net.accept_test(stream);
+    net.feed(talker, "said something");
+    net.close_test(talker);
+    net.close_test(first);
+    assert_eq!(net.recv_all(stream).len(), 3);
+}
+
+#[test]
+fn a_raw_router_has_no_notices_and_drops_what_has_no_way() {
+    let mut net = Net::new();
+    let router = net.socket_with(SocketType::Router, |options| {
+        options.router_raw = true;
+        options.send_hwm = 1;
+    });
+    assert!(net.at(router).is_raw());
+    let link = net.accept_test(router);
+    net.expect_none(router);
+    net.feed(link, "GET /");
+    assert_eq!(net.recv(router), Message::from([&FIRST[..], b"GET /"]));
+    net.send(router, Message::from([&FIRST[..], b"200 OK"]));
+    assert_eq!(net.take(link), b"200 OK");
+    net.send(router, ["nobody", "x"]);
+    assert_eq!(net.at(router).connections().totals().unroutable, 1);
+    net.room(link, 1);
+    for _ in 0..3 {
+        net.send(router, Message::from([&FIRST[..], b"more"]));
+    }
+    assert_eq!(net.connection(router, link).counters().dropped_at_hwm, 2);
+    net.at(router).set_options(|options| options.router_mandatory = true);
+    assert_eq!(net.try_send(router, ["nobody", "x"]), Err(SendRefusal::Unroutable));
+    assert_eq!(net.try_send(router, Message::from([&FIRST[..], b"x"])), Err(SendRefusal::WouldBlock));
+    net.room(link, usize::MAX);
+    net.send(router, Message::from([&FIRST[..], b""]));
     assert!(net.is_closed(link));
-    assert_eq!(net.take(link), b"bye");
-    assert!(net.events(stream).iter().any(|event| matches!(event, Event::Closed(_))));
+    net.expect_none(router);
 }
 
 #[test]

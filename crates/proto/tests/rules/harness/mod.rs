@@ -46,6 +46,7 @@ pub(crate) struct Net {
 struct NodeState {
     socket: Socket,
     events: Vec<Event>,
+    retiring: Vec<ConnectionId>,
     mail: Arc<Mutex<Vec<ConnectionId>>>,
 }
 
@@ -98,6 +99,7 @@ impl Net {
         self.nodes.push(NodeState {
             socket: Socket::new(socket_type, options),
             events: Vec::new(),
+            retiring: Vec::new(),
             mail: Arc::default(),
         });
         Node(self.nodes.len() - 1)
@@ -338,8 +340,13 @@ impl Net {
         }
         while let Some(event) = self.nodes[node].socket.poll_event() {
             moved = true;
-            if let Event::Failed(id, _) | Event::Closed(id) = event {
-                self.give_up(node, id);
+            match event {
+                Event::Failed(id, _) | Event::Closed(id) => self.give_up(node, id),
+                Event::Retired(id) => {
+                    self.nodes[node].socket.retire(id);
+                    self.nodes[node].retiring.push(id);
+                }
+                _ => {}
             }
             self.nodes[node].events.push(event);
         }
@@ -350,6 +357,13 @@ impl Net {
             }
         }
         while self.nodes[node].socket.poll_flush().is_some() {
+            moved = true;
+        }
+        let connections = self.nodes[node].socket.connections();
+        let is_flushed = |id: &ConnectionId| connections.get(*id).is_none_or(Connection::is_flushed);
+        if let Some(index) = self.nodes[node].retiring.iter().position(is_flushed) {
+            let id = self.nodes[node].retiring.swap_remove(index);
+            self.give_up(node, id);
             moved = true;
         }
         moved
