@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     frame::Frame,
     limits::{HANDSHAKE_TIMEOUT_DEFAULT, SUBSCRIPTIONS_PER_PEER_DEFAULT},
+    mechanism::Security,
     message::Message,
     wire::metadata::Metadata,
 };
@@ -40,6 +41,8 @@ pub struct Options {
     pub heartbeat_ttl: Option<Duration>,
     /// How long to wait for the peer after a PING; `None`: as long as the interval.
     pub heartbeat_timeout: Option<Duration>,
+    /// The security mechanism; a peer that wants another is refused. Default: none.
+    pub security: Security,
     /// Properties sent to the peer beside the socket type, their names starting with `X-`.
     pub metadata: Metadata,
 
@@ -95,6 +98,7 @@ impl Default for Options {
             heartbeat_interval: None,
             heartbeat_ttl: None,
             heartbeat_timeout: None,
+            security: Security::default(),
             metadata: Metadata::new(),
             router_mandatory: false,
             router_handover: false,

@@ -10,7 +10,6 @@ use crate::{
     error::ProtocolError,
     event::Event,
     frame::Frame,
-    mechanism::{Mechanism, Null},
     message::{Message, Outgoing},
     options::Options,
     pattern::{self, Pattern, RecvRefusal, SendRefusal, SubscribeRefusal},
@@ -231,7 +230,7 @@ impl Socket {
         if self.is_raw {
             return self.start_raw(id);
         }
-        let mechanism = self.mechanism();
+        let mechanism = self.connections.options.security.mechanism(&self.metadata());
         let routing_id = self.connections.options.routing_id.clone();
         let timeout = self.connections.options.handshake_timeout;
         let socket_type = self.socket_type;
@@ -245,10 +244,6 @@ impl Socket {
         }
         self.connections.arm_timer(id);
         self.connections.want_flush(id);
-    }
-
-    fn mechanism(&self) -> Box<dyn Mechanism> {
-        Box::new(Null::new(&self.metadata()))
     }
 
     fn metadata(&self) -> Metadata {

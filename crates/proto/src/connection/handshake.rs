@@ -154,7 +154,7 @@ impl Handshake {
     }
 
     fn refuse_without_security(&self) -> Result<(), ProtocolError> {
-        if self.mechanism.name() == "NULL" { Ok(()) } else { Err(Incompatibility::VersionWithoutSecurity.into()) }
+        if self.mechanism.accepts_none() { Ok(()) } else { Err(Incompatibility::VersionWithoutSecurity.into()) }
     }
 
     fn socket_type_byte(&mut self, version: Version, input: &[u8]) -> Step {

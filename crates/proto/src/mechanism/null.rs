@@ -31,6 +31,10 @@ impl Mechanism for Null {
         false
     }
 
+    fn accepts_none(&self) -> bool {
+        true
+    }
+
     fn next_command(&mut self) -> Option<(&'static [u8], Vec<u8>)> {
         self.ready.take().map(|data| (&b"READY"[..], data))
     }

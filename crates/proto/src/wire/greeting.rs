@@ -104,7 +104,35 @@ fn is_mechanism_name(bytes: &[u8; MECHANISM_LEN]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn encode_then_decode_is_identity(
+            routing_id_len in 0..=255_usize,
+            mechanism in "[A-Z0-9_.+-]{1,20}",
+            as_server: bool,
+        ) {
+            let mut signature = Vec::new();
+            encode_signature(routing_id_len, &mut signature);
+            prop_assert_eq!(signature.len(), SIGNATURE_LEN);
+            prop_assert_eq!(Signature::decode(&signature), Signature::Versioned);
+            let rest = V3Rest::new(&mechanism, as_server);
+            let mut bytes = Vec::new();
+            rest.encode(&mut bytes);
+            let decoded = V3Rest::decode(bytes.as_slice().try_into().unwrap()).unwrap();
+            prop_assert_eq!(decoded, rest);
+            prop_assert_eq!((decoded.minor, decoded.mechanism(), decoded.as_server), (MINOR, &mechanism[..], as_server));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: [u8; V3_REST_LEN], len in 0..=V3_REST_LEN) {
+            let _ = V3Rest::decode(&bytes);
+            let _ = Signature::decode(&bytes[..len]);
+        }
+    }
 
     #[test]
     fn the_signature_is_told_from_an_old_frame() {
