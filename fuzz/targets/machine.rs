@@ -11,7 +11,7 @@ use std::{
 use libfuzzer_sys::fuzz_target;
 use nought_fuzz::{Decisions, hello, options};
 use nought_proto::{
-    ConnectionId, Event, Message, Socket, SocketType,
+    Connection, ConnectionId, Event, Message, Socket, SocketType,
     connection::{Notify, Output, Pipe},
     socket::Reopen,
 };
@@ -44,6 +44,7 @@ impl World {
         options.immediate = bits & 8 != 0;
         options.router_handover = bits & 16 != 0;
         options.router_mandatory = bits & 32 != 0;
+        options.router_raw = bits & 136 == 136;
         options.probe_router = bits & 64 != 0;
         options.xpub_nodrop = bits & 64 != 0;
         options.req_relaxed = bits & 128 != 0;
@@ -103,12 +104,12 @@ impl World {
         let Some(index) = self.pick(decisions) else { return };
         let id = self.connections[index].0;
         let socket_type = self.sockets[0].socket_type();
-        if !self.sockets[0]
-            .connections()
-            .get(id)
-            .is_some_and(|connection| connection.is_ready() || connection.is_handshaking())
-            || !self.sockets[0].wants_read(id)
-        {
+        let is_raw = self.sockets[0].is_raw();
+        // Nothing is read for a connection within the process; it has no version.
+        let has_transport = |connection: &Connection| {
+            connection.is_handshaking() || connection.is_ready() && (is_raw || connection.peer().version.is_some())
+        };
+        if !self.sockets[0].connections().get(id).is_some_and(has_transport) || !self.sockets[0].wants_read(id) {
             return;
         }
         let action = decisions.byte();
@@ -219,8 +220,8 @@ impl World {
 
     /// Joins the two sockets within the process.
     fn join(&mut self) {
-        // STREAM is for strangers only.
-        if self.connections.len() >= CONNECTIONS_MAX || self.sockets[0].socket_type() == SocketType::Stream {
+        // Raw sockets are for strangers only.
+        if self.connections.len() >= CONNECTIONS_MAX || self.sockets[0].is_raw() {
             return;
         }
         let ids = [self.sockets[0].open(None), self.sockets[1].accept()];
