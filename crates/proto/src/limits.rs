@@ -55,6 +55,10 @@ pub const BODY_RESERVE_LEN_MAX: usize = 1024 * 1024;
 /// is cut off.
 pub const COMMAND_BACKLOG_LEN_MAX: usize = 256 * 1024;
 
+/// What may wait to be sent to a publisher, in bytes, before further subscriptions are kept apart, where what is taken
+/// back in time is not sent at all.
+pub const SUBSCRIPTION_BACKLOG_LEN_MAX: usize = 1024 * 1024;
+
 /// Buffers of [`WRITE_LEN`] and [`READ_LEN_MAX`] bytes that an idle socket keeps for reuse.
 pub const SPARE_BUFFERS: usize = 4;
 

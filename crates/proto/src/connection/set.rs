@@ -20,7 +20,7 @@ use crate::{
     frame::Frame,
     limits::{
         COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX, READ_LEN_MIN,
-        SPARE_BUFFERS, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
+        SPARE_BUFFERS, SUBSCRIPTION_BACKLOG_LEN_MAX, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
     message::{Message, Outgoing},
     options::Options,
@@ -307,6 +307,18 @@ impl Connections {
         };
         connection.wants_room |= !room;
         room
+    }
+
+    /// Whether subscriptions should be written now, or wait until the pattern hears of room. Those to a socket of the
+    /// same process do not wait.
+    pub(crate) fn has_room_for_subscriptions(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.get_mut(id) else { return false };
+        let has_room = match &connection.outbox {
+            Outbox::Wire(_) => connection.queued().bytes <= SUBSCRIPTION_BACKLOG_LEN_MAX,
+            Outbox::Memory(_) => true,
+        };
+        connection.wants_room |= !has_room;
+        has_room
     }
 
     /// Sends a subscription or its end upstream.

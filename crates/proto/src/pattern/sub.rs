@@ -36,6 +36,10 @@ impl Pattern for Sub {
         self.xsub.lost(connections, id);
     }
 
+    fn writable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.xsub.writable(connections, id);
+    }
+
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.xsub.readable(connections, id);
     }

@@ -1,6 +1,6 @@
 //! XSUB: receives what it subscribed to, and sends subscriptions as messages (RFC 29).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
 use crate::{
@@ -18,6 +18,9 @@ pub(super) struct XSub {
     incoming: FairQueue,
     upstream: BTreeSet<ConnectionId>,
     subscriptions: Filter,
+    /// What peers that do not read are yet to be told: prefixes, and whether they are wanted. What is taken back before
+    /// it was told is gone, so that this is never more than what there is and what the peer was told.
+    untold: HashMap<ConnectionId, HashMap<Box<[u8]>, bool>>,
 }
 
 impl XSub {
@@ -31,8 +34,19 @@ impl XSub {
         self.incoming.recv(connections, into)
     }
 
-    fn forward(&self, connections: &mut Connections, subscribe: bool, prefix: &[u8]) {
-        self.upstream.iter().for_each(|&id| connections.write_subscription(id, subscribe, prefix));
+    fn forward(&mut self, connections: &mut Connections, subscribe: bool, prefix: &[u8]) {
+        for &id in &self.upstream {
+            if !self.untold.contains_key(&id) && connections.has_room_for_subscriptions(id) {
+                connections.write_subscription(id, subscribe, prefix);
+                continue;
+            }
+            let untold = self.untold.entry(id).or_default();
+            if untold.get(prefix) == Some(&!subscribe) {
+                untold.remove(prefix);
+            } else {
+                untold.insert(prefix.into(), subscribe);
+            }
+        }
     }
 
     fn send_upstream(&self, connections: &mut Connections, message: &Outgoing<'_>) {
@@ -51,11 +65,21 @@ impl Pattern for XSub {
 
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.upstream.insert(id);
+        self.untold.remove(&id);
         self.subscriptions.for_each(|prefix| connections.write_subscription(id, true, prefix));
     }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
         self.upstream.remove(&id);
+        self.untold.remove(&id);
+    }
+
+    fn writable(&mut self, connections: &mut Connections, id: ConnectionId) {
+        if self.untold.contains_key(&id) && connections.has_room_for_subscriptions(id) {
+            for (prefix, subscribe) in self.untold.remove(&id).into_iter().flatten() {
+                connections.write_subscription(id, subscribe, &prefix);
+            }
+        }
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {

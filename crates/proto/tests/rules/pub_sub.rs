@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nought_proto::{
     Frame, Message, ProtocolError, SocketType,
     error::Misbehaviour,
-    limits::SUBSCRIPTION_LEN_MAX,
+    limits::{SUBSCRIPTION_BACKLOG_LEN_MAX, SUBSCRIPTION_LEN_MAX},
     pattern::{SendRefusal, SubscribeRefusal},
 };
 
@@ -421,4 +421,33 @@ fn a_large_body_is_not_kept_when_all_have_it() {
         assert_eq!(net.recv(node)[0].len(), 20_000);
     }
     assert_eq!(Arc::strong_count(&is_kept), 1);
+}
+
+#[test]
+fn subscriptions_to_a_publisher_that_does_not_read_take_bounded_room_and_end_up_right() {
+    for socket_type in [SocketType::Sub, SocketType::XSub] {
+        let mut net = Net::new();
+        let subscriber = net.socket(socket_type);
+        let publisher = net.socket(SocketType::Pub);
+        net.at(subscriber).subscribe(b"first").unwrap();
+        let link = net.connect(subscriber, publisher);
+        net.room(link, 1);
+        for number in 0..20_000 {
+            let prefix = format!("{number:0100}").into_bytes();
+            net.at(subscriber).subscribe(&prefix).unwrap();
+            net.pump();
+            net.at(subscriber).unsubscribe(&prefix).unwrap();
+        }
+        net.at(subscriber).subscribe(b"last").unwrap();
+        net.at(subscriber).unsubscribe(b"first").unwrap();
+        // With all of them it would be four times as much.
+        net.room(link, 4 * SUBSCRIPTION_BACKLOG_LEN_MAX / 3);
+        net.pump();
+        net.expect_no_failure(publisher);
+        assert_eq!(net.at(publisher).subscriptions(), 1, "{socket_type}");
+        for body in ["first", "last"] {
+            net.send(publisher, body);
+        }
+        assert_eq!(bodies(&net.recv_all(subscriber)), ["last"]);
+    }
 }
