@@ -105,8 +105,8 @@ impl Context {
 
     /// Shuts down, and waits until every socket is closed and has sent what it had to send within its linger time.
     ///
-    /// It waits for handles of sockets that other threads still hold: those threads see `Terminated` from their calls
-    /// and are to drop theirs.
+    /// It waits for handles of sockets that are still held: other threads see `Terminated` from their calls and are to
+    /// drop theirs. One that the caller itself holds must be dropped before, or this call never returns.
     pub fn term(&self) {
         self.handle.shared.shut_down();
         self.handle.shared.wait_for_sockets();

@@ -32,8 +32,14 @@ use support::{
 
 /// The driver looks twice, 5 ms apart, before it takes a socket back.
 const TICK: Duration = Duration::from_millis(10);
-/// What a message may take beyond that on a machine with other work to do.
+/// What being scheduled may take beyond that on two processors with other work to do: several slices of others.
+const SCHEDULING: Duration = Duration::from_millis(30);
+/// What it may take at the worst, for one or the other.
 const ALLOWANCE: Duration = Duration::from_millis(1500);
+/// Messages that may be later than the tick and scheduling explain: the machine is not always ours. A wake-up that is
+/// lost is made good by the end of some other call's wait at the earliest (0.3 s or more), so that losing one in a few
+/// hundred shows here, and losing one for good in [`LOST`].
+const LATE_MAX: u64 = 3;
 /// A wake-up that has not come by then is lost.
 const LOST: Duration = Duration::from_secs(10);
 const RECEIVERS: usize = 3;
@@ -231,7 +237,7 @@ impl Arena {
 
     fn note(&self, delay: u64) {
         self.latest.fetch_max(delay, Ordering::SeqCst);
-        self.late.fetch_add(u64::from(delay > TICK.as_nanos() as u64), Ordering::SeqCst);
+        self.late.fetch_add(u64::from(delay > (TICK + SCHEDULING).as_nanos() as u64), Ordering::SeqCst);
     }
 
     /// Waits until so many have come.
@@ -247,7 +253,8 @@ impl Arena {
     fn report(&self, what: &str) {
         let latest = Duration::from_nanos(self.latest.load(Ordering::SeqCst));
         let (late, received) = (self.late.load(Ordering::SeqCst), self.received.load(Ordering::SeqCst));
-        println!("{what}: {received} messages, {late} later than {TICK:?}, the latest by {latest:?}");
+        println!("{what}: {received} messages, {late} later than {:?}, the latest by {latest:?}", TICK + SCHEDULING);
+        assert!(late <= LATE_MAX, "{what}: {late} of {received} messages were later than the tick explains");
         assert!(latest < TICK + ALLOWANCE, "{what}: a message came {latest:?} late");
         assert!(received > 50, "{what}: only {received} messages");
     }

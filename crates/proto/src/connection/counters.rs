@@ -1,6 +1,7 @@
 //! What passed over a connection, and what did not.
 
-/// Counts since the connection was opened; the transport's reconnects do not reset them. They wrap never: 64 bits.
+/// Counts since the connection was opened. One that is made again counts anew; the sums of the socket
+/// ([`Connections::totals`](super::Connections::totals)) go on. They wrap never: 64 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
