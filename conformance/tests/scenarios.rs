@@ -1453,7 +1453,10 @@ const COMING_AND_GOING: &[Scenario] = &[
         place: Where::Within,
         players: &[("push", Push, &[Opt::Linger(10_000)]), ("pull", Pull, &[])],
         steps: &[Connect("push", "e"), Send("push", &["1"]), Close("push"), Settle, Bind("pull", "e"), Look("pull")],
-        differs: None,
+        differs: Some((
+            "whether libzmq's reaper gives the socket up before the other side binds is a matter of chance",
+            &["push sends [\"1\"]: sent", "pull sees nothing"],
+        )),
     },
     Scenario {
         name: "heartbeats on both sides disturb nobody",

@@ -18,8 +18,6 @@ const ZMTP: &[SocketType] = &[Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Pu
 
 /// Name, setter, and which types have it.
 const OPTIONS: &[(&str, Set, &[SocketType])] = &[
-    ("send_timeout", |b| b.send_timeout(TIME), &[Pair, Pub, Req, Rep, Dealer, Router, Push, XPub, XSub, Stream]),
-    ("recv_timeout", |b| b.recv_timeout(TIME), &[Pair, Sub, Req, Rep, Dealer, Router, Pull, XPub, XSub, Stream]),
     ("max_message_size", |b| b.max_message_size(Some(1)), ZMTP),
     ("handshake_timeout", |b| b.handshake_timeout(TIME), ZMTP),
     ("heartbeat_interval", |b| b.heartbeat_interval(TIME), ZMTP),

@@ -302,18 +302,18 @@ impl<K: Kind> SocketBuilder<K> {
 // ---- what kinds that can do it have
 
 impl<K: CanSend> SocketBuilder<K> {
-    /// How long `send` waits; `None`: for ever. Default: `None`.
+    /// How long `send` waits; `None`: for ever. Default: `None`. An [`Any`](crate::Any) has it whatever its
+    /// type: `send` itself says that it cannot.
     pub fn send_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self = self.only(Ability::CanSend, "send_timeout");
         self.options.send_timeout = timeout;
         self
     }
 }
 
 impl<K: CanReceive> SocketBuilder<K> {
-    /// How long `recv` waits; `None`: for ever. Default: `None`.
+    /// How long `recv` waits; `None`: for ever. Default: `None`. An [`Any`](crate::Any) has it whatever its
+    /// type: `recv` itself says that it cannot.
     pub fn recv_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self = self.only(Ability::CanReceive, "recv_timeout");
         self.options.recv_timeout = timeout;
         self
     }
