@@ -127,14 +127,8 @@ impl OldPeer {
 }
 
 fn bound(socket_type: SocketType) -> (Socket<Any>, String) {
-    let mut builder = Context::new().any_socket_builder(socket_type).linger(Some(Duration::ZERO));
-    if socket_type.can_send() {
-        builder = builder.send_timeout(Some(PATIENCE));
-    }
-    if socket_type.can_receive() {
-        builder = builder.recv_timeout(Some(PATIENCE));
-    }
-    let socket = builder.build().unwrap();
+    let builder = Context::new().any_socket_builder(socket_type).linger(Some(Duration::ZERO));
+    let socket = builder.send_timeout(Some(PATIENCE)).recv_timeout(Some(PATIENCE)).build().unwrap();
     let endpoint = socket.bind("tcp://127.0.0.1:*").unwrap();
     (socket, endpoint)
 }
