@@ -5,6 +5,7 @@ mod support;
 
 use std::{
     io::{Read, Write},
+    net::{SocketAddr, TcpListener},
     thread,
     time::{Duration, Instant},
 };
@@ -319,4 +320,59 @@ fn terminating_waits_too() {
         });
         assert!(start.elapsed() < LIMIT);
     }
+}
+
+/// A listener whose peers take little before they read.
+fn listen_with_little_room() -> (TcpListener, String) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(8).unwrap();
+    let listener = TcpListener::from(socket);
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    (listener, endpoint)
+}
+
+#[test]
+fn a_peer_that_reads_late_and_answers_before_gets_all() {
+    let _bounded = watchdog(LIMIT);
+    for disconnects in [false, true] {
+        let (listener, endpoint) = listen_with_little_room();
+        let context = Context::new();
+        let dealer = context.socket_builder::<Dealer>().recv_hwm(1).build().unwrap();
+        dealer.connect(&endpoint).unwrap();
+        let mut peer = RawPeer::accept(&listener).shake_hands("ROUTER");
+        let body = vec![7; 200_000];
+        dealer.send(&body).unwrap();
+        let dealer = if disconnects {
+            dealer.disconnect(&endpoint).unwrap();
+            Some(dealer)
+        } else {
+            drop(dealer);
+            None
+        };
+        for _ in 0..10 {
+            // Longer than the least time for a farewell: nothing here may reset the connection.
+            thread::sleep(Duration::from_millis(150));
+            peer.send(&raw::frame(false, b"meanwhile"));
+        }
+        assert_eq!(peer.recv_frame(), (false, body));
+        peer.await_close();
+        drop((dealer, peer));
+        context.term();
+    }
+}
+
+#[test]
+fn a_peer_that_has_all_and_stays_is_not_waited_for() {
+    let _bounded = watchdog(LIMIT);
+    let (listener, endpoint) = raw::listen();
+    let context = Context::new();
+    let dealer = context.socket::<Dealer>().unwrap();
+    dealer.connect(&endpoint).unwrap();
+    let mut peer = RawPeer::accept(&listener).shake_hands("ROUTER");
+    dealer.send("x").unwrap();
+    drop(dealer);
+    assert_eq!(peer.recv_frame(), (false, b"x".to_vec()));
+    context.term();
 }

@@ -5,11 +5,15 @@ mod support;
 
 use std::{
     os::unix::net::UnixListener,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use nought::{Context, ContextBuilder, Monitor, Pull, Push, Socket, SocketEventKind};
+use nought::{
+    Context, ContextBuilder, Monitor, Pull, Push, Socket, SocketEventKind,
+    transport::{AddressError, Connecting, ListenError, Listener, Target, Tcp, Transport as _, TransportOptions},
+};
 use support::{
     Transport, await_event,
     raw::{self, RawPeer},
@@ -193,6 +197,122 @@ fn only_once_where_nothing_else_is_wanted() {
     drop(pull);
     await_event(&monitor, "the end", |event| matches!(event, SocketEventKind::Disconnected { .. }).then_some(()));
     until("the endpoint is forgotten", || push.disconnect(&endpoint).is_err());
+}
+
+#[test]
+fn what_is_queued_for_an_endpoint_that_is_disconnected_waits_for_it() {
+    let _bounded = watchdog(LIMIT);
+    for transport in Transport::KERNEL {
+        let context = Context::new();
+        let push = push(&context);
+        let (first, second) = (transport.future_endpoint(), transport.future_endpoint());
+        push.connect(&first).unwrap();
+        push.send("for the first").unwrap();
+        push.disconnect(&first).unwrap();
+        assert!(push.disconnect(&first).is_err(), "{transport}: it is disconnected already");
+        // Neither gets in the other's way.
+        push.connect(&second).unwrap();
+        push.send("for the second").unwrap();
+        let pulls = [context.socket::<Pull>().unwrap(), context.socket::<Pull>().unwrap()];
+        pulls[0].bind(&first).unwrap();
+        assert_eq!(recv(&pulls[0]), "for the first", "{transport}");
+        until("the first is left", || pulls[0].stats().peers == 0);
+        pulls[1].bind(&second).unwrap();
+        assert_eq!(recv(&pulls[1]), "for the second", "{transport}");
+        until("only the second is left", || push.peers().len() == 1);
+        push.send("and again").unwrap();
+        assert_eq!(recv(&pulls[1]), "and again", "{transport}");
+        drop((push, pulls));
+        context.term();
+    }
+}
+
+#[test]
+fn what_is_queued_for_an_endpoint_that_is_disconnected_waits_no_longer_than_linger() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let push = push(&context);
+    push.set_linger(Some(Duration::from_millis(50)));
+    let endpoint = Transport::Tcp.future_endpoint();
+    push.connect(&endpoint).unwrap();
+    push.send("for nobody").unwrap();
+    push.disconnect(&endpoint).unwrap();
+    until("it is given up", || push.stats().totals.lost == 1);
+    assert!(push.peers().is_empty());
+}
+
+#[test]
+fn times_without_end() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let push = context
+        .socket_builder::<Push>()
+        .reconnect_interval(Some(Duration::MAX))
+        .reconnect_interval_max(Duration::MAX)
+        .connect_timeout(Some(Duration::MAX))
+        .linger(Some(Duration::MAX))
+        .spin(Duration::MAX)
+        .build()
+        .unwrap();
+    let monitor = push.monitor();
+    let endpoint = Transport::Tcp.future_endpoint();
+    push.connect(&endpoint).unwrap();
+    failure(&monitor);
+    assert!(pause(&monitor) > Duration::from_secs(1 << 30));
+    let pull = context.socket::<Pull>().unwrap();
+    push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+    push.disconnect(&endpoint).unwrap();
+    until("it is connected", || push.stats().peers == 1);
+    push.send("x").unwrap();
+    assert_eq!(recv(&pull), "x");
+}
+
+/// tcp with several addresses behind one, as a name may have.
+struct Several;
+
+impl nought::transport::Transport for Several {
+    fn scheme(&self) -> &'static str {
+        "several"
+    }
+
+    fn bind(&self, address: &str, options: &TransportOptions) -> Result<Box<dyn Listener>, ListenError> {
+        Tcp.bind(address, options)
+    }
+
+    fn check(&self, _: &str, _: &TransportOptions) -> Result<(), AddressError> {
+        Ok(())
+    }
+
+    fn resolve_now(&self, _: &str, _: &TransportOptions) -> Option<std::io::Result<Vec<Target>>> {
+        None
+    }
+
+    fn resolve(&self, address: &str, options: &TransportOptions) -> std::io::Result<Vec<Target>> {
+        address.split(',').map(|one| Ok(Tcp.resolve(one, options)?.remove(0))).collect()
+    }
+
+    fn connect(&self, target: &Target, options: &TransportOptions) -> std::io::Result<Connecting> {
+        Tcp.connect(target, options)
+    }
+}
+
+#[test]
+fn an_address_that_refuses_the_handshake_is_followed_by_the_next() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::builder().transport(Arc::new(Several)).build().unwrap();
+    let dead = Transport::Tcp.future_endpoint();
+    let (misfit, pull) = (context.socket::<Push>().unwrap(), context.socket::<Pull>().unwrap());
+    let endpoints = [dead, misfit.bind("tcp://127.0.0.1:*").unwrap(), pull.bind("tcp://127.0.0.1:*").unwrap()];
+    let addresses = endpoints.map(|endpoint| endpoint["tcp://".len()..].to_owned());
+    let push = push(&context);
+    let monitor = push.monitor();
+    push.connect(&format!("several://{}", addresses.join(","))).unwrap();
+    push.send("the third").unwrap();
+    assert_eq!(recv(&pull), "the third");
+    // Each that failed is told.
+    assert_eq!(failure(&monitor), std::io::ErrorKind::ConnectionRefused);
+    await_event(&monitor, "the misfit", |event| matches!(event, SocketEventKind::HandshakeFailed { .. }).then_some(()));
+    assert_eq!(push.stats().reconnects, 0, "without a pause");
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod support;
 
 use std::{fs, path::Path, time::Duration};
 
-use nought::{Any, BindError, ConnectError, Context, Dealer, Pub, Pull, Push, Socket, SocketType, Sub};
+use nought::{Any, BindError, ConnectError, Context, Dealer, Pair, Pub, Pull, Push, Socket, SocketType, Sub};
 use support::{Transport, recv, scratch_path, unique, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -72,20 +72,42 @@ fn unbind_wants_the_resolved_endpoint() {
 }
 
 #[test]
-fn a_connection_outlives_the_endpoint_that_it_came_by() {
+fn connections_end_with_the_endpoint_that_they_came_by() {
     let _bounded = watchdog(LIMIT);
-    for transport in Transport::ALL {
+    for transport in Transport::KERNEL {
         let context = Context::new();
-        let (pull, push) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
-        let endpoint = support::connect(&pull, &push, transport);
-        pull.unbind(&endpoint).unwrap();
-        push.send("still connected").unwrap();
-        assert_eq!(recv(&pull), "still connected", "{transport}");
-        let late = context.socket_builder::<Push>().linger(Some(Duration::ZERO)).build().unwrap();
-        late.connect(&endpoint).unwrap();
-        late.send("nobody there").unwrap();
-        assert!(pull.recv_timeout(Duration::from_millis(100)).is_err(), "{transport}");
+        let pair = context.socket::<Pair>().unwrap();
+        let peer = context.socket_builder::<Pair>().linger(Some(Duration::ZERO)).build().unwrap();
+        let endpoint = support::connect(&pair, &peer, transport);
+        pair.send("queued before").unwrap();
+        pair.unbind(&endpoint).unwrap();
+        assert_eq!(recv(&peer), "queued before", "{transport}");
+        until("it is disconnected", || pair.stats().peers == 0 && peer.stats().peers == 0);
+        assert!(pair.try_send("to nobody").is_err(), "{transport}");
+        // Those that came by another endpoint stay.
+        let push = context.socket::<Push>().unwrap();
+        let pulls = [context.socket::<Pull>().unwrap(), context.socket::<Pull>().unwrap()];
+        let endpoints = [support::connect(&push, &pulls[0], transport), support::connect(&push, &pulls[1], transport)];
+        push.unbind(&endpoints[0]).unwrap();
+        until("one is left", || push.stats().peers == 1);
+        push.send("to the other").unwrap();
+        assert_eq!(recv(&pulls[1]), "to the other", "{transport}");
     }
+}
+
+#[test]
+fn a_connection_within_the_process_outlives_its_name() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let (pull, push) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
+    let endpoint = support::connect(&pull, &push, Transport::Inproc);
+    pull.unbind(&endpoint).unwrap();
+    push.send("still connected").unwrap();
+    assert_eq!(recv(&pull), "still connected");
+    let late = context.socket_builder::<Push>().linger(Some(Duration::ZERO)).build().unwrap();
+    late.connect(&endpoint).unwrap();
+    late.send("nobody there").unwrap();
+    assert!(pull.recv_timeout(Duration::from_millis(100)).is_err());
 }
 
 #[test]

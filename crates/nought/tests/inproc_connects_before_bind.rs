@@ -229,5 +229,83 @@ fn types_that_do_not_fit() {
             assert!(error.contains("PUB") && error.contains("PUSH"), "{error}");
         }
         assert_eq!((push.stats().peers, publisher.stats().peers), (0, 0));
+        let failures = (push.stats().totals.handshake_failures, publisher.stats().totals.handshake_failures);
+        assert_eq!(failures, (1, 1));
+        // It waits for somebody who fits.
+        push.send("for a PULL").unwrap();
+        publisher.unbind(&endpoint).unwrap();
+        let pull = context.socket::<Pull>().unwrap();
+        pull.bind(&endpoint).unwrap();
+        assert_eq!(recv(&pull), "for a PULL");
+    }
+}
+
+#[test]
+fn what_a_closed_socket_has_sent_waits_for_the_name() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    for disconnects in [false, true] {
+        let endpoint = endpoint();
+        let push = context.socket::<Push>().unwrap();
+        push.connect(&endpoint).unwrap();
+        for index in 0..3_u64 {
+            push.send(&index.to_be_bytes()).unwrap();
+        }
+        if disconnects {
+            push.disconnect(&endpoint).unwrap();
+            assert!(push.disconnect(&endpoint).is_err());
+        } else {
+            drop(push);
+        }
+        let pull = context.socket::<Pull>().unwrap();
+        pull.bind(&endpoint).unwrap();
+        for expected in 0..3 {
+            assert_eq!(number(&recv(&pull)), expected);
+        }
+        until("the other is gone", || pull.try_recv().is_err() && pull.stats().peers == 0);
+    }
+    until("it has closed", || context.sockets() == 0);
+}
+
+#[test]
+fn nobody_waits_for_a_name_longer_than_linger_or_the_context() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let lingers = context.socket_builder::<Push>().linger(Some(Duration::from_millis(50))).build().unwrap();
+    let waits = context.socket::<Push>().unwrap();
+    for push in [lingers, waits] {
+        push.connect(&endpoint()).unwrap();
+        push.send("to nobody").unwrap();
+    }
+    until("one has given up", || context.sockets() == 1);
+    context.term();
+}
+
+#[test]
+fn connecting_to_a_socket_that_closes_waits_for_the_next() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    for round in 0..500_u64 {
+        let endpoint = endpoint();
+        let gone = context.socket::<Pull>().unwrap();
+        gone.bind(&endpoint).unwrap();
+        let push = context.socket::<Push>().unwrap();
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                drop(gone);
+            });
+            start.wait();
+            push.connect(&endpoint).unwrap();
+        });
+        let pull = context.socket::<Pull>().unwrap();
+        until("the name is free", || pull.bind(&endpoint).is_ok());
+        // Either it was joined with the one that has gone, and told of its end; or it has waited for the next.
+        until("it is told or joined", || push.peers().is_empty() || pull.stats().peers == 1);
+        if pull.stats().peers == 1 {
+            push.send(&round.to_be_bytes()).unwrap();
+            assert_eq!(number(&recv(&pull)), round);
+        }
     }
 }

@@ -280,6 +280,11 @@ impl Socket {
         self.pipe_changed(id);
     }
 
+    /// A socket of the same process that does not fit was turned away before there was a connection.
+    pub fn count_handshake_failure(&mut self) {
+        self.connections.count_unaddressed(|counters| counters.handshake_failures += 1);
+    }
+
     fn establish(&mut self, id: ConnectionId) {
         self.send_blocked = false;
         self.connections.push_event(Event::Established(id));

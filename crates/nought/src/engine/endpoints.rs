@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// The longest pause before connecting again: for ever, but a number that can be reckoned with.
+const PAUSE_MAX: Duration = Duration::from_secs(u32::MAX as u64);
+
 const INPROC: &str = "inproc";
 
 /// How long to wait before accepting again when descriptors or memory have run out.
@@ -34,7 +37,7 @@ const ACCEPTS_PER_TURN: usize = 256;
 /// What a socket is bound to and connects to.
 #[derive(Default)]
 pub(crate) struct Endpoints {
-    listeners: Vec<Option<Box<dyn Listener>>>,
+    listeners: Vec<Option<Listening>>,
     connectors: Vec<Option<Connector>>,
     names: Vec<String>,
     memory_connections: HashMap<ConnectionId, String>,
@@ -46,6 +49,13 @@ pub(crate) struct Endpoints {
 enum Timer {
     Accept(u32),
     Connect(u32),
+}
+
+/// Where peers arrive.
+struct Listening {
+    listener: Box<dyn Listener>,
+    /// When to accept again, though the kernel tells of nobody.
+    timer: Option<Instant>,
 }
 
 /// What keeps one endpoint connected.
@@ -62,6 +72,10 @@ struct Connector {
     /// When to try again, or to give the present attempt up.
     timer: Option<Instant>,
     waiting: bool,
+    /// The handshake with the present peer has succeeded.
+    established: bool,
+    /// It is disconnected, and only there for what is queued.
+    leaving: bool,
 }
 
 impl Endpoints {
@@ -82,6 +96,10 @@ impl Endpoints {
         self.memory_connections.remove(&id)
     }
 
+    pub(super) fn is_memory_connection(&self, id: ConnectionId) -> bool {
+        self.memory_connections.contains_key(&id)
+    }
+
     pub(super) fn memory_connections(&self) -> impl Iterator<Item = ConnectionId> {
         self.memory_connections.keys().copied()
     }
@@ -89,7 +107,9 @@ impl Endpoints {
     /// The endpoint, as it was given to `connect`, that keeps this connection.
     pub(crate) fn endpoint_of(&self, origin: Origin) -> Option<String> {
         match origin {
-            Origin::Listener(index) => Some(self.listeners.get(index as usize)?.as_ref()?.endpoint().to_owned()),
+            Origin::Listener(index) => {
+                Some(self.listeners.get(index as usize)?.as_ref()?.listener.endpoint().to_owned())
+            }
             Origin::Connector(index) => Some(self.connectors.get(index as usize)?.as_ref()?.endpoint.clone()),
         }
     }
@@ -112,6 +132,12 @@ impl Endpoints {
         self.connectors.get(index as usize).and_then(Option::as_ref).is_some_and(|connector| connector.id == id)
     }
 
+    /// The connector that keeps this connection.
+    pub(super) fn keeper_of(&self, id: ConnectionId) -> Option<u32> {
+        let keeps = |connector: &Option<Connector>| connector.as_ref().is_some_and(|connector| connector.id == id);
+        self.connectors.iter().position(keeps).map(|index| index as u32)
+    }
+
     fn connector(&mut self, index: u32) -> Option<&mut Connector> {
         self.connectors.get_mut(index as usize)?.as_mut()
     }
@@ -126,13 +152,42 @@ impl Endpoints {
         }
     }
 
+    fn set_accept_timer(&mut self, index: u32, at: Option<Instant>) {
+        let Some(listening) = self.listeners.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        if let Some(before) = std::mem::replace(&mut listening.timer, at) {
+            self.timers.remove(&(before, Timer::Accept(index)));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, Timer::Accept(index)));
+        }
+    }
+
+    fn take_listener(&mut self, index: u32) -> Option<Box<dyn Listener>> {
+        self.set_accept_timer(index, None);
+        Some(self.listeners.get_mut(index as usize)?.take()?.listener)
+    }
+
+    /// Gives up the connector of this connection; the connection itself stays.
+    pub(super) fn give_up_keeper_of(&mut self, id: ConnectionId) {
+        if let Some(index) = self.keeper_of(id) {
+            self.take_connector(index);
+        }
+    }
+
     fn take_connector(&mut self, index: u32) -> Option<Connector> {
         self.set_connect_timer(index, None);
         self.connectors.get_mut(index as usize)?.take()
     }
 
     fn is_connecting_to(&self, endpoint: &str) -> bool {
-        self.connectors.iter().flatten().any(|connector| connector.endpoint == endpoint)
+        self.connectors.iter().flatten().any(|connector| connector.is_for(endpoint))
+    }
+}
+
+impl Connector {
+    /// Whether it keeps this endpoint connected, as the application knows it.
+    fn is_for(&self, endpoint: &str) -> bool {
+        !self.leaving && self.endpoint == endpoint
     }
 }
 
@@ -172,7 +227,7 @@ impl Core {
         self.poller
             .add(listener.readiness(), Token::Listener(index))
             .map_err(|source| BindError::System { endpoint: resolved.clone(), source })?;
-        insert(&mut state.endpoints.listeners, listener);
+        insert(&mut state.endpoints.listeners, Listening { listener, timer: None });
         state.endpoints.last = Some(resolved.clone());
         self.publish(&mut state, SocketEvent::new(resolved.clone(), None, SocketEventKind::Listening));
         drop(self.settle(state));
@@ -195,7 +250,8 @@ impl Core {
         Ok(endpoint)
     }
 
-    /// Stops listening at an endpoint. Connections that were accepted there stay.
+    /// Stops listening at an endpoint, and ends the connections that were accepted there, after what is queued for them;
+    /// those within the process stay.
     pub(crate) fn unbind(&self, endpoint: &str) -> Result<(), UnknownEndpoint> {
         let mut state = self.lock();
         let name = endpoint.strip_prefix("inproc://");
@@ -206,17 +262,21 @@ impl Core {
             self.context.names.unbind(&name, self);
             return Ok(());
         }
-        let is_it = |listener: &Option<Box<dyn Listener>>| {
-            listener.as_ref().is_some_and(|listener| listener.endpoint() == endpoint)
+        let is_it = |listening: &Option<Listening>| {
+            listening.as_ref().is_some_and(|listening| listening.listener.endpoint() == endpoint)
         };
         let position = state.endpoints.listeners.iter().position(is_it).ok_or(UnknownEndpoint)?;
-        self.stop_listening(&mut state, position);
+        let origin = Origin::Listener(position as u32);
+        self.stop_listening(&mut state, position as u32);
+        let accepted: Vec<ConnectionId> =
+            state.links.iter().filter(|link| link.origin == origin).map(|link| link.id).collect();
+        accepted.into_iter().for_each(|id| self.retire(&mut state, id));
+        drop(self.settle(state));
         Ok(())
     }
 
-    fn stop_listening(&self, state: &mut State, position: usize) {
-        let Some(listener) = state.endpoints.listeners[position].take() else { return };
-        state.endpoints.timers.retain(|(_, timer)| *timer != Timer::Accept(position as u32));
+    fn stop_listening(&self, state: &mut State, index: u32) {
+        let Some(listener) = state.endpoints.take_listener(index) else { return };
         self.poller.remove(listener.readiness());
         let endpoint = listener.endpoint().to_owned();
         drop(listener);
@@ -225,8 +285,8 @@ impl Core {
 
     /// Stops listening everywhere.
     pub(super) fn unbind_all(&self, state: &mut State) -> Vec<String> {
-        for position in 0..state.endpoints.listeners.len() {
-            self.stop_listening(state, position);
+        for index in 0..state.endpoints.listeners.len() as u32 {
+            self.stop_listening(state, index);
         }
         std::mem::take(&mut state.endpoints.names)
     }
@@ -234,8 +294,8 @@ impl Core {
     /// Accepts the peers that wait at a listener.
     pub(super) fn accept_all(&self, state: &mut State, index: u32, now: Instant) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(Some(listener)) = state.endpoints.listeners.get(index as usize) else { return };
-            match listener.accept() {
+            let Some(Some(listening)) = state.endpoints.listeners.get(index as usize) else { return };
+            match listening.listener.accept() {
                 Ok(channel) => self.accepted(state, index, channel, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_exhaustion(&error) || !is_transient(&error) => {
@@ -245,7 +305,7 @@ impl Core {
                 Err(_) => {}
             }
         }
-        state.endpoints.timers.insert((now, Timer::Accept(index)));
+        state.endpoints.set_accept_timer(index, Some(now));
     }
 
     fn accepted(&self, state: &mut State, index: u32, channel: Arc<dyn Channel>, now: Instant) {
@@ -264,7 +324,7 @@ impl Core {
         let endpoint = state.endpoints.endpoint_of(Origin::Listener(index)).unwrap_or_default();
         let kind = SocketEventKind::AcceptFailed { error: Arc::new(error) };
         self.publish(state, SocketEvent::new(endpoint, None, kind));
-        state.endpoints.timers.insert((now + ACCEPT_RETRY, Timer::Accept(index)));
+        state.endpoints.set_accept_timer(index, Some(now + ACCEPT_RETRY));
     }
 }
 
@@ -298,6 +358,8 @@ impl Core {
             attempts: 0,
             timer: None,
             waiting: false,
+            established: false,
+            leaving: false,
         };
         let index = insert(&mut state.endpoints.connectors, connector);
         self.resolve(&mut state, index, Instant::now());
@@ -317,26 +379,25 @@ impl Core {
         state.endpoints.last = Some(format!("{INPROC}://{name}"));
         state.endpoints.add_memory_connection(id, name);
         drop(state);
-        self.context.names.connect(name, &self.arc(), id)
+        self.context.names.connect(name, &self.arc(), id);
+        Ok(())
     }
 
     /// Stops connecting to an endpoint. What is queued for it is sent within the linger time.
     pub(crate) fn disconnect(&self, endpoint: &str) -> Result<(), UnknownEndpoint> {
         let mut state = self.lock();
         if let Some(name) = endpoint.strip_prefix("inproc://") {
-            let is_it = |(_, other): &(&ConnectionId, &String)| *other == name;
+            let is_it = |(id, other): &(&ConnectionId, &String)| *other == name && !state.retiring.contains_key(id);
             let id = state.endpoints.memory_connections.iter().find(is_it).map(|(id, _)| *id).ok_or(UnknownEndpoint)?;
-            state.endpoints.remove_memory_connection(id);
-            state.machine.remove(id);
+            self.retire(&mut state, id);
             drop(self.settle(state));
-            self.context.names.forget(name, self, id);
             return Ok(());
         }
-        let is_it =
-            |connector: &Option<Connector>| connector.as_ref().is_some_and(|connector| connector.endpoint == endpoint);
-        let index = state.endpoints.connectors.iter().position(is_it).ok_or(UnknownEndpoint)?;
-        let connector = state.endpoints.take_connector(index as u32).ok_or(UnknownEndpoint)?;
-        self.retire(&mut state, connector.id);
+        let is_it = |connector: &&mut Connector| connector.is_for(endpoint);
+        let connector = state.endpoints.connectors.iter_mut().flatten().find(is_it).ok_or(UnknownEndpoint)?;
+        connector.leaving = true;
+        let id = connector.id;
+        self.retire(&mut state, id);
         drop(self.settle(state));
         Ok(())
     }
@@ -421,6 +482,10 @@ impl Core {
                 let error = failure.unwrap_or_else(|| io::Error::other("the name has no address"));
                 return self.retry_later(state, index, now, error);
             };
+            if let Some(error) = failure.take() {
+                self.tell_of_failure(state, index, error);
+            }
+            let Some(connector) = state.endpoints.connector(index) else { return };
             let (id, options) = (connector.id, Arc::clone(&connector.options));
             let begun = connector.transport.connect(&target, &options).and_then(|connecting| {
                 let (channel, pending) = match connecting {
@@ -433,7 +498,7 @@ impl Core {
             });
             match begun {
                 Ok(true) => {
-                    let deadline = options.connect_timeout.map(|timeout| now + timeout);
+                    let deadline = options.connect_timeout.and_then(|timeout| now.checked_add(timeout));
                     return state.endpoints.set_connect_timer(index, deadline);
                 }
                 Ok(false) => return self.connected(state, index, id, now),
@@ -456,13 +521,19 @@ impl Core {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
                 self.drop_connecting_link(state, id);
-                self.connect_next(state, index, now, Some(error));
+                if state.endpoints.keeps(Origin::Connector(index), id) {
+                    self.connect_next(state, index, now, Some(error));
+                } else {
+                    state.machine.lose(id, Reopen::No);
+                }
             }
         }
     }
 
     fn connected(&self, state: &mut State, index: u32, id: ConnectionId, now: Instant) {
-        state.endpoints.set_connect_timer(index, None);
+        if state.endpoints.keeps(Origin::Connector(index), id) {
+            state.endpoints.set_connect_timer(index, None);
+        }
         if let Some(link) = state.links.get(id) {
             let event = SocketEvent::new(
                 link.channel.local_endpoint(),
@@ -495,6 +566,7 @@ impl Core {
             && let Some(connector) = state.endpoints.connector(index)
         {
             connector.attempts = 0;
+            connector.established = true;
         }
         let Some(peer) = state.machine.connections().get(id).map(|connection| Arc::clone(connection.peer())) else {
             return;
@@ -504,32 +576,47 @@ impl Core {
 
     /// A connection that a connector keeps is gone.
     pub(super) fn connector_lost(&self, state: &mut State, index: u32, id: ConnectionId) {
-        let is_kept = state.endpoints.connector(index).is_some_and(|connector| connector.id == id);
-        if !is_kept || state.options.reconnect_interval.is_none() {
+        let unsent = state.machine.connections().get(id).is_some_and(|connection| !connection.is_flushed());
+        let Some(connector) = state.endpoints.connector(index).filter(|connector| connector.id == id) else {
             state.machine.lose(id, Reopen::No);
-            if is_kept {
-                state.endpoints.take_connector(index);
-            }
+            return;
+        };
+        let has_ended = connector.leaving && !unsent;
+        if has_ended || state.options.reconnect_interval.is_none() {
+            state.endpoints.take_connector(index);
+            state.machine.lose(id, Reopen::No);
             return;
         }
         let Some(next) = state.machine.lose(id, Reopen::Yes) else { return };
-        if let Some(connector) = state.endpoints.connector(index) {
-            connector.id = next;
+        self.go_on_retiring_as(state, id, next);
+        let Some(connector) = state.endpoints.connector(index) else { return };
+        connector.id = next;
+        let has_failed = !std::mem::take(&mut connector.established);
+        let now = Instant::now();
+        if has_failed && !connector.targets.is_empty() {
+            // Whoever listens there is not the one: the name's next address may be.
+            return self.connect_next(state, index, now, None);
         }
-        self.schedule_retry(state, index, Instant::now());
+        self.schedule_retry(state, index, now);
     }
 
     fn retry_later(&self, state: &mut State, index: u32, now: Instant, error: io::Error) {
+        self.tell_of_failure(state, index, error);
         let Some(connector) = state.endpoints.connector(index) else { return };
-        let (endpoint, id) = (connector.endpoint.clone(), connector.id);
-        let kind = SocketEventKind::ConnectFailed { error: Arc::new(error) };
-        self.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
+        let id = connector.id;
         if state.options.reconnect_interval.is_none() {
             state.endpoints.take_connector(index);
             state.machine.remove(id);
             return;
         }
         self.schedule_retry(state, index, now);
+    }
+
+    fn tell_of_failure(&self, state: &mut State, index: u32, error: io::Error) {
+        let Some(connector) = state.endpoints.connector(index) else { return };
+        let endpoint = connector.endpoint.clone();
+        let kind = SocketEventKind::ConnectFailed { error: Arc::new(error) };
+        self.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
     }
 
     fn schedule_retry(&self, state: &mut State, index: u32, now: Instant) {
@@ -542,7 +629,7 @@ impl Core {
         connector.targets.clear();
         let endpoint = connector.endpoint.clone();
         state.reconnects += 1;
-        state.endpoints.set_connect_timer(index, Some(now + delay));
+        state.endpoints.set_connect_timer(index, now.checked_add(delay));
         let kind = SocketEventKind::ConnectRetried { delay };
         self.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
     }
@@ -551,7 +638,10 @@ impl Core {
         while let Some(&(at, timer)) = state.endpoints.timers.first().filter(|(at, _)| *at <= now) {
             state.endpoints.timers.remove(&(at, timer));
             match timer {
-                Timer::Accept(index) => self.accept_all(state, index, now + Duration::from_nanos(1)),
+                Timer::Accept(index) => {
+                    state.endpoints.set_accept_timer(index, None);
+                    self.accept_all(state, index, now + Duration::from_nanos(1));
+                }
                 Timer::Connect(index) => self.connect_timeout(state, index, now),
             }
         }
@@ -580,7 +670,7 @@ fn keeps_one_connection(socket_type: SocketType) -> bool {
 /// so that peers which lost the same server do not come back all at once.
 fn back_off(interval: Duration, longest: Duration, attempts: u32) -> Duration {
     let doubled = interval.saturating_mul(1_u32.checked_shl(attempts.min(30)).unwrap_or(u32::MAX));
-    doubled.min(longest).mul_f64(0.5 + fastrand::f64() / 2.0)
+    doubled.min(longest).min(PAUSE_MAX).mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 #[cfg(test)]
@@ -595,6 +685,8 @@ mod tests {
             let pause = back_off(interval, longest, attempts);
             assert!(pause >= whole / 2 && pause <= whole, "{attempts}: {pause:?}");
         }
+        let pause = back_off(Duration::MAX, Duration::MAX, u32::MAX);
+        assert!(pause >= PAUSE_MAX / 2 && pause <= PAUSE_MAX);
         let pauses: std::collections::HashSet<_> = (0..20).map(|_| back_off(interval, longest, 0)).collect();
         assert!(pauses.len() > 1);
     }

@@ -88,8 +88,9 @@ impl Links {
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
         }
-        self.slots[index] = Some(link);
-        self.count += 1;
+        if self.slots[index].replace(link).is_none() {
+            self.count += 1;
+        }
     }
 
     #[inline]
@@ -236,10 +237,11 @@ impl Core {
         state.mark_ready(id);
     }
 
-    /// Reads and drops what comes for a socket that is closed, and would not be read any more: so that the peer's end
-    /// shows, and nothing unread makes the system reset the connection.
+    /// Reads and drops what comes for a socket that is closed, or over a connection that waits for its peer's farewell,
+    /// and would not be read any more: so that the peer's end shows, and nothing unread makes the system reset the
+    /// connection.
     fn discard_if_leaving(&self, state: &mut State, id: ConnectionId) {
-        if state.closing.is_none() {
+        if state.closing.is_none() && !state.awaits_farewell(id) {
             return;
         }
         state.unsettled = true;

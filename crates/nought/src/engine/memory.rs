@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -16,7 +16,7 @@ use nought_proto::{
 
 use super::{Core, State, link::LostBecause};
 use crate::{
-    error::{BindError, ConnectError},
+    error::BindError,
     monitor::{SocketEvent, SocketEventKind},
 };
 
@@ -117,25 +117,43 @@ pub(crate) struct Names {
     names: Mutex<HashMap<String, Name>>,
 }
 
-enum Name {
-    Bound(Weak<Core>),
-    Awaited(Vec<(Weak<Core>, ConnectionId)>),
+/// A name that is bound, or awaited; or both, if those who wait do not fit who is there.
+#[derive(Default)]
+struct Name {
+    owner: Weak<Core>,
+    awaiting: Vec<(Weak<Core>, ConnectionId)>,
+}
+
+impl Name {
+    fn is_owned_by(&self, core: &Core) -> bool {
+        std::ptr::eq(self.owner.as_ptr(), core)
+    }
+
+    fn is_of_no_use(&self) -> bool {
+        self.owner.strong_count() == 0 && self.awaiting.is_empty()
+    }
 }
 
 impl Names {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Name>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Binds a name, and connects those who waited for it.
     pub(crate) fn bind(&self, name: &str, core: &Arc<Core>) -> Result<(), BindError> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let awaiting = match names.get_mut(name) {
-            Some(Name::Bound(owner)) if owner.strong_count() > 0 => return Err(BindError::NameInUse(name.to_owned())),
-            Some(Name::Awaited(awaiting)) => std::mem::take(awaiting),
-            _ => Vec::new(),
-        };
-        names.insert(name.to_owned(), Name::Bound(Arc::downgrade(core)));
+        let mut names = self.lock();
+        let entry = names.entry(name.to_owned()).or_default();
+        if entry.owner.strong_count() > 0 {
+            return Err(BindError::NameInUse(name.to_owned()));
+        }
+        entry.owner = Arc::downgrade(core);
+        let awaiting = std::mem::take(&mut entry.awaiting);
         drop(names);
         for (connecting, id) in awaiting {
-            if let Some(connecting) = connecting.upgrade() {
-                join(&connecting, id, core, name);
+            if let Some(connecting) = connecting.upgrade()
+                && join(&connecting, id, core, name) == Joined::NotWith
+            {
+                self.connect_but_not_to(Some(Arc::clone(core)), name, &connecting, id);
             }
         }
         Ok(())
@@ -143,43 +161,44 @@ impl Names {
 
     /// Forgets a name, if the socket has it. Connections made through it stay.
     pub(crate) fn unbind(&self, name: &str, core: &Core) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Name::Bound(owner)) = names.get(name)
-            && std::ptr::eq(owner.as_ptr(), core)
-        {
+        let mut names = self.lock();
+        let Some(entry) = names.get_mut(name).filter(|entry| entry.is_owned_by(core)) else { return };
+        entry.owner = Weak::new();
+        if entry.is_of_no_use() {
             names.remove(name);
         }
     }
 
-    /// Connects to a name, now or when it is bound.
-    pub(crate) fn connect(&self, name: &str, core: &Arc<Core>, id: ConnectionId) -> Result<(), ConnectError> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let bound = match names.get_mut(name) {
-            Some(Name::Bound(owner)) => owner.upgrade(),
-            Some(Name::Awaited(awaiting)) => {
-                awaiting.retain(|(core, _)| core.strong_count() > 0);
-                awaiting.push((Arc::downgrade(core), id));
-                return Ok(());
+    /// Connects to a name, now or when it is bound by somebody who fits.
+    pub(crate) fn connect(&self, name: &str, core: &Arc<Core>, id: ConnectionId) {
+        self.connect_but_not_to(None, name, core, id);
+    }
+
+    fn connect_but_not_to(&self, mut tried: Option<Arc<Core>>, name: &str, core: &Arc<Core>, id: ConnectionId) {
+        loop {
+            let mut names = self.lock();
+            let entry = names.entry(name.to_owned()).or_default();
+            let owner = entry.owner.upgrade().filter(|_| !tried.as_ref().is_some_and(|core| entry.is_owned_by(core)));
+            let Some(owner) = owner else {
+                entry.awaiting.retain(|(core, _)| core.strong_count() > 0);
+                entry.awaiting.push((Arc::downgrade(core), id));
+                return;
+            };
+            drop(names);
+            if join(core, id, &owner, name) == Joined::Done {
+                return;
             }
-            None => None,
-        };
-        match bound {
-            Some(bound) => {
-                drop(names);
-                join(core, id, &bound, name);
-            }
-            None => {
-                names.insert(name.to_owned(), Name::Awaited(vec![(Arc::downgrade(core), id)]));
-            }
+            tried = Some(owner);
         }
-        Ok(())
     }
 
     /// Stops waiting for a name.
     pub(crate) fn forget(&self, name: &str, core: &Core, id: ConnectionId) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Name::Awaited(awaiting)) = names.get_mut(name) {
-            awaiting.retain(|(other, other_id)| !(std::ptr::eq(other.as_ptr(), core) && *other_id == id));
+        let mut names = self.lock();
+        let Some(entry) = names.get_mut(name) else { return };
+        entry.awaiting.retain(|(other, other_id)| !(std::ptr::eq(other.as_ptr(), core) && *other_id == id));
+        if entry.is_of_no_use() {
+            names.remove(name);
         }
     }
 }
@@ -199,17 +218,29 @@ fn side(state: &State, address: &Arc<str>) -> Side {
     Side { introduction, send_hwm: options.send_hwm, recv_hwm: options.recv_hwm, conflate: options.conflate }
 }
 
+/// Whether a connection is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joined {
+    /// It is, or not wanted any more.
+    Done,
+    /// Not with this one, who does not fit or is about to close: another may come.
+    NotWith,
+}
+
 /// Joins two sockets. Only one of them is locked at a time.
-fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, name: &str) {
+fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, name: &str) -> Joined {
     let address: Arc<str> = format!("inproc://{name}").into();
     let mut connecting_side = side(&connecting.lock(), &address);
     let mut state = bound.lock();
+    if state.closing.is_some() {
+        return Joined::NotWith;
+    }
     let mut bound_side = side(&state, &address);
     if !fits(&connecting_side, &bound_side) {
         refuse(bound, &mut state, name, &bound_side, &connecting_side);
         drop(state);
         refuse(connecting, &mut connecting.lock(), name, &connecting_side, &bound_side);
-        return;
+        return Joined::NotWith;
     }
     let bound_id = state.machine.accept();
     let connecting_end = || Arc::new(PipeEnd { core: Arc::downgrade(connecting), id: connecting_id });
@@ -223,17 +254,23 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
     drop(bound.settle(state));
 
     let mut state = connecting.lock();
-    if state.closing.is_some() || state.machine.connections().get(connecting_id).is_none() {
+    if state.machine.connections().get(connecting_id).is_none() {
         // It has gone meanwhile: the other side is told.
         drop(state);
         to_bound.close();
         to_connecting.close();
-        return;
+        return Joined::Done;
     }
     state.endpoints.add_memory_connection(connecting_id, name);
     state.machine.attach(connecting_id, to_bound, to_connecting, std::mem::take(&mut bound_side.introduction));
     announce(connecting, &mut state, name, SocketEventKind::Connected);
+    // One that is closing has waited for this to hand on what it had queued, and goes.
+    let is_closing = state.closing.is_some();
     drop(connecting.settle(state));
+    if is_closing {
+        connecting.visit_later();
+    }
+    Joined::Done
 }
 
 fn fits(a: &Side, b: &Side) -> bool {
@@ -248,6 +285,7 @@ fn refuse(core: &Core, state: &mut State, name: &str, ours: &Side, theirs: &Side
         ours: ours.introduction.socket_type.unwrap_or(state.machine.socket_type()),
         theirs: theirs.introduction.socket_type,
     };
+    state.machine.count_handshake_failure();
     announce(core, state, name, SocketEventKind::HandshakeFailed { error: error.into() });
 }
 

@@ -18,7 +18,7 @@ pub(crate) mod wait;
 pub(crate) mod waiters;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -63,6 +63,9 @@ pub(crate) struct Core {
 /// A socket whose last output is this long ago is idle: what it sends next, to however many peers, is written at once.
 /// It is longer than the pauses within a stream, and shorter than anything a person or a driver's wake-up would notice.
 const IDLE: Duration = Duration::from_micros(10);
+
+/// Writes per connection in one call: a caller must not be kept writing what others send meanwhile.
+const WRITES_PER_LINK_MAX: usize = 16;
 
 /// The output of one call.
 #[derive(Default)]
@@ -113,11 +116,13 @@ pub(crate) struct State {
     pub(crate) spin: Spin,
     pub(crate) closing: Option<Closing>,
     /// Connections that are to go once they are flushed.
-    pub(crate) retiring: Vec<Retiring>,
+    pub(crate) retiring: HashMap<ConnectionId, Retiring>,
     /// Times that a connection is to be made again.
     pub(crate) reconnects: u64,
     /// The context is shut down: no call waits any more.
     pub(crate) terminated: bool,
+    /// It is the context that is shut down: nobody binds a name any more.
+    pub(crate) is_context_over: bool,
     /// Links that may have something to read, in the order in which they are read.
     pub(crate) ready: VecDeque<ConnectionId>,
     /// Links that can be written again after their transport had no room.
@@ -157,9 +162,10 @@ impl Core {
             unsettled: false,
             spin: Spin::new(options.spin),
             closing: None,
-            retiring: Vec::new(),
+            retiring: HashMap::new(),
             reconnects: 0,
             terminated: false,
+            is_context_over: false,
             options,
             ready: VecDeque::new(),
             unblocked: Vec::new(),
@@ -275,6 +281,7 @@ impl Core {
     /// Acts on what the machine wants, until it wants nothing; then tells those who wait.
     pub(crate) fn settle<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
         let mut round = Round::default();
+        let mut writes_left = WRITES_PER_LINK_MAX * state.links.len();
         while state.machine.wants_attention() {
             while let Some(event) = state.machine.poll_event() {
                 self.machine_event(&mut state, event);
@@ -289,6 +296,11 @@ impl Core {
             if let Some((id, flush)) = state.machine.poll_flush()
                 && self.should_write(&mut state, id, flush, &mut round)
             {
+                if writes_left == 0 {
+                    self.leave_to_driver(&mut state, id);
+                    continue;
+                }
+                writes_left -= 1;
                 state = self.write_out(state, id);
             }
         }
@@ -409,8 +421,7 @@ impl Core {
     /// Comes back for links that have more than one turn's worth: the kernel will not tell of it again.
     pub(crate) fn go_on_reading(&self, state: &mut State) {
         if !state.ready.is_empty() && !std::mem::replace(&mut state.visit_due, true) {
-            let core = self.arc();
-            self.driver.run_later(Box::new(move || core.drive()));
+            self.visit_later();
         }
     }
 
@@ -436,7 +447,17 @@ impl Core {
     pub(crate) fn terminate(&self) {
         let mut state = self.lock();
         state.terminated = true;
+        state.is_context_over = true;
         self.wake_all(&mut state);
+        if state.closing.is_some() {
+            self.visit_later();
+        }
+    }
+
+    /// Asks for a visit of the driver.
+    pub(crate) fn visit_later(&self) {
+        let core = self.arc();
+        self.driver.run_later(Box::new(move || core.drive()));
     }
 }
 
@@ -447,7 +468,7 @@ impl State {
     }
 
     /// Puts the link among those to be read, if it has something as far as is known.
-    fn mark_ready(&mut self, id: ConnectionId) -> bool {
+    pub(super) fn mark_ready(&mut self, id: ConnectionId) -> bool {
         let Some(link) = self.links.get_mut(id).filter(|link| link.readable) else { return false };
         if !std::mem::replace(&mut link.in_ready, true) {
             self.ready.push_back(id);

@@ -11,6 +11,7 @@
 //! [`Transport::connect`] to one target after another; and [`Channel::connected`] once a [`Connecting::Pending`]
 //! channel becomes writable.
 
+mod delivery;
 mod endpoint;
 mod ipc;
 mod options;
@@ -128,6 +129,12 @@ pub trait Channel: Send + Sync + 'static {
     /// # Errors
     /// The channel has ended already.
     fn close_write(&self) -> io::Result<()>;
+
+    /// Whether closing the channel now could destroy nothing of what was written: the peer's system has it all, or keeps
+    /// it. Asked after [`close_write`](Self::close_write), and for a peer that goes on for seconds.
+    fn is_delivered(&self) -> bool {
+        true
+    }
 
     /// This side's endpoint, as in `tcp://192.0.2.1:5555`; an unnamed Unix socket is `ipc://`.
     fn local_endpoint(&self) -> String;

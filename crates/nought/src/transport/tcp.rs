@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::{
     AddressError, Channel, Connecting, KeepAlive, ListenError, Listener, StreamSocket, Target, Transport,
-    TransportOptions, foreign_target, inherited_socket,
+    TransportOptions, delivery::unacknowledged_len, foreign_target, inherited_socket,
 };
 
 /// The transport `tcp`.
@@ -500,6 +500,12 @@ impl Channel for TcpChannel {
 
     fn close_write(&self) -> io::Result<()> {
         self.socket.close_write()
+    }
+
+    fn is_delivered(&self) -> bool {
+        let Some(local) = self.local() else { return true };
+        // Where the kernel does not say, nobody is to be waited for who may never answer.
+        unacknowledged_len(local, self.remote).map_or(true, |len| len == 0)
     }
 
     fn local_endpoint(&self) -> String {
