@@ -12,7 +12,7 @@ use std::{
 
 use nought::{
     Context, ContextBuilder, Monitor, Pull, Push, Socket, SocketEventKind,
-    transport::{AddressError, Connecting, ListenError, Listener, Target, Tcp, Transport as _, TransportOptions},
+    transport::{AddressError, Connecting, ListenError, Listener, Target, Tcp, TransportOptions},
 };
 use support::{
     Transport, await_event,

@@ -92,7 +92,8 @@ impl<K: Kind> Socket<K> {
         self.core.bind(endpoint)
     }
 
-    /// Connects to an endpoint, now or whenever somebody listens there, and again when the connection is lost.
+    /// Connects to an endpoint, now or whenever somebody listens there, and again when the connection is lost; on inproc
+    /// not again.
     ///
     /// # Errors
     /// What is wrong with the endpoint. That nobody listens there is no error.
@@ -100,7 +101,8 @@ impl<K: Kind> Socket<K> {
         self.core.connect(endpoint, None)
     }
 
-    /// Stops listening at an endpoint. Connections that came that way stay.
+    /// Stops listening at an endpoint, and closes the connections that came that way once what is queued for them is
+    /// sent, for the linger time, as libzmq does; an inproc name is only free again, and its connections stay.
     ///
     /// # Errors
     /// If the socket is not bound to it, written as [`bind`](Self::bind) returned it.
@@ -108,7 +110,8 @@ impl<K: Kind> Socket<K> {
         self.core.unbind(endpoint)
     }
 
-    /// Disconnects from an endpoint. What is queued for it is still sent, for the linger time.
+    /// Disconnects from an endpoint. What is queued for it is still sent, for the linger time, also if the connection is
+    /// not there yet.
     ///
     /// # Errors
     /// If the socket was not connected to it, written as it was given to [`connect`](Self::connect).
