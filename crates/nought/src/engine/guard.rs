@@ -17,7 +17,8 @@ use super::State;
 pub(crate) struct Guard<'a> {
     // Dropped in this order.
     locked: MutexGuard<'a, State>,
-    after_unlock: AfterUnlock,
+    // Nearly always none, and then no more than a word that is zero: a guard is made for each message.
+    after_unlock: Option<Box<AfterUnlock>>,
 }
 
 /// Wakers that wait for the lock's end.
@@ -33,7 +34,7 @@ enum Farewell {
 impl<'a> Guard<'a> {
     #[inline]
     pub(super) fn new(locked: MutexGuard<'a, State>) -> Self {
-        Self { locked, after_unlock: AfterUnlock::default() }
+        Self { locked, after_unlock: None }
     }
 
     /// Lets go of the lock until somebody tells, at most for `timeout`. Not at all if wakers have waited for that: they
@@ -48,6 +49,13 @@ impl<'a> Guard<'a> {
             Some(timeout) => drop(condition.wait_for(&mut self.locked, timeout)),
         }
         self
+    }
+}
+
+impl Guard<'_> {
+    #[cold]
+    fn take_after_unlock(&mut self) {
+        self.after_unlock = Some(Box::new(std::mem::take(&mut self.locked.waiters.after_unlock)));
     }
 }
 
@@ -71,7 +79,7 @@ impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
         if !self.locked.waiters.after_unlock.0.is_empty() {
-            self.after_unlock = std::mem::take(&mut self.locked.waiters.after_unlock);
+            self.take_after_unlock();
         }
     }
 }
