@@ -297,7 +297,7 @@ impl Core {
                 && self.should_write(&mut state, id, flush, &mut round)
             {
                 if writes_left == 0 {
-                    self.leave_to_driver(&mut state, id);
+                    self.leave_to_driver(&mut state, id, Urgency::High);
                     continue;
                 }
                 writes_left -= 1;

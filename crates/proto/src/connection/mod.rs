@@ -117,8 +117,29 @@ struct MemoryPipes {
     /// The other end is gone and all that it wrote is taken; and this has been told.
     ended: bool,
     end_told: bool,
+    /// How long to let a stream gather before it is taken, in processor pauses.
+    pause_spins: u32,
     /// At this count of consumed messages the writer is to know of it.
     publish_at: u64,
+}
+
+/// The shortest and the longest pause of a reader that has caught up with a stream within the process: a fraction of a
+/// microsecond, and some microseconds.
+const PAUSE_SPINS_MIN: u32 = 32;
+const PAUSE_SPINS_MAX: u32 = 512;
+
+/// What a pause should bring: enough messages that taking them costs next to nothing for each.
+const MESSAGES_PER_PAUSE: std::ops::Range<usize> = 64..256;
+
+impl MemoryPipes {
+    /// Pauses longer if less came than pays, and not as long if more came.
+    fn adapt_pause(&mut self, messages: usize) {
+        if messages < MESSAGES_PER_PAUSE.start {
+            self.pause_spins = (self.pause_spins * 2).min(PAUSE_SPINS_MAX);
+        } else if messages >= MESSAGES_PER_PAUSE.end {
+            self.pause_spins = (self.pause_spins / 2).max(PAUSE_SPINS_MIN);
+        }
+    }
 }
 
 /// Messages and bytes.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PeerInfo, Pipe, Read, ScannedCommand, Stage,
-    Taken, Written,
+    Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo, Pipe, Read,
+    ScannedCommand, Stage, Taken, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
 };
@@ -26,10 +26,6 @@ use crate::{
     options::Options,
     wire::{Version, command},
 };
-
-/// The pause of a reader that has caught up with a stream within the process, in processor pauses: a fraction of a
-/// microsecond, in which some tens of messages are written.
-const STREAM_PAUSE_SPINS: u32 = 32;
 
 /// Names one connection of a socket, for good: a later connection never has the same.
 ///
@@ -818,6 +814,7 @@ impl Connections {
             ended: false,
             end_told: false,
             publish_at: 0,
+            pause_spins: PAUSE_SPINS_MIN,
         });
         connection.peer = Arc::new(peer);
         connection.version = Version::V3_1;
@@ -861,9 +858,12 @@ impl Connection {
         }
         if pipes.streaming {
             // A faster reader that came for each single message would fight with the writer for every one of them.
-            (0..STREAM_PAUSE_SPINS).for_each(|_| std::hint::spin_loop());
+            (0..pipes.pause_spins).for_each(|_| std::hint::spin_loop());
         }
         let taken = pipes.input.take(|frames| inbound.swap(frames));
+        if pipes.streaming {
+            pipes.adapt_pause(inbound.messages());
+        }
         pipes.streaming = taken == Taken::Some;
         pipes.ended |= taken == Taken::Ended;
         pipes.streaming
