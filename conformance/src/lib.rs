@@ -2,8 +2,12 @@
 
 use std::{
     fmt, fs,
+    net::{TcpListener, UdpSocket},
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -517,13 +521,17 @@ impl Drop for Place {
     }
 }
 
-/// A port that nobody listens at, from below the range that the system picks from by itself.
+/// A port that nobody listens at, from below the range that the system picks from by itself. The UDP port of the same
+/// number, held until this process ends, keeps other processes of these tests off it.
 fn free_port() -> u16 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     loop {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = 10_000 + ((u64::from(std::process::id()) * 97 + step) % 22_000) as u16;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let Ok(claim) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            HELD.lock().unwrap().push(claim);
             return port;
         }
     }

@@ -12,8 +12,10 @@ pub mod rng;
 
 use std::{
     fmt,
+    net::{TcpListener, UdpSocket},
     path::PathBuf,
     sync::{
+        Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
@@ -120,13 +122,17 @@ pub fn scratch_path(extension: &str) -> PathBuf {
     std::env::temp_dir().join(format!("nought-{}.{extension}", unique()))
 }
 
-/// A port that nobody listens at now, from below the range that the system picks from by itself.
+/// A port that nobody listens at, from below the range that the system picks from by itself. The UDP port of the same
+/// number, held until this process ends, keeps the tests of other processes off it while nobody listens.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     loop {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = 12_000 + ((u64::from(std::process::id()) * 61 + step) % 20_000) as u16;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let Ok(claim) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            HELD.lock().unwrap().push(claim);
             return port;
         }
     }
