@@ -80,7 +80,7 @@ impl Socket for BlockingSocket {
     }
 
     fn send_request(&mut self, body: &[u8]) -> impl Future<Output = Result<()>> {
-        ready(self.inner.send(&[b"", body]).map_err(Into::into))
+        ready(self.inner.send([b"", body].as_slice()).map_err(Into::into))
     }
 
     fn recv(&mut self) -> impl Future<Output = Result<&[u8]>> {
@@ -166,7 +166,7 @@ impl Socket for AsyncSocket {
     }
 
     async fn send_request(&mut self, body: &[u8]) -> Result<()> {
-        Ok(self.inner.send_async(&[b"", body]).await?)
+        Ok(self.inner.send_async([b"", body].as_slice()).await?)
     }
 
     async fn recv(&mut self) -> Result<&[u8]> {

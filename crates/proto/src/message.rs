@@ -377,12 +377,6 @@ impl<'a> From<&'a [&'a [u8]]> for Outgoing<'a> {
     }
 }
 
-impl<'a, const N: usize> From<&'a [&'a [u8]; N]> for Outgoing<'a> {
-    fn from(bodies: &'a [&'a [u8]; N]) -> Self {
-        Self::Bodies(bodies)
-    }
-}
-
 impl<'a> From<&'a Message> for Outgoing<'a> {
     fn from(message: &'a Message) -> Self {
         Self::Borrowed(message)

@@ -14,8 +14,9 @@ use crate::{
 const CHUNK_LEN_MAX: usize = 64;
 
 impl<K: CanSend> Socket<K> {
-    /// Sends a message: a slice or string is one frame and is encoded without an allocation, an array or vector of
-    /// them several. Waits, at most for the send time-out, while no peer has room.
+    /// Sends a message: a slice or string is one frame, an array or vector of them several. A slice of bytes, and a
+    /// slice of slices (`[a, b].as_slice()`) for several frames, are encoded where they stand, without an allocation.
+    /// Waits, at most for the send time-out, while no peer has room.
     ///
     /// # Errors
     /// Why it was not sent; the error holds the message.
