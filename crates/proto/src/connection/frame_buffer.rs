@@ -11,7 +11,7 @@ use crate::{
     wire::{Header, Version},
 };
 
-const CACHE_LINE_LEN: usize = 64;
+pub(super) const CACHE_LINE_LEN: usize = 64;
 
 /// How much of a buffer is taken at once; see [`FrameBuffer::own_ahead`].
 const OWN_AHEAD_LEN: usize = 4 * 1024;
@@ -216,10 +216,12 @@ impl FrameBuffer {
     pub(crate) fn append(&mut self, other: &FrameBuffer) {
         let shift = self.bytes.len();
         self.bytes.extend_from_slice(&other.bytes);
-        self.bodies_len += other.bodies_len;
-        self.bodies.extend(
-            other.bodies.iter().map(|placed| PlacedBody { place: placed.place + shift, body: placed.body.clone() }),
-        );
+        if !other.bodies.is_empty() {
+            self.bodies_len += other.bodies_len;
+            self.bodies.extend(
+                other.bodies.iter().map(|placed| PlacedBody { place: placed.place + shift, body: placed.body.clone() }),
+            );
+        }
         self.messages += other.messages;
         self.commands += other.commands;
     }

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, io, ops::Range};
 
 use bytes::Bytes;
 
-use super::{body_pool::BodyPool, frame_buffer::FrameBuffer};
+use super::{
+    body_pool::BodyPool,
+    frame_buffer::{CACHE_LINE_LEN, FrameBuffer},
+};
 use crate::{
     error::Misbehaviour,
     frame::Frame,
@@ -410,6 +413,12 @@ impl Inbound {
         } else {
             self.frames.messages = 0;
         }
+    }
+
+    /// Brings the first lines of the next message into this processor's cache.
+    pub(crate) fn fetch_next(&self) {
+        let next = &self.frames.bytes[self.start..];
+        std::hint::black_box((next.first().copied(), next.get(CACHE_LINE_LEN).copied()));
     }
 
     /// Whether all that came is cut.

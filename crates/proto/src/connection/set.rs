@@ -379,6 +379,11 @@ impl Connections {
 
     // ---- what patterns read
 
+    /// Brings the next message of the connection into this processor's cache.
+    pub(crate) fn fetch_next(&self, id: ConnectionId) {
+        self.get(id).into_iter().for_each(|connection| connection.inbound.fetch_next());
+    }
+
     /// Whether a whole message can be cut. A pipe is asked for more if nothing is left of what it gave.
     pub(crate) fn has_message(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.get_mut(id) else { return false };
