@@ -45,7 +45,7 @@ Examples:
   nought cat sub --connect tcp://localhost:5556 -s tick -n 3 print three of them
   nought cat rep --bind ipc:///tmp/echo --echo               answer each request with itself
   nought cat req --connect ipc:///tmp/echo --timeout 2s hi   ask, and print the reply
-  nought cat dealer --connect ipc:///tmp/echo --json '[\"\", \"hi\"]'
+  nought cat dealer --connect ipc:///tmp/echo -n 1 --json '[\"\", \"hi\"]'
   printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nought cat stream --connect tcp://localhost:80 -i file -o raw
 
 A socket that only sends ends when its input does; one that receives ends after --count messages, or with --timeout

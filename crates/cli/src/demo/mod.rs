@@ -1,4 +1,4 @@
-//! `nought demo`: the picture service of the paper, as real processes over tcp.
+//! `nought demo`: a picture service of two topologies, as real processes over tcp.
 //!
 //! Two topologies, one that resizes pictures and one that adjusts their brightness. In the middle of each is an
 //! intermediary that balances the load; three workers are around them, the second of which serves both:
@@ -55,7 +55,7 @@ Examples:
   nought demo --input ~/Pictures --output /tmp/out  your own
 While it runs, kill one of the workers: the pictures that it had go to another.";
 
-/// Run the paper's picture service: two topologies, two intermediaries, three workers, one client
+/// Run a picture service: two topologies, two intermediaries, three workers, one client
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
