@@ -45,6 +45,8 @@ pub(crate) struct Link {
     pub(crate) readable: bool,
     /// The peer has closed its direction, or the connection broke: read until that shows.
     hung_up: bool,
+    /// What came has been dropped: what follows has no beginning, and is dropped, too.
+    is_deaf: bool,
     pub(crate) in_ready: bool,
     writable: bool,
     /// Somebody is writing, outside of the lock.
@@ -132,6 +134,7 @@ impl Link {
             connecting,
             readable: !connecting,
             hung_up: false,
+            is_deaf: false,
             in_ready: false,
             writable: !connecting,
             writing: false,
@@ -203,10 +206,11 @@ impl Core {
     fn read_link(&self, state: &mut State, id: ConnectionId, now: Instant) {
         let Some(link) = state.links.get_mut(id) else { return };
         link.in_ready = false;
+        let is_deaf = link.is_deaf;
         let channel = Arc::clone(&link.channel);
         let mut read_len = 0;
         for _ in 0..READS_PER_TURN {
-            if !state.machine.wants_read(id) {
+            if is_deaf || !state.machine.wants_read(id) {
                 return self.discard_if_leaving(state, id);
             }
             let result = state.machine.read(id, now, |into| channel.read(into));
@@ -246,6 +250,7 @@ impl Core {
         }
         state.unsettled = true;
         let Some(link) = state.links.get_mut(id) else { return };
+        link.is_deaf = true;
         let channel = Arc::clone(&link.channel);
         let mut scratch = Vec::with_capacity(DISCARD_LEN);
         for _ in 0..READS_PER_TURN {

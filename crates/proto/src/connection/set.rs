@@ -791,6 +791,7 @@ impl Connections {
         let Some(connection) = self.get_mut(id) else { return };
         // Else the pipe is looked at when the rest has been cut, or the backlog is gone.
         let listens = connection.inbound.is_drained() && !connection.has_backlog();
+        connection.read_paused |= connection.has_backlog();
         if let Outbox::Memory(pipes) = &mut connection.outbox
             && listens
         {
