@@ -125,6 +125,13 @@ struct Slot {
     connection: Option<Box<Connection>>,
 }
 
+/// The connection, if it is still there; of the slots alone, so that the rest of the set can be used beside it.
+#[inline]
+fn find_mut(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
+    let slot = slots.get_mut(id.index())?;
+    slot.connection.as_deref_mut().filter(|_| id.is_of(slot.generation))
+}
+
 impl Connections {
     pub(crate) fn new(options: Options) -> Self {
         Self { options, ..Self::default() }
@@ -176,8 +183,7 @@ impl Connections {
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        let slot = self.slots.get_mut(id.index())?;
-        slot.connection.as_deref_mut().filter(|_| id.is_of(slot.generation))
+        find_mut(&mut self.slots, id)
     }
 
     /// The names of all connections.
@@ -252,13 +258,8 @@ impl Connections {
 
     #[inline]
     fn write_with(&mut self, id: ConnectionId, push: impl FnOnce(&mut FrameBuffer, Version)) -> Written {
-        let slot = match self.slots.get_mut(id.index()) {
-            Some(slot) if id.is_of(slot.generation) => slot,
-            _ => return Written::Gone,
-        };
-        let Some(connection) = slot.connection.as_deref_mut().filter(|connection| !connection.is_over()) else {
-            return Written::Gone;
-        };
+        let found = find_mut(&mut self.slots, id);
+        let Some(connection) = found.filter(|connection| !connection.is_over()) else { return Written::Gone };
         if let Outbox::Memory(pipes) = &connection.outbox {
             let (written, len) = pipes.out.write_message(|frames| push(frames, Version::V3_1));
             connection.note_written(written, len);
@@ -291,12 +292,8 @@ impl Connections {
 
     /// Whether a message would find room; if not, the pattern hears of it when one does.
     pub(crate) fn has_room(&mut self, id: ConnectionId) -> bool {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else {
-            return false;
-        };
-        let Some(connection) = slot.connection.as_deref_mut().filter(|connection| !connection.is_over()) else {
-            return false;
-        };
+        let found = find_mut(&mut self.slots, id);
+        let Some(connection) = found.filter(|connection| !connection.is_over()) else { return false };
         let room = match &connection.outbox {
             Outbox::Wire(_) => connection.has_room(&self.options),
             Outbox::Memory(pipes) => pipes.out.has_room(),
@@ -454,8 +451,7 @@ impl Connections {
 
     /// Takes what a raw peer sent since the last time.
     pub(crate) fn cut_raw(&mut self, id: ConnectionId) -> Option<Frame> {
-        let slot = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation))?;
-        let connection = slot.connection.as_deref_mut()?;
+        let connection = find_mut(&mut self.slots, id)?;
         let bytes = connection.inbound.unscanned();
         if bytes.is_empty() {
             return None;
@@ -491,8 +487,7 @@ impl Connections {
 
     /// Reads a connection again that a high-water mark had stopped, if it does not any more.
     pub(crate) fn resume(&mut self, id: ConnectionId) {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
-        let Some(connection) = slot.connection.as_deref_mut() else { return };
+        let Some(connection) = find_mut(&mut self.slots, id) else { return };
         if connection.read_paused && !connection.recv_is_full(&self.options) {
             connection.read_paused = false;
             match connection.outbox {
@@ -645,18 +640,14 @@ impl Connections {
     }
 
     pub(crate) fn apply_heartbeat_interval(&mut self, id: ConnectionId) {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
-        let heartbeat = slot.connection.as_deref_mut().and_then(|connection| connection.heartbeat.as_mut());
+        let heartbeat = find_mut(&mut self.slots, id).and_then(|connection| connection.heartbeat.as_mut());
         heartbeat.into_iter().for_each(|heartbeat| heartbeat.set_interval(&self.options));
         self.arm_timer(id);
     }
 
     /// What the time demands of the connection.
     pub(crate) fn due(&mut self, id: ConnectionId, now: Instant) -> Result<Due, ProtocolError> {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else {
-            return Ok(Due::Nothing);
-        };
-        let Some(connection) = slot.connection.as_deref_mut() else { return Ok(Due::Nothing) };
+        let Some(connection) = find_mut(&mut self.slots, id) else { return Ok(Due::Nothing) };
         let sent = Sent { written: connection.counters.bytes_out, queued: connection.queued().bytes as u64 };
         match (&mut connection.heartbeat, connection.handshake_deadline) {
             (Some(heartbeat), _) => {
@@ -674,10 +665,7 @@ impl Connections {
     // ---- bytes
 
     pub(crate) fn wants_read(&mut self, id: ConnectionId) -> bool {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else {
-            return false;
-        };
-        let Some(connection) = slot.connection.as_deref_mut() else { return false };
+        let Some(connection) = find_mut(&mut self.slots, id) else { return false };
         if connection.is_over() {
             return false;
         }
@@ -694,8 +682,7 @@ impl Connections {
         id: ConnectionId,
         read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
     ) -> io::Result<Read> {
-        let slot = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation));
-        let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else {
+        let Some(connection) = find_mut(&mut self.slots, id) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let result = if connection.is_handshaking() {
@@ -709,8 +696,7 @@ impl Connections {
 
     /// Goes on through what has come on a connection; see [`Inbound::scan`](super::inbound::Inbound::scan).
     pub(crate) fn scan(&mut self, id: ConnectionId) -> Result<Option<ScannedCommand>, ProtocolError> {
-        let slot = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation));
-        let Some(connection) = slot.and_then(|slot| slot.connection.as_deref_mut()) else { return Ok(None) };
+        let Some(connection) = find_mut(&mut self.slots, id) else { return Ok(None) };
         if !connection.is_ready() {
             return Ok(None);
         }
@@ -728,8 +714,7 @@ impl Connections {
     }
 
     pub(crate) fn end_write(&mut self, id: ConnectionId, mut output: Output) {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
-        let Some(connection) = slot.connection.as_deref_mut() else { return };
+        let Some(connection) = find_mut(&mut self.slots, id) else { return };
         let written = connection.in_flight.bytes - output.remaining();
         connection.counters.bytes_out += written as u64;
         connection.in_flight = Load::default();
@@ -790,8 +775,9 @@ impl Connections {
     pub(crate) fn listen(&mut self, id: ConnectionId) {
         let Some(connection) = self.get_mut(id) else { return };
         // Else the pipe is looked at when the rest has been cut, or the backlog is gone.
-        let listens = connection.inbound.is_drained() && !connection.has_backlog();
-        connection.read_paused |= connection.has_backlog();
+        let has_backlog = connection.has_backlog();
+        let listens = connection.inbound.is_drained() && !has_backlog;
+        connection.read_paused |= has_backlog;
         if let Outbox::Memory(pipes) = &mut connection.outbox
             && listens
         {
