@@ -181,7 +181,7 @@ impl Core {
             all.into_iter().for_each(|id| self.lose_link(&mut state, id, LostBecause::Closed));
         }
         let waits_for_names = state.endpoints.memory_connections().next().is_some();
-        if state.links.len() == 0 && !self.has_connectors(&state) && !waits_for_names {
+        if state.links.is_empty() && !self.has_connectors(&state) && !waits_for_names {
             let State { monitors, waiters, .. } = &mut *state;
             monitors.close(&mut waiters.after_unlock);
             drop(state);

@@ -6,7 +6,10 @@ use std::{
     time::Instant,
 };
 
-use nought_proto::{ConnectionId, ProtocolError, connection::Output};
+use nought_proto::{
+    ConnectionId, ProtocolError,
+    connection::{ConnectionTable, Output},
+};
 use rustix::event::epoll::EventFlags;
 
 use super::{Core, Guard, State, poller::Token};
@@ -28,11 +31,7 @@ const DISCARD_LEN: usize = 64 * 1024;
 const IO_SLICES_MAX: usize = 64;
 
 /// The links of a socket, by connection.
-#[derive(Default)]
-pub(crate) struct Links {
-    slots: Vec<Option<Link>>,
-    count: usize,
-}
+pub(crate) type Links = ConnectionTable<Link>;
 
 /// One transport connection.
 pub(crate) struct Link {
@@ -84,46 +83,6 @@ pub(crate) enum LostBecause {
     Transport(Arc<io::Error>),
 }
 
-impl Links {
-    pub(crate) fn insert(&mut self, link: Link) {
-        let index = link.id.index();
-        if self.slots.len() <= index {
-            self.slots.resize_with(index + 1, || None);
-        }
-        if self.slots[index].replace(link).is_none() {
-            self.count += 1;
-        }
-    }
-
-    #[inline]
-    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Link> {
-        self.slots.get_mut(id.index())?.as_mut().filter(|link| link.id == id)
-    }
-
-    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Link> {
-        self.slots.get(id.index())?.as_ref().filter(|link| link.id == id)
-    }
-
-    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Link> {
-        let link = self.slots.get_mut(id.index())?.take_if(|link| link.id == id)?;
-        self.count -= 1;
-        Some(link)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
-        self.slots.iter().flatten()
-    }
-
-    /// The only link, if there is one only.
-    pub(crate) fn only(&mut self) -> Option<&mut Link> {
-        if self.count == 1 { self.slots.iter_mut().flatten().next() } else { None }
-    }
-}
-
 impl Link {
     pub(crate) fn new(id: ConnectionId, channel: Arc<dyn Channel>, origin: Origin, connecting: bool) -> Self {
         Self {
@@ -165,7 +124,7 @@ impl Core {
     /// Makes a link of a channel that stands or is on its way.
     pub(crate) fn add_link(&self, state: &mut State, link: Link) -> io::Result<()> {
         self.poller.add(link.channel.readiness(), Token::Link(link.id))?;
-        state.links.insert(link);
+        state.links.insert(link.id, link);
         Ok(())
     }
 
@@ -271,7 +230,7 @@ impl Core {
 
     /// Reads the only link without having been told of anything: a poll without the poller.
     pub(crate) fn poll_only_link(&self, state: &mut State, now: Instant) -> bool {
-        let Some(link) = state.links.only().filter(|link| !link.connecting) else { return false };
+        let Some(link) = state.links.only_mut().filter(|link| !link.connecting) else { return false };
         link.readable = true;
         let id = link.id;
         state.mark_ready(id);

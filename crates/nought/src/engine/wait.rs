@@ -173,7 +173,7 @@ impl Core {
         self.take_mail(state);
         let only_link =
             interest == Interest::Recv && !polls.is_multiple_of(POLLS_PER_COLLECT) && self.poll_only_link(state, now);
-        if !only_link && (state.links.len() > 0 || state.endpoints.any()) {
+        if !only_link && (!state.links.is_empty() || state.endpoints.any()) {
             self.collect(state, now);
             self.read_ready(state, now);
         }

@@ -22,12 +22,12 @@ pub use self::{
     peer_credentials::PeerCredentials,
     pipe::{Notify, Pipe},
     set::{ConnectionId, Connections},
+    table::ConnectionTable,
 };
 use self::{handshake::Handshake, heartbeat::Heartbeat, inbound::Inbound};
 pub(crate) use self::{
     inbound::ScannedCommand,
     pipe::{Taken, Written},
-    table::ConnectionTable,
 };
 use crate::{
     error::ProtocolError,
