@@ -12,6 +12,10 @@ use crate::transport::{AddressError, EndpointError, ListenError};
 
 pub use nought_proto::pattern::SubscribeRefusal as SubscribeError;
 
+/// What a raw socket is told that is to be joined within the process.
+const NOT_FOR_STREAM: &str =
+    "a STREAM socket, and a ROUTER with router_raw, talks to foreign programs: use tcp:// or ipc://";
+
 /// A message was not sent. It comes back with [`into_message`](Self::into_message).
 pub struct SendError {
     kind: SendErrorKind,
@@ -246,9 +250,7 @@ impl fmt::Display for BindError {
             Self::Endpoint(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
             Self::NameInUse(name) => write!(f, "inproc://{name} is bound by another socket of this context"),
-            Self::NotForStream => f.write_str(
-                "a STREAM socket, and a ROUTER with router_raw, talks to foreign programs: use tcp:// or ipc://",
-            ),
+            Self::NotForStream => f.write_str(NOT_FOR_STREAM),
             Self::System { endpoint, source } => write!(f, "cannot watch {endpoint}: {source}"),
             Self::Terminated => f.write_str("the context or the socket is shut down"),
         }
@@ -303,9 +305,7 @@ impl fmt::Display for ConnectError {
             Self::Address(error) => error.fmt(f),
             Self::WrongKind(error) => error.fmt(f),
             Self::RoutingId => f.write_str("a routing id has 1 to 255 bytes, the first of them not zero"),
-            Self::NotForStream => f.write_str(
-                "a STREAM socket, and a ROUTER with router_raw, talks to foreign programs: use tcp:// or ipc://",
-            ),
+            Self::NotForStream => f.write_str(NOT_FOR_STREAM),
             Self::Terminated => f.write_str("the context or the socket is shut down"),
         }
     }

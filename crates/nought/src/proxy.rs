@@ -6,11 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use nought_proto::{
-    Message, Outgoing,
-    limits::LARGE_BODY_LEN,
-    pattern::{RecvRefusal, SendRefusal},
-};
+use nought_proto::{Message, Outgoing, limits::LARGE_BODY_LEN, pattern::SendRefusal};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::{
@@ -238,13 +234,6 @@ impl Held {
     }
 }
 
-/// Whether the context is still there.
-#[derive(PartialEq, Eq)]
-enum Alive {
-    Yes,
-    No,
-}
-
 impl<'p> Run<'p> {
     fn new(proxy: &'p Proxy<'p>) -> io::Result<Self> {
         let mut poller = Poller::new()?;
@@ -290,9 +279,12 @@ impl<'p> Run<'p> {
                 self.hand_on_held();
                 return Ok(());
             }
-            if self.is_over() || mode == Mode::Forwarding && self.forward(&ready) == Alive::No {
+            if self.is_over() {
                 self.count_held();
                 return Ok(());
+            }
+            if mode == Mode::Forwarding {
+                self.forward(&ready);
             }
         }
     }
@@ -319,21 +311,18 @@ impl<'p> Run<'p> {
         Ok(())
     }
 
-    fn forward(&mut self, ready: &[PollEvent]) -> Alive {
+    fn forward(&mut self, ready: &[PollEvent]) {
         let is_ready = |key: PollKey| ready.iter().any(|event| event.key == key);
         let (frontend, backend) = (is_ready(self.frontend), is_ready(self.backend));
         let capture = &mut Capture { socket: self.proxy.capture, dropped: &mut self.capture_dropped };
-        let mut alive = Alive::Yes;
-        if (frontend || !self.to_backend.held.is_empty()) && self.to_backend.forward(capture) == Alive::No {
-            alive = Alive::No;
+        if frontend || !self.to_backend.held.is_empty() {
+            self.to_backend.forward(capture);
         }
         let distinct = self.backend != self.frontend;
-        if distinct && (backend || !self.to_frontend.held.is_empty()) && self.to_frontend.forward(capture) == Alive::No
-        {
-            alive = Alive::No;
+        if distinct && (backend || !self.to_frontend.held.is_empty()) {
+            self.to_frontend.forward(capture);
         }
         self.publish_statistics();
-        alive
     }
 
     fn publish_statistics(&self) {
@@ -387,46 +376,39 @@ impl<'p> Direction<'p> {
     }
 
     /// Hands on what is held, then takes and hands on as much as there is, for a turn.
-    fn forward(&mut self, capture: &mut Capture<'_>) -> Alive {
+    fn forward(&mut self, capture: &mut Capture<'_>) {
         const BURSTS_PER_TURN: usize = 4;
         if !self.is_open {
-            return Alive::Yes;
+            return;
         }
         for _ in 0..BURSTS_PER_TURN {
             if self.held.is_empty() {
-                if self.take() == Alive::No {
-                    return Alive::No;
-                }
+                self.take();
                 if self.held.is_empty() {
-                    return Alive::Yes;
+                    return;
                 }
                 capture.take(self.held.waiting());
             }
-            if self.hand_on() == Alive::No {
-                return Alive::No;
-            }
+            self.hand_on();
             if !self.held.is_empty() {
-                return Alive::Yes;
+                return;
             }
         }
-        Alive::Yes
     }
 
-    fn take(&mut self) -> Alive {
+    fn take(&mut self) {
         let mut state = self.from.lock();
         (self.held.taken, self.held.handed_on) = (0, 0);
         while let Some(message) = self.held.messages.get_mut(self.held.taken) {
-            match self.from.recv_now(&mut state, message) {
-                Ok(()) => self.held.taken += 1,
-                Err(RecvRefusal::WouldBlock) if state.terminated => return Alive::No,
-                Err(_) => break,
+            if self.from.recv_now(&mut state, message).is_err() {
+                break;
             }
+            self.held.taken += 1;
         }
         drop(self.from.settle(state));
-        Alive::Yes
     }
 
-    fn hand_on(&mut self) -> Alive {
+    fn hand_on(&mut self) {
         let mut state = self.to.lock();
         while let Some(message) = self.held.waiting().first() {
             match self.to.send_now(&mut state, &Outgoing::Borrowed(message)) {
@@ -434,7 +416,6 @@ impl<'p> Direction<'p> {
                     self.forwarded.messages += 1;
                     self.forwarded.bytes += message.body_len() as u64;
                 }
-                Err(SendRefusal::WouldBlock) if state.terminated => return Alive::No,
                 Err(SendRefusal::WouldBlock) => break,
                 // Nobody this message could go to: it ends here, as it would at the socket itself.
                 Err(_) => self.forwarded.dropped += 1,
@@ -442,7 +423,6 @@ impl<'p> Direction<'p> {
             self.held.advance();
         }
         drop(self.to.settle(state));
-        Alive::Yes
     }
 }
 

@@ -351,22 +351,21 @@ impl Outgoing<'_> {
         }
     }
 
-    /// The message itself, where it is one.
-    pub fn message(&self) -> Option<&Message> {
+    /// A copy of the message.
+    pub fn to_message(&self) -> Message {
         match self {
-            Self::Body(_) | Self::Bodies(_) => None,
-            Self::Borrowed(message) => Some(message),
-            Self::Owned(message) => Some(message),
+            Self::Body(body) => (*body).into(),
+            Self::Bodies(bodies) => bodies.iter().copied().collect(),
+            Self::Borrowed(message) => (*message).clone(),
+            Self::Owned(message) => message.clone(),
         }
     }
 
     /// The message, copied where it was only borrowed.
     pub fn into_message(self) -> Message {
         match self {
-            Self::Body(body) => body.into(),
-            Self::Bodies(bodies) => bodies.iter().copied().collect(),
-            Self::Borrowed(message) => message.clone(),
             Self::Owned(message) => message,
+            borrowed => borrowed.to_message(),
         }
     }
 }

@@ -218,12 +218,11 @@ impl Pattern for XPub {
             return Err(SendRefusal::WouldBlock);
         }
         match message {
-            Outgoing::Body(body) if body.len() >= LARGE_BODY_LEN && self.audience.len() > 1 => {
+            Outgoing::Body(_) | Outgoing::Bodies(_)
+                if self.audience.len() > 1 && message.body_len() >= LARGE_BODY_LEN =>
+            {
                 // One copy, shared by all.
-                self.distribute(connections, &Outgoing::Owned((*body).into()));
-            }
-            Outgoing::Bodies(bodies) if message.body_len() >= LARGE_BODY_LEN && self.audience.len() > 1 => {
-                self.distribute(connections, &Outgoing::Owned(bodies.iter().copied().collect()));
+                self.distribute(connections, &Outgoing::Owned(message.to_message()));
             }
             _ => self.distribute(connections, message),
         }
