@@ -191,7 +191,7 @@ impl<'s> Poller<'s> {
             if patience.is_over(now) {
                 break;
             }
-            self.sockets().for_each(|(core, _)| core.write_before_waiting());
+            self.sockets().for_each(|(core, _)| drop(core.write_before_waiting(core.lock())));
             let remaining = patience.remaining(now);
             let budget = self.spin.budget().min(remaining.unwrap_or(Duration::MAX));
             ready = self.poll_for(now, budget)?;
@@ -302,11 +302,6 @@ impl Core {
         readiness(&mut state, interest)
     }
 
-    /// Writes what was left to the driver; see [`write_dirty`](Self::write_dirty).
-    fn write_before_waiting(&self) {
-        drop(self.settle(self.write_dirty(self.lock())));
-    }
-
     /// Claims the socket for a poller; says whether it has nothing new already.
     fn begin_watch(&self, interest: Readiness) -> bool {
         let mut state = self.lock();
@@ -315,11 +310,9 @@ impl Core {
         state.waiters.external_sending += u32::from(interest.writable);
         state.waiters.watching += 1;
         self.mail.sleep();
+        state = self.settle_rest(state);
         // Another caller may have driven the socket since it was asked.
-        let is_ready = interest.readable && state.machine.can_recv() || interest.writable && state.machine.can_send();
-        let is_quiet = self.mail.is_empty() && state.ready.is_empty() && !state.terminated && !is_ready;
-        drop(self.settle_rest(state));
-        is_quiet
+        self.is_quiet(&mut state, |state| readiness(state, interest).is_any())
     }
 
     fn end_watch(&self, interest: Readiness) {

@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use nought::{Context, Pair, Pull, SendErrorKind, Socket};
+use nought::{Context, Pair, Pull, SendErrorKind, Socket, Sub};
 use support::{
     PATIENCE, Transport, connect,
     executor::block_on,
     raw::{self, RawPeer},
-    until, watchdog,
+    recv, until, watchdog,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -136,4 +136,22 @@ fn a_receiver_is_told_by_a_sender_that_polls() {
         assert_eq!(told(&is_done, "the receiver has its message"), "x");
         context.shutdown();
     });
+}
+
+/// What does not match is dropped when the socket is asked whether it has a message; that makes room to read on, of which
+/// the kernel does not tell again.
+#[test]
+fn a_subscriber_that_dropped_what_it_had_reads_on_before_it_sleeps() {
+    let _bounded = watchdog(LIMIT);
+    let (listener, endpoint) = raw::listen();
+    let context = Context::new();
+    let sub = context.socket_builder::<Sub>().recv_hwm(10).spin(Duration::ZERO).build().unwrap();
+    sub.subscribe("wanted").unwrap();
+    sub.connect(&endpoint).unwrap();
+    let mut peer = RawPeer::accept(&listener).shake_hands("PUB");
+    for _ in 0..20 {
+        let unwanted = raw::frame(false, &[b'x'; 100]).repeat(2_000);
+        peer.send(&[unwanted, raw::frame(false, b"wanted")].concat());
+        assert_eq!(recv(&sub), "wanted");
+    }
 }

@@ -313,6 +313,10 @@ impl Core {
         state.unsettled = false;
         self.update_timer(&mut state);
         self.tell_waiters(&mut state);
+        if state.machine.wants_attention() {
+            // To ask for those who wait whether there is a message may have dropped some, and made room for more.
+            self.visit_soon(&mut state);
+        }
         state
     }
 
@@ -359,8 +363,8 @@ impl Core {
         }
     }
 
-    /// Writes what was left to the driver: a caller that is about to wait has nothing to add to it.
-    pub(crate) fn write_dirty<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+    /// Writes what was left to the driver, and settles: a caller that is about to wait has nothing to add to it.
+    pub(crate) fn write_before_waiting<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
         for _ in 0..state.dirty.len() {
             let Some(id) = state.dirty.pop() else { break };
             let Some(link) = state.links.get_mut(id) else { continue };
@@ -369,7 +373,7 @@ impl Core {
                 state = self.write_out(state, id);
             }
         }
-        state
+        self.settle_rest(state)
     }
 
     /// The driver's part of [`leave_to_driver`](Self::leave_to_driver): writes what has been left, but leaves a stream
@@ -420,7 +424,14 @@ impl Core {
 
     /// Comes back for links that have more than one turn's worth: the kernel will not tell of it again.
     pub(crate) fn go_on_reading(&self, state: &mut State) {
-        if !state.ready.is_empty() && !std::mem::replace(&mut state.visit_due, true) {
+        if !state.ready.is_empty() {
+            self.visit_soon(state);
+        }
+    }
+
+    /// Asks for a visit of the driver, unless one is due.
+    fn visit_soon(&self, state: &mut State) {
+        if !std::mem::replace(&mut state.visit_due, true) {
             self.visit_later();
         }
     }

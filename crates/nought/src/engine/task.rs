@@ -65,8 +65,7 @@ impl<'c> TaskWait<'c> {
                 self.finish(state);
                 return Poll::Ready(Ok(done));
             }
-            state = self.core.write_dirty(state);
-            state = self.core.settle_rest(state);
+            state = self.core.write_before_waiting(state);
             if self.polls_again(&mut state) {
                 drop(state);
                 if let Some(since) = self.polling_since {
@@ -75,8 +74,7 @@ impl<'c> TaskWait<'c> {
                 break;
             }
             self.register(&mut state, context);
-            let is_quiet = self.core.mail.is_empty() && state.ready.is_empty() && !state.terminated;
-            if !is_quiet || self.core.can_go_on(&mut state, self.interest) {
+            if !self.core.is_quiet(&mut state, |state| self.core.can_go_on(state, self.interest)) {
                 continue;
             }
             drop(state);

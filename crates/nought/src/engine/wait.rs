@@ -88,7 +88,8 @@ impl Core {
             if !std::mem::replace(&mut claimed, true) {
                 self.enter(&mut state);
             }
-            state = self.write_dirty(state);
+            // What the attempt that failed has found out is settled with it.
+            state = self.write_before_waiting(state);
             state = self.wait_once(state, interest, patience, now);
             now = Instant::now();
             state = self.pump(state, now);
@@ -107,8 +108,6 @@ impl Core {
         patience: Patience,
         now: Instant,
     ) -> Guard<'a> {
-        // The attempt that failed may have found out more than that.
-        state = self.settle_rest(state);
         if state.waiters.leader.is_some() {
             return self.follow(state, interest, patience.remaining(now));
         }
@@ -184,8 +183,7 @@ impl Core {
     fn sleep<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> Guard<'a> {
         state = self.settle_rest(state);
         self.mail.sleep();
-        let is_quiet = self.mail.is_empty() && state.ready.is_empty() && !state.terminated;
-        if is_quiet && !self.can_go_on(&mut state, interest) {
+        if self.is_quiet(&mut state, |state| self.can_go_on(state, interest)) {
             let mut buffer = event_buffer();
             state.waiters.leader = Some(Leader { interest, asleep: true });
             drop(state);
@@ -204,7 +202,7 @@ impl Core {
 
     /// Waits for the leader or anyone else to tell.
     fn follow<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> Guard<'a> {
-        if self.can_go_on(&mut state, interest) {
+        if self.can_go_on(&mut state, interest) || state.machine.wants_attention() {
             return state;
         }
         *state.waiters.count(interest) += 1;

@@ -168,6 +168,14 @@ impl Core {
         }
     }
 
+    /// Whether a caller may sleep: there is nothing left to look at, and what it waits for has not come, as `is_over`
+    /// tells. That is asked before the last question, because whoever asks for messages drops those that do not match,
+    /// and then something is left to do.
+    pub(crate) fn is_quiet(&self, state: &mut State, is_over: impl FnOnce(&mut State) -> bool) -> bool {
+        let is_idle = self.mail.is_empty() && state.ready.is_empty() && !state.terminated;
+        is_idle && !is_over(state) && !state.machine.wants_attention()
+    }
+
     /// Tells those whose wait is over.
     #[inline]
     pub(crate) fn tell_waiters(&self, state: &mut State) {
