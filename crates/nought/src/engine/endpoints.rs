@@ -144,22 +144,12 @@ impl Endpoints {
 
     fn set_connect_timer(&mut self, index: u32, at: Option<Instant>) {
         let Some(connector) = self.connectors.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        if let Some(before) = std::mem::replace(&mut connector.timer, at) {
-            self.timers.remove(&(before, Timer::Connect(index)));
-        }
-        if let Some(at) = at {
-            self.timers.insert((at, Timer::Connect(index)));
-        }
+        move_timer(&mut self.timers, Timer::Connect(index), &mut connector.timer, at);
     }
 
     fn set_accept_timer(&mut self, index: u32, at: Option<Instant>) {
         let Some(listening) = self.listeners.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        if let Some(before) = std::mem::replace(&mut listening.timer, at) {
-            self.timers.remove(&(before, Timer::Accept(index)));
-        }
-        if let Some(at) = at {
-            self.timers.insert((at, Timer::Accept(index)));
-        }
+        move_timer(&mut self.timers, Timer::Accept(index), &mut listening.timer, at);
     }
 
     fn take_listener(&mut self, index: u32) -> Option<Box<dyn Listener>> {
@@ -182,6 +172,14 @@ impl Endpoints {
     fn is_connecting_to(&self, endpoint: &str) -> bool {
         self.connectors.iter().flatten().any(|connector| connector.is_for(endpoint))
     }
+}
+
+/// Sets a timer anew; `None`: not at all. `set` is for when it is set.
+fn move_timer(timers: &mut BTreeSet<(Instant, Timer)>, timer: Timer, set: &mut Option<Instant>, at: Option<Instant>) {
+    if let Some(before) = std::mem::replace(set, at) {
+        timers.remove(&(before, timer));
+    }
+    timers.extend(at.map(|at| (at, timer)));
 }
 
 impl Connector {

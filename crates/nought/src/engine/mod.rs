@@ -322,8 +322,15 @@ impl Core {
 
     /// Settles if anything has come since that was last done: before the lock is left for long, so that no timer is
     /// lost, and nobody waits for what is there.
+    #[inline]
     pub(crate) fn settle_rest<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
         if state.unsettled || state.machine.wants_attention() { self.settle(state) } else { state }
+    }
+
+    /// Ends a call that did what it was to do.
+    #[inline]
+    pub(crate) fn finish(&self, state: Guard<'_>) {
+        drop(self.settle_rest(state));
     }
 
     fn machine_event(&self, state: &mut State, event: Event) {

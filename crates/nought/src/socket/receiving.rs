@@ -132,17 +132,10 @@ impl<K: CanReceive> Socket<K> {
         let mut state = self.core.lock();
         match attempt(&mut state) {
             Ok(received) => {
-                self.after_recv(state);
+                self.core.finish(state);
                 Ok(received)
             }
             Err(refusal) => self.receive_slowly(state, refusal, waits, attempt),
-        }
-    }
-
-    #[inline]
-    pub(super) fn after_recv(&self, state: Guard<'_>) {
-        if state.machine.wants_attention() {
-            drop(self.core.settle(state));
         }
     }
 

@@ -78,20 +78,13 @@ impl<K: CanSend> Socket<K> {
                     return Err(SendBatchError { kind, sent: *sent, unsent: unsent.collect() });
                 }
                 state = self.core.lock();
-            } else if state.machine.wants_attention() {
-                state = self.core.settle(state);
+            } else {
+                state = self.core.settle_rest(state);
             }
             *sent += 1;
         }
-        self.after_send(state);
+        self.core.finish(state);
         Ok(())
-    }
-
-    #[inline]
-    pub(super) fn after_send(&self, state: Guard<'_>) {
-        if state.machine.wants_attention() {
-            drop(self.core.settle(state));
-        }
     }
 
     #[inline]
@@ -99,7 +92,7 @@ impl<K: CanSend> Socket<K> {
         let mut state = self.core.lock();
         match self.core.send_now(&mut state, &message) {
             Ok(()) => {
-                self.after_send(state);
+                self.core.finish(state);
                 Ok(())
             }
             Err(refusal) => self.send_slowly(state, message, refusal, waits),

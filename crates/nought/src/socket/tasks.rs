@@ -58,7 +58,7 @@ impl<K: CanSend> Socket<K> {
         if self.core().send_now(&mut state, message).is_err() {
             return AtOnce::NotNow;
         }
-        self.after_send(state);
+        self.core().finish(state);
         AtOnce::Done(())
     }
 
@@ -132,7 +132,7 @@ impl<K: CanReceive> Socket<K> {
         }
         match attempt(&mut state) {
             Ok(received) => {
-                self.after_recv(state);
+                self.core().finish(state);
                 AtOnce::Done(received)
             }
             Err(_) => AtOnce::NotNow,
