@@ -2,17 +2,16 @@
 
 use std::{
     fmt, fs,
-    net::{TcpListener, UdpSocket},
     path::PathBuf,
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use nought::{Any, RecvError, SendErrorKind, SocketEventKind, SocketType};
+
+#[path = "../../crates/nought/tests/support/ports.rs"]
+mod ports;
 
 /// How long anything may take that is not about time. Far more than it needs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -117,7 +116,11 @@ pub enum Peer {
     Libzmq(zmq::Socket, zmq::Socket),
 }
 
-fn libzmq_type(socket_type: SocketType) -> zmq::SocketType {
+/// libzmq's name for a type.
+///
+/// # Panics
+/// If it has none.
+pub fn libzmq_type(socket_type: SocketType) -> zmq::SocketType {
     match socket_type {
         SocketType::Pair => zmq::PAIR,
         SocketType::Pub => zmq::PUB,
@@ -493,7 +496,7 @@ impl Transport {
     /// An endpoint for both `bind` and `connect`, whichever is first.
     pub fn place(self) -> Place {
         match self {
-            Self::Tcp => Place { endpoint: format!("tcp://127.0.0.1:{}", free_port()), path: None },
+            Self::Tcp => Place { endpoint: format!("tcp://127.0.0.1:{}", ports::free_port()), path: None },
             Self::Ipc => {
                 let path = std::env::temp_dir().join(format!("nought-conformance-{}", unique()));
                 Place { endpoint: format!("ipc://{}", path.display()), path: Some(path) }
@@ -517,22 +520,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
             let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// A port that nobody listens at, from below the range that the system picks from by itself. The UDP port of the same
-/// number, held until this process ends, keeps other processes of these tests off it.
-fn free_port() -> u16 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
-    loop {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 10_000 + ((u64::from(std::process::id()) * 97 + step) % 22_000) as u16;
-        let Ok(claim) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            HELD.lock().unwrap().push(claim);
-            return port;
         }
     }
 }

@@ -13,6 +13,7 @@ use nought::{
     Any, DisconnectReason, Message, Monitor, ProtocolError, SendErrorKind, Socket, SocketBuilder, SocketEventKind,
     SocketType,
 };
+use nought_conformance::libzmq_type;
 
 /// No call waits longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,24 +57,6 @@ enum Library {
 enum Peer {
     Nought(Socket<Any>),
     Libzmq(zmq::Socket),
-}
-
-fn libzmq_type(socket_type: SocketType) -> zmq::SocketType {
-    match socket_type {
-        SocketType::Pair => zmq::PAIR,
-        SocketType::Pub => zmq::PUB,
-        SocketType::Sub => zmq::SUB,
-        SocketType::Req => zmq::REQ,
-        SocketType::Rep => zmq::REP,
-        SocketType::Dealer => zmq::DEALER,
-        SocketType::Router => zmq::ROUTER,
-        SocketType::Pull => zmq::PULL,
-        SocketType::Push => zmq::PUSH,
-        SocketType::XPub => zmq::XPUB,
-        SocketType::XSub => zmq::XSUB,
-        SocketType::Stream => zmq::STREAM,
-        other => panic!("libzmq has no {other}"),
-    }
 }
 
 fn nought_builder(socket_type: SocketType) -> SocketBuilder<Any> {

@@ -5,6 +5,7 @@
 
 pub mod executor;
 pub mod lab;
+pub mod ports;
 pub mod proc;
 pub mod process;
 pub mod raw;
@@ -12,10 +13,8 @@ pub mod rng;
 
 use std::{
     fmt,
-    net::{TcpListener, UdpSocket},
     path::PathBuf,
     sync::{
-        Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
@@ -94,7 +93,7 @@ impl Transport {
     /// An endpoint to connect to before anybody binds it.
     pub fn future_endpoint(self) -> String {
         match self {
-            Self::Tcp => format!("tcp://127.0.0.1:{}", free_port()),
+            Self::Tcp => format!("tcp://127.0.0.1:{}", ports::free_port()),
             Self::Ipc => format!("ipc://{}", scratch_path("s").display()),
             Self::Inproc => self.endpoint(),
         }
@@ -120,22 +119,6 @@ pub fn unique() -> String {
 /// A path in the directory for temporary files that nobody has.
 pub fn scratch_path(extension: &str) -> PathBuf {
     std::env::temp_dir().join(format!("nought-{}.{extension}", unique()))
-}
-
-/// A port that nobody listens at, from below the range that the system picks from by itself. The UDP port of the same
-/// number, held until this process ends, keeps the tests of other processes off it while nobody listens.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
-    loop {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 12_000 + ((u64::from(std::process::id()) * 61 + step) % 20_000) as u16;
-        let Ok(claim) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            HELD.lock().unwrap().push(claim);
-            return port;
-        }
-    }
 }
 
 /// Two connected sockets: the first binds.
