@@ -95,6 +95,32 @@ fn connections_end_with_the_endpoint_that_they_came_by() {
     }
 }
 
+/// Of a connection that ends, input above the high-water mark is dropped; what has come before that is whole.
+#[test]
+fn what_is_received_after_the_end_of_an_endpoint_has_no_gaps() {
+    let _bounded = watchdog(LIMIT);
+    for transport in Transport::KERNEL {
+        let context = Context::new();
+        let dealer = context.socket_builder::<Dealer>().recv_hwm(4).build().unwrap();
+        let peer = context.socket_builder::<Dealer>().linger(Some(Duration::ZERO)).build().unwrap();
+        let endpoint = support::connect(&dealer, &peer, transport);
+        dealer.send("so that it has to say goodbye").unwrap();
+        assert_eq!(recv(&peer).len(), 1);
+        let body = |number: u64| [&number.to_be_bytes()[..], &[0xEE; 3000]].concat();
+        let mut sent = 0;
+        while peer.send_timeout(body(sent), Duration::from_millis(50)).is_ok() {
+            sent += 1;
+        }
+        dealer.unbind(&endpoint).unwrap();
+        let mut received = 0;
+        while let Ok(message) = dealer.recv_timeout(Duration::from_millis(200)) {
+            assert!(message == body(received), "{transport}: message {received} of {sent}");
+            received += 1;
+        }
+        assert!(received >= 4 && received < sent, "{transport}: {received} of {sent}");
+    }
+}
+
 #[test]
 fn a_connection_within_the_process_outlives_its_name() {
     let _bounded = watchdog(LIMIT);

@@ -177,6 +177,23 @@ fn what_waits_of_a_peer_for_an_xpubs_application_is_bounded() {
     assert_eq!(net.at(xpub).connections().iter().count(), 0);
 }
 
+/// All at once: what carries the peer over its share is the last that was looked for.
+#[test]
+fn a_peer_is_heard_again_when_its_backlog_is_taken() {
+    let mut net = Net::new();
+    let xpub = net.socket_with(SocketType::XPub, |options| options.recv_hwm = 0);
+    let xsub = net.socket_with(SocketType::XSub, |options| options.send_hwm = 0);
+    net.join(xsub, xpub);
+    for _ in 0..XPUB_BACKLOG_MAX + 10 {
+        net.at(xsub).send(&Outgoing::from("x")).unwrap();
+    }
+    net.pump();
+    assert_eq!(net.recv_all(xpub).len(), XPUB_BACKLOG_MAX + 10);
+    net.try_send(xsub, "after").unwrap();
+    net.at(xsub).subscribe(b"a").unwrap();
+    assert_eq!(bodies(&net.recv_all(xpub)), ["after", "\x01a"]);
+}
+
 /// Each is seen in the middle of the other's work.
 #[test]
 fn messages_and_subscriptions_keep_their_order_while_both_sides_are_at_it() {
