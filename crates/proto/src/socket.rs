@@ -4,12 +4,13 @@ use std::{io, sync::Arc, time::Instant};
 
 use crate::{
     connection::{
-        Connection, ConnectionId, Connections, Flush, FrameBuffer, Output, PeerCredentials, PeerInfo, Pipe, Read,
-        ScannedCommand, Stage, heartbeat,
+        Connection, ConnectionId, Connections, Flush, FrameBuffer, Output, PeerCredentials, PeerInfo, Pipe, Progress,
+        Read, ScannedCommand, Stage, heartbeat,
     },
-    error::ProtocolError,
+    error::{Incompatibility, ProtocolError},
     event::Event,
     frame::Frame,
+    mechanism::Role,
     message::{Message, Outgoing},
     options::Options,
     pattern::{self, Pattern, RecvRefusal, SendRefusal, SubscribeRefusal},
@@ -193,7 +194,7 @@ impl Socket {
     /// Makes a connection for a peer that is to be connected to. Unless the options say
     /// [`immediate`](Options::immediate), messages are queued for it from now on.
     pub fn open(&mut self, assigned_routing_id: Option<Frame>) -> ConnectionId {
-        let id = self.insert(assigned_routing_id);
+        let id = self.insert(Role::Client, assigned_routing_id);
         self.open_queue(id);
         id
     }
@@ -207,11 +208,11 @@ impl Socket {
 
     /// Makes a connection for a peer that has connected to us.
     pub fn accept(&mut self) -> ConnectionId {
-        self.insert(None)
+        self.insert(Role::Server, None)
     }
 
-    fn insert(&mut self, assigned_routing_id: Option<Frame>) -> ConnectionId {
-        let id = self.connections.insert();
+    fn insert(&mut self, role: Role, assigned_routing_id: Option<Frame>) -> ConnectionId {
+        let id = self.connections.insert(role);
         if let Some(connection) = self.connections.get_mut(id) {
             connection.assigned_routing_id = assigned_routing_id;
         }
@@ -230,7 +231,8 @@ impl Socket {
         if self.is_raw {
             return self.start_raw(id);
         }
-        let mechanism = self.connections.options.security.mechanism(&self.metadata());
+        let Some(role) = self.connections.get(id).map(|connection| connection.role) else { return };
+        let mechanism = self.connections.options.security.mechanism(&self.metadata(), role);
         let routing_id = self.connections.options.routing_id.clone();
         let timeout = self.connections.options.handshake_timeout;
         let socket_type = self.socket_type;
@@ -258,11 +260,24 @@ impl Socket {
     }
 
     fn start_raw(&mut self, id: ConnectionId) {
+        if let Err(reason) = self.admit(id, &PeerInfo::default()) {
+            return self.connections.fail(id, reason.into());
+        }
         if let Some(connection) = self.connections.get_mut(id) {
             connection.stage = Stage::Raw;
             connection.draining = true;
         }
         self.establish(id);
+    }
+
+    /// Whether there is a place for this peer, as far as it is known. In the handshake it is asked before each of our
+    /// commands.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn admit(&self, id: ConnectionId, peer: &PeerInfo) -> Result<(), Incompatibility> {
+        // One that is retired takes no place.
+        if self.is_retired(id) { Ok(()) } else { self.pattern.admit(&self.connections, id, peer) }
     }
 
     /// What a peer in the same process is told of this socket.
@@ -272,11 +287,18 @@ impl Socket {
         PeerInfo { socket_type: Some(self.socket_type), routing_id, metadata, ..PeerInfo::default() }
     }
 
-    /// Joins the connection with a socket of the same process; see [`Pipe`]. What was queued goes over.
+    /// Joins the connection with a socket of the same process; see [`Pipe`]. What was queued goes over. It fails if the
+    /// peer is not [admitted](Self::admit).
     pub fn attach(&mut self, id: ConnectionId, out: Arc<Pipe>, input: Arc<Pipe>, peer: PeerInfo) {
-        self.probe_router(id);
+        let admitted = self.admit(id, &peer);
+        if admitted.is_ok() {
+            self.probe_router(id);
+        }
         self.connections.attach_pipes(id, out, input, peer);
-        self.establish(id);
+        match admitted {
+            Ok(()) => self.establish(id),
+            Err(reason) => return self.connections.fail(id, reason.into()),
+        }
         self.pipe_changed(id);
     }
 
@@ -329,7 +351,7 @@ impl Socket {
             SocketType::Pub | SocketType::XPub | SocketType::Sub | SocketType::Stream => FrameBuffer::default(),
             _ => unsent,
         };
-        let id = self.insert(routing_id);
+        let id = self.insert(Role::Client, routing_id);
         if !unsent.is_empty() {
             self.connections.count(lost, |counters| {
                 counters.lost -= unsent.messages() as u64;
@@ -406,18 +428,40 @@ impl Socket {
     }
 
     fn handshake(&mut self, id: ConnectionId, now: Instant) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        let advanced = connection.advance_handshake();
+        let advanced = self.advance_handshake(id);
         self.connections.want_flush(id);
         match advanced {
-            Ok(false) => {}
-            Ok(true) => {
+            Ok(Progress::Done) => {
                 self.connections.begin_heartbeat(id, now);
                 self.probe_router(id);
                 self.establish(id);
             }
-            Err(error) => self.connections.fail(id, error),
+            Ok(_) => {}
+            Err(error) => self.refuse(id, error),
         }
+    }
+
+    /// Goes on with the handshake as long as the pattern has a place for whom it shows.
+    fn advance_handshake(&mut self, id: ConnectionId) -> Result<Progress, ProtocolError> {
+        loop {
+            let Some(connection) = self.connections.get_mut(id) else { return Ok(Progress::Waits) };
+            match connection.advance_handshake()? {
+                Progress::Learned => {
+                    let peer = Arc::clone(connection.peer());
+                    self.admit(id, &peer)?;
+                }
+                progress => return Ok(progress),
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: ConnectionId, error: ProtocolError) {
+        if let ProtocolError::Incompatible(reason) = &error
+            && let Some(connection) = self.connections.get_mut(id)
+        {
+            connection.tell_refusal(reason);
+        }
+        self.connections.fail(id, error);
     }
 
     fn scan(&mut self, id: ConnectionId) {

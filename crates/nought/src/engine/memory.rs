@@ -11,7 +11,7 @@ use std::{
 use nought_proto::{
     ConnectionId,
     connection::{Notify, PeerInfo, Pipe},
-    error::Incompatibility,
+    error::{Incompatibility, ProtocolError},
 };
 
 use super::{Core, State, link::LostBecause};
@@ -223,26 +223,33 @@ fn side(state: &State, address: &Arc<str>) -> Side {
 enum Joined {
     /// It is, or not wanted any more.
     Done,
-    /// Not with this one, who does not fit or is about to close: another may come.
+    /// Not with this one, who does not fit, has no place, or is about to close: another may come.
     NotWith,
 }
 
 /// Joins two sockets. Only one of them is locked at a time.
 fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, name: &str) -> Joined {
     let address: Arc<str> = format!("inproc://{name}").into();
-    let mut connecting_side = side(&connecting.lock(), &address);
+    let mut bound_side = side(&bound.lock(), &address);
+    let state = connecting.lock();
+    let mut connecting_side = side(&state, &address);
+    if let Err(reason) = admit(&state, connecting_id, &bound_side) {
+        drop(state);
+        refuse(connecting, bound, name, reason);
+        return Joined::NotWith;
+    }
+    drop(state);
     let mut state = bound.lock();
     if state.closing.is_some() {
         return Joined::NotWith;
     }
-    let mut bound_side = side(&state, &address);
-    if !fits(&connecting_side, &bound_side) {
-        refuse(bound, &mut state, name, &bound_side, &connecting_side);
+    let bound_id = state.machine.accept();
+    if let Err(reason) = admit(&state, bound_id, &connecting_side) {
+        state.machine.remove(bound_id);
         drop(state);
-        refuse(connecting, &mut connecting.lock(), name, &connecting_side, &bound_side);
+        refuse(bound, connecting, name, reason);
         return Joined::NotWith;
     }
-    let bound_id = state.machine.accept();
     let connecting_end = || Arc::new(PipeEnd { core: Arc::downgrade(connecting), id: connecting_id });
     let bound_end = || Arc::new(PipeEnd { core: Arc::downgrade(bound), id: bound_id });
     let to_bound = pipe(&connecting_side, &bound_side, connecting_end(), bound_end());
@@ -273,20 +280,24 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
     Joined::Done
 }
 
-fn fits(a: &Side, b: &Side) -> bool {
-    match (a.introduction.socket_type, b.introduction.socket_type) {
-        (Some(a), Some(b)) => a.accepts(b),
-        _ => false,
+fn admit(state: &State, id: ConnectionId, theirs: &Side) -> Result<(), Incompatibility> {
+    let (our_type, their_type) = (state.machine.socket_type(), theirs.introduction.socket_type);
+    if !their_type.is_some_and(|their_type| our_type.accepts(their_type)) {
+        return Err(Incompatibility::SocketType { ours: our_type, theirs: their_type });
     }
+    state.machine.admit(id, &theirs.introduction)
 }
 
-fn refuse(core: &Core, state: &mut State, name: &str, ours: &Side, theirs: &Side) {
-    let error = Incompatibility::SocketType {
-        ours: ours.introduction.socket_type.unwrap_or(state.machine.socket_type()),
-        theirs: theirs.introduction.socket_type,
-    };
+/// Tells both sides that one of them refuses the other, and why.
+fn refuse(refusing: &Core, refused: &Core, name: &str, reason: Incompatibility) {
+    tell_refusal(refused, name, ProtocolError::RefusedByPeer(reason.to_string()));
+    tell_refusal(refusing, name, reason.into());
+}
+
+fn tell_refusal(core: &Core, name: &str, error: ProtocolError) {
+    let mut state = core.lock();
     state.machine.count_handshake_failure();
-    announce(core, state, name, SocketEventKind::HandshakeFailed { error: error.into() });
+    announce(core, &mut state, name, SocketEventKind::HandshakeFailed { error });
 }
 
 fn announce(core: &Core, state: &mut State, name: &str, kind: SocketEventKind) {

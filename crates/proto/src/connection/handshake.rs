@@ -29,6 +29,19 @@ pub(crate) struct Handshake {
     socket_type: SocketType,
     routing_id: Frame,
     mechanism: Box<dyn Mechanism>,
+    /// The peer, as far as it is known.
+    peer: PeerInfo,
+}
+
+/// How far a handshake has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// More must come from the peer.
+    Waits,
+    /// Something was learned of the peer. It can be refused now: what is ours to say has not been said.
+    Learned,
+    /// Messages may follow.
+    Done,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +55,7 @@ enum Stage {
     /// 3.x: the rest of the greeting; the revision is kept because a later one says nothing of ours by its minor.
     V3Rest(u8),
     Mechanism(Version),
+    Done,
 }
 
 /// What is known of a peer: by its transport, and from its handshake.
@@ -72,29 +86,34 @@ impl Handshake {
         out: &mut Vec<u8>,
     ) -> Self {
         greeting::encode_signature(routing_id.len(), out);
-        Self { stage: Stage::Signature, socket_type, routing_id, mechanism }
+        Self { stage: Stage::Signature, socket_type, routing_id, mechanism, peer: PeerInfo::default() }
     }
 
-    /// Takes what it can of `input`, writes what is due to `out`. Returns how many bytes it took, and the peer once
-    /// the handshake is over.
+    /// The peer, as far as it is known.
+    pub(crate) fn peer(&self) -> &PeerInfo {
+        &self.peer
+    }
+
+    /// Takes what it can of `input`, writes what is due to `out`. Returns how many bytes it took, and how far it came.
     ///
     /// # Errors
-    /// The rule that the peer broke, or why it does not fit. `out` may hold an ERROR for it.
-    pub(crate) fn advance(
-        &mut self,
-        input: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(usize, Option<PeerInfo>), ProtocolError> {
+    /// The rule that the peer broke, or why it does not fit.
+    pub(crate) fn advance(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, Progress), ProtocolError> {
         let mut taken = 0;
         loop {
             match self.step(&input[taken..], out)? {
-                Step::Wait => return Ok((taken, None)),
+                Step::Wait => return Ok((taken, Progress::Waits)),
                 Step::Took(len) => taken += len,
-                Step::Done(len, peer) => {
-                    let peer = self.check_socket_type(*peer, out)?;
-                    return Ok((taken + len, Some(peer)));
-                }
+                Step::Learned(len) => return Ok((taken + len, Progress::Learned)),
+                Step::Done => return Ok((taken, Progress::Done)),
             }
+        }
+    }
+
+    /// Tells the peer why it is refused, if it can be told by now.
+    pub(crate) fn refuse(&self, reason: &Incompatibility, out: &mut Vec<u8>) {
+        if self.peer.version.is_some_and(Version::has_commands) {
+            Command::Error(reason.to_string().as_bytes()).encode(out);
         }
     }
 
@@ -103,9 +122,10 @@ impl Handshake {
             Stage::Signature => self.signature(input, out),
             Stage::Revision => self.revision(input, out),
             Stage::SocketTypeByte(version) => Ok(self.socket_type_byte(version, input)),
-            Stage::RoutingId(version, peer_type) => routing_id_frame(version, peer_type, input),
+            Stage::RoutingId(version, peer_type) => self.routing_id_frame(version, peer_type, input),
             Stage::V3Rest(revision) => self.v3_rest(revision, input),
             Stage::Mechanism(version) => self.mechanism(version, input, out),
+            Stage::Done => Ok(Step::Done),
         }
     }
 
@@ -172,16 +192,18 @@ impl Handshake {
             return Err(Incompatibility::Mechanism { ours: self.mechanism.name(), theirs }.into());
         }
         let is_3_0 = (revision, rest.minor) == (greeting::REVISION, 0);
-        self.stage = Stage::Mechanism(if is_3_0 { Version::V3_0 } else { Version::V3_1 });
-        Ok(Step::Took(V3_REST_LEN))
+        let version = if is_3_0 { Version::V3_0 } else { Version::V3_1 };
+        self.peer.version = Some(version);
+        self.stage = Stage::Mechanism(version);
+        Ok(Step::Learned(V3_REST_LEN))
     }
 
     fn mechanism(&mut self, version: Version, input: &[u8], out: &mut Vec<u8>) -> Result<Step, ProtocolError> {
         while let Some((name, data)) = self.mechanism.next_command() {
             command::encode_parts(name, &[&data], out);
         }
-        if let Some(metadata) = self.mechanism.peer_metadata() {
-            return peer_from_metadata(version, metadata).map(|peer| Step::Done(0, Box::new(peer)));
+        if self.mechanism.is_done() {
+            return Ok(Step::Done);
         }
         let Some(header) = Header::decode(version, input)? else { return Ok(Step::Wait) };
         if !header.command {
@@ -198,39 +220,48 @@ impl Handshake {
             return Err(ProtocolError::RefusedByPeer(reason.escape_ascii().to_string()));
         }
         self.mechanism.handle_command(name, data)?;
-        Ok(Step::Took(frame_len))
+        if let Some(metadata) = self.mechanism.peer_metadata() {
+            self.peer = peer_from_metadata(version, metadata)?;
+            self.check_socket_type()?;
+        }
+        Ok(Step::Learned(frame_len))
     }
 
-    fn check_socket_type(&self, peer: PeerInfo, out: &mut Vec<u8>) -> Result<PeerInfo, ProtocolError> {
-        let version = peer.version.unwrap_or(Version::V1_0);
+    fn routing_id_frame(
+        &mut self,
+        version: Version,
+        socket_type: Option<SocketType>,
+        input: &[u8],
+    ) -> Result<Step, ProtocolError> {
+        let Some(header) = Header::decode(version, input)? else { return Ok(Step::Wait) };
+        if header.body_len > ROUTING_ID_LEN_MAX {
+            return Err(Misbehaviour::RoutingId.into());
+        }
+        let frame_len = header.header_len + header.body_len;
+        let Some(body) = input.get(header.header_len..frame_len) else { return Ok(Step::Wait) };
+        let routing_id = legal_routing_id(body)?;
+        self.peer = PeerInfo { version: Some(version), socket_type, routing_id, ..PeerInfo::default() };
+        self.check_socket_type()?;
+        self.stage = Stage::Done;
+        Ok(Step::Learned(frame_len))
+    }
+
+    fn check_socket_type(&self) -> Result<(), Incompatibility> {
+        let PeerInfo { version, socket_type: theirs, .. } = self.peer;
         // Revision 0 frames as 1.0 does and still tells its type.
-        let untold = version == Version::V1_0 && peer.socket_type.is_none();
-        if untold || peer.socket_type.is_some_and(|theirs| self.socket_type.accepts(theirs)) {
-            return Ok(peer);
+        let untold = version == Some(Version::V1_0) && theirs.is_none();
+        if untold || theirs.is_some_and(|theirs| self.socket_type.accepts(theirs)) {
+            return Ok(());
         }
-        if version.has_commands() {
-            Command::Error(b"Invalid socket type").encode(out);
-        }
-        Err(Incompatibility::SocketType { ours: self.socket_type, theirs: peer.socket_type }.into())
+        Err(Incompatibility::SocketType { ours: self.socket_type, theirs })
     }
 }
 
 enum Step {
     Wait,
     Took(usize),
-    Done(usize, Box<PeerInfo>),
-}
-
-fn routing_id_frame(version: Version, socket_type: Option<SocketType>, input: &[u8]) -> Result<Step, ProtocolError> {
-    let Some(header) = Header::decode(version, input)? else { return Ok(Step::Wait) };
-    if header.body_len > ROUTING_ID_LEN_MAX {
-        return Err(Misbehaviour::RoutingId.into());
-    }
-    let frame_len = header.header_len + header.body_len;
-    let Some(body) = input.get(header.header_len..frame_len) else { return Ok(Step::Wait) };
-    let peer =
-        PeerInfo { version: Some(version), socket_type, routing_id: legal_routing_id(body)?, ..PeerInfo::default() };
-    Ok(Step::Done(frame_len, Box::new(peer)))
+    Learned(usize),
+    Done,
 }
 
 fn peer_from_metadata(version: Version, metadata: &Metadata) -> Result<PeerInfo, ProtocolError> {

@@ -26,16 +26,17 @@ pub use self::{
 };
 use self::{handshake::Handshake, heartbeat::Heartbeat, inbound::Inbound};
 pub(crate) use self::{
+    handshake::Progress,
     inbound::ScannedCommand,
     pipe::{Taken, Written},
 };
 use crate::{
-    error::ProtocolError,
+    error::{Incompatibility, ProtocolError},
     frame::Frame,
     limits::{
         DRAINING_LEN_MAX, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
-    mechanism::Mechanism,
+    mechanism::{Mechanism, Role},
     options::Options,
     socket_type::SocketType,
     wire::Version,
@@ -44,6 +45,7 @@ use crate::{
 /// One connection of a socket, with its two queues. On the connecting side it is there before the transport's
 /// connection, to queue messages, and when that is lost, another takes over what was not sent.
 pub struct Connection {
+    pub(crate) role: Role,
     pub(crate) stage: Stage,
     pub(crate) version: Version,
     peer: Arc<PeerInfo>,
@@ -159,8 +161,9 @@ pub enum Flush {
 }
 
 impl Connection {
-    fn new() -> Self {
+    fn new(role: Role) -> Self {
         Self {
+            role,
             stage: Stage::Waiting,
             version: Version::V3_1,
             peer: Arc::default(),
@@ -330,21 +333,35 @@ impl Connection {
         self.handshake_deadline = deadline;
     }
 
-    /// Goes on with the handshake; says whether it is over.
-    pub(crate) fn advance_handshake(&mut self) -> Result<bool, ProtocolError> {
-        let Stage::Handshake(handshake) = &mut self.stage else { return Ok(false) };
-        let (taken, peer) = handshake.advance(self.inbound.unscanned(), &mut self.prelude)?;
+    /// Goes on with the handshake, up to the next time that something is learned of the peer.
+    pub(crate) fn advance_handshake(&mut self) -> Result<Progress, ProtocolError> {
+        let Stage::Handshake(handshake) = &mut self.stage else { return Ok(Progress::Waits) };
+        let (taken, progress) = handshake.advance(self.inbound.unscanned(), &mut self.prelude)?;
         self.inbound.consume(taken);
-        let Some(mut peer) = peer else { return Ok(false) };
-        peer.address = self.peer.address.clone();
-        peer.credentials = self.peer.credentials;
-        self.adopt_version(peer.version.unwrap_or(Version::V3_1));
-        self.peer = Arc::new(peer);
+        match progress {
+            Progress::Waits => {}
+            Progress::Learned => {
+                let PeerInfo { address, credentials, .. } = (*self.peer).clone();
+                self.peer = Arc::new(PeerInfo { address, credentials, ..handshake.peer().clone() });
+            }
+            Progress::Done => self.end_handshake(),
+        }
+        Ok(progress)
+    }
+
+    fn end_handshake(&mut self) {
+        self.adopt_version(self.peer.version.unwrap_or(Version::V3_1));
         self.stage = Stage::Ready;
         self.draining = true;
         self.handshake_deadline = None;
         self.counters.established += 1;
-        Ok(true)
+    }
+
+    /// Tells the peer why it is refused, if its handshake is going on and has come so far.
+    pub(crate) fn tell_refusal(&mut self, reason: &Incompatibility) {
+        if let Stage::Handshake(handshake) = &self.stage {
+            handshake.refuse(reason, &mut self.prelude);
+        }
     }
 
     /// Takes what is to be written: what a write left over, else the prelude, else, once messages may travel, the

@@ -22,6 +22,7 @@ use crate::{
         COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX, READ_LEN_MIN,
         SPARE_BUFFERS, SUBSCRIPTION_BACKLOG_LEN_MAX, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
+    mechanism::Role,
     message::{Message, Outgoing},
     options::Options,
     wire::{Version, command},
@@ -137,13 +138,13 @@ impl Connections {
         Self { options, ..Self::default() }
     }
 
-    pub(crate) fn insert(&mut self) -> ConnectionId {
+    pub(crate) fn insert(&mut self, role: Role) -> ConnectionId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             (self.slots.len() - 1) as u32
         });
         let slot = &mut self.slots[index as usize];
-        slot.connection = Some(Box::new(Connection::new()));
+        slot.connection = Some(Box::new(Connection::new(role)));
         ConnectionId::new(index, slot.generation)
     }
 

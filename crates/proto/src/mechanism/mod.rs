@@ -17,18 +17,28 @@ pub enum Security {
 
 impl Security {
     /// The table of mechanisms: one side of a handshake in which it says `metadata` of itself.
-    pub(crate) fn mechanism(&self, metadata: &Metadata) -> Box<dyn Mechanism> {
+    pub(crate) fn mechanism(&self, metadata: &Metadata, role: Role) -> Box<dyn Mechanism> {
         match self {
-            Self::Null => Box::new(Null::new(metadata)),
+            Self::Null => Box::new(Null::new(metadata, role)),
         }
     }
+}
+
+/// Who speaks first in NULL: "the peer that binds shall be the server, and connecting peer shall be the client" (RFC 37).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// This side has connected.
+    Client,
+    /// This side was connected to. It hears who the peer is before it says that it is ready.
+    Server,
 }
 
 /// One side of a security handshake.
 ///
 /// The connection sends every command that [`next_command`](Self::next_command) gives, and feeds every command that
-/// comes in to [`handle_command`](Self::handle_command), until [`peer_metadata`](Self::peer_metadata) is there and no
-/// command is left to send.
+/// comes in to [`handle_command`](Self::handle_command), until it [`is_done`](Self::is_done). After each command that
+/// came in it looks at [`peer_metadata`](Self::peer_metadata), and may refuse the peer by an ERROR in the place of the
+/// next command: a side that hears of the peer before it says its last word must not say it before.
 ///
 /// # What is not here
 /// A mechanism that also works on each message, as CURVE does with its MESSAGE box, will hand over what that takes (keys
@@ -56,6 +66,9 @@ pub trait Mechanism: Send {
     /// The rule that the command breaks, or the reason to refuse the peer.
     fn handle_command(&mut self, name: &[u8], data: &[u8]) -> Result<(), ProtocolError>;
 
-    /// What the peer says of itself, once this side has all it needs to go on to messages.
+    /// What the peer says of itself, as soon as it has said so.
     fn peer_metadata(&self) -> Option<&Metadata>;
+
+    /// Whether this side has said and heard all it needs to go on to messages; its peer's metadata is there then.
+    fn is_done(&self) -> bool;
 }

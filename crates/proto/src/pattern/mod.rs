@@ -16,8 +16,8 @@ mod xsub;
 use std::fmt;
 
 use crate::{
-    connection::{ConnectionId, Connections},
-    error::Misbehaviour,
+    connection::{ConnectionId, Connections, PeerInfo},
+    error::{Incompatibility, Misbehaviour},
     message::{Message, Outgoing},
     options::Options,
     socket_type::SocketType,
@@ -49,6 +49,11 @@ pub(crate) fn new(socket_type: SocketType, options: &Options) -> Box<dyn Pattern
 pub(crate) trait Pattern: Send {
     /// A place to queue messages was made for a peer that is yet to come.
     fn opened(&mut self, _connections: &mut Connections, _id: ConnectionId) {}
+
+    /// Whether there is a place for this peer, as far as it is known; asked before it hears that it may come in.
+    fn admit(&self, _connections: &Connections, _id: ConnectionId, _peer: &PeerInfo) -> Result<(), Incompatibility> {
+        Ok(())
+    }
 
     /// The handshake is over: the peer can be talked to.
     fn established(&mut self, connections: &mut Connections, id: ConnectionId);

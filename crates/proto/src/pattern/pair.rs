@@ -2,7 +2,7 @@
 
 use super::{Pattern, RecvRefusal, SendRefusal};
 use crate::{
-    connection::{ConnectionId, Connections, Written},
+    connection::{ConnectionId, Connections, PeerInfo, Written},
     error::Incompatibility,
     message::{Message, Outgoing},
     routing::FairQueue,
@@ -20,10 +20,15 @@ impl Pattern for Pair {
         self.peer.get_or_insert(id);
     }
 
-    fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
-        if *self.peer.get_or_insert(id) != id {
-            connections.fail(id, Incompatibility::PeerTaken.into());
+    fn admit(&self, _connections: &Connections, id: ConnectionId, _peer: &PeerInfo) -> Result<(), Incompatibility> {
+        match self.peer {
+            Some(peer) if peer != id => Err(Incompatibility::PeerTaken),
+            _ => Ok(()),
         }
+    }
+
+    fn established(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.peer = Some(id);
     }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {

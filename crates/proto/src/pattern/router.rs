@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Pattern, RecvRefusal, SendRefusal};
 use crate::{
-    connection::{ConnectionId, ConnectionTable, Connections, Written},
+    connection::{Connection, ConnectionId, ConnectionTable, Connections, PeerInfo, Written},
     error::Incompatibility,
     frame::Frame,
     message::{Message, Outgoing},
@@ -29,15 +29,16 @@ impl Router {
         }
     }
 
-    /// The name for a peer: what this side calls it, what it calls itself, or a made-up one.
+    /// Who has the name of this peer, if that is another.
+    fn namesake(&self, connections: &Connections, id: ConnectionId, peer: &PeerInfo) -> Option<ConnectionId> {
+        let name = chosen_name(connections.get(id)?, peer)?;
+        self.peers.get(name).copied().filter(|&other| other != id)
+    }
+
+    /// The name for a peer: a chosen or a made-up one.
     fn name(&mut self, connections: &Connections, id: ConnectionId) -> Frame {
-        if let Some(assigned) = connections.get(id).and_then(|connection| connection.assigned_routing_id()) {
-            return assigned.clone();
-        }
-        match connections.get(id).map(|connection| &connection.peer().routing_id) {
-            Some(routing_id) if !routing_id.is_empty() => routing_id.clone(),
-            _ => self.next_routing_id(),
-        }
+        let chosen = connections.get(id).and_then(|connection| chosen_name(connection, connection.peer()));
+        chosen.cloned().unwrap_or_else(|| self.next_routing_id())
     }
 
     fn next_routing_id(&mut self) -> Frame {
@@ -49,6 +50,11 @@ impl Router {
             }
         }
     }
+}
+
+/// What this side calls the peer, or what it calls itself.
+fn chosen_name<'a>(connection: &'a Connection, peer: &'a PeerInfo) -> Option<&'a Frame> {
+    connection.assigned_routing_id().or(Some(&peer.routing_id).filter(|routing_id| !routing_id.is_empty()))
 }
 
 /// A routing id that no peer may announce: a zero byte and a number.
@@ -68,16 +74,19 @@ impl Pattern for Router {
         }
     }
 
+    fn admit(&self, connections: &Connections, id: ConnectionId, peer: &PeerInfo) -> Result<(), Incompatibility> {
+        match self.namesake(connections, id, peer) {
+            Some(_) if !connections.options.router_handover => Err(Incompatibility::RoutingIdTaken),
+            _ => Ok(()),
+        }
+    }
+
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         let routing_id = self.name(connections, id);
-        if let Some(&taken_by) = self.peers.get(&routing_id).filter(|&&taken_by| taken_by != id) {
-            if !connections.options.router_handover {
-                connections.fail(id, Incompatibility::RoutingIdTaken.into());
-                return;
-            }
+        // After a handover: nobody else would have been admitted.
+        if let Some(taken_by) = self.peers.insert(routing_id.clone(), id).filter(|&taken_by| taken_by != id) {
             connections.close(taken_by);
         }
-        self.peers.insert(routing_id.clone(), id);
         self.routing_ids.insert(id, routing_id);
     }
 

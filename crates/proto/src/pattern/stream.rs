@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{Pattern, RecvRefusal, SendRefusal, router::generated_routing_id};
 use crate::{
-    connection::{ConnectionId, Connections, Written},
+    connection::{ConnectionId, Connections, PeerInfo, Written},
     error::Incompatibility,
     frame::Frame,
     limits::{LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX},
@@ -131,12 +131,17 @@ fn memory_of(message: &Message) -> usize {
 }
 
 impl Pattern for Stream {
+    fn admit(&self, connections: &Connections, id: ConnectionId, _peer: &PeerInfo) -> Result<(), Incompatibility> {
+        let assigned = connections.get(id).and_then(|connection| connection.assigned_routing_id());
+        if assigned.is_some_and(|routing_id| self.peers.contains_key(routing_id)) {
+            return Err(Incompatibility::RoutingIdTaken);
+        }
+        Ok(())
+    }
+
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         let assigned = connections.get(id).and_then(|connection| connection.assigned_routing_id()).cloned();
         let routing_id = assigned.unwrap_or_else(|| self.next_routing_id());
-        if self.peers.contains_key(&routing_id) {
-            return connections.fail(id, Incompatibility::RoutingIdTaken.into());
-        }
         if self.has_notices(connections) {
             self.turns.push_back(Turn::Came(Message::from([routing_id.clone(), Frame::new()]), id));
         }

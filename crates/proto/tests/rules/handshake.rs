@@ -58,7 +58,9 @@ fn the_longest_metadata_is_taken_by_the_peer() {
 #[test]
 fn the_greeting_shows_itself_byte_by_byte_and_ends_in_ready() {
     // The worked example of RFC 37.
-    let (mut net, node, link) = strangers(SocketType::Dealer);
+    let mut net = Net::new();
+    let node = net.socket(SocketType::Dealer);
+    let link = net.connect_test(node);
     assert_eq!(net.take(link), wire::SIGNATURE);
     net.feed(link, wire::SIGNATURE);
     assert_eq!(net.take(link), [3]);
@@ -74,11 +76,22 @@ fn the_greeting_shows_itself_byte_by_byte_and_ends_in_ready() {
 }
 
 #[test]
+fn the_side_that_was_connected_to_replies_to_ready() {
+    // RFC 37, "The NULL Security Mechanism": the client sends READY and waits for a READY in reply.
+    let (mut net, node, link) = strangers(SocketType::Dealer);
+    net.feed(link, wire::greeting(3, 1, "NULL"));
+    assert_eq!(net.take(link), wire::greeting(3, 1, "NULL"));
+    net.feed(link, wire::ready("ROUTER"));
+    assert_eq!(net.take(link), wire::ready_as("DEALER", ""));
+    assert!(matches!(net.events(node)[..], [Event::Established(_)]));
+}
+
+#[test]
 fn only_those_types_announce_a_routing_id_that_have_one() {
     for socket_type in SocketType::ALL.into_iter().filter(|&kind| kind != SocketType::Stream) {
         let mut net = Net::new();
         let node = net.socket_with(socket_type, |options| options.routing_id = "me".into());
-        let link = net.accept_test(node);
+        let link = net.connect_test(node);
         net.feed(link, wire::greeting(3, 1, "NULL"));
         let sent = net.take(link);
         let has_it = matches!(socket_type, SocketType::Req | SocketType::Dealer | SocketType::Router);
@@ -128,11 +141,11 @@ fn every_fitting_pair_of_types_talks_and_every_other_is_refused_on_both_sides() 
 }
 
 #[test]
-fn the_refusal_tells_the_peer_why() {
+fn the_refusal_tells_the_peer_why_in_the_place_of_ready() {
     let (mut net, node, link) = strangers(SocketType::Pull);
     net.feed(link, wire::hello("PUB"));
-    let sent = net.take(link);
-    assert!(sent.ends_with(&wire::command("ERROR", "\x13Invalid socket type")), "{sent:?}");
+    let refusal = wire::error("a PUB cannot talk to a PULL");
+    assert_eq!(net.take(link), [wire::greeting(3, 1, "NULL"), refusal].concat());
     let ours = SocketType::Pull;
     let theirs = Some(SocketType::Pub);
     let expected = ProtocolError::Incompatible(Incompatibility::SocketType { ours, theirs });

@@ -142,6 +142,9 @@ fn a_second_peer_of_the_same_name_is_refused() {
     net.feed(links[0], wire::hello_as("DEALER", "twin"));
     net.feed(links[1], [wire::hello_as("DEALER", "twin"), wire::message(&["from the second"])].concat());
     assert_eq!(net.error(router), ProtocolError::Incompatible(Incompatibility::RoutingIdTaken));
+    // It hears why, and has never believed that it was in.
+    let refusal = wire::error("another peer has the same routing id");
+    assert_eq!(net.take(links[1]), [wire::greeting(3, 1, "NULL"), refusal].concat());
     assert!(net.is_closed(links[1]) && !net.is_closed(links[0]));
     net.expect_none(router);
     net.feed(links[0], wire::message(&["from the first"]));
@@ -151,6 +154,37 @@ fn a_second_peer_of_the_same_name_is_refused() {
     let third = net.accept_test(router);
     net.feed(third, [wire::hello_as("DEALER", "twin"), wire::message(&["from the third"])].concat());
     assert_eq!(net.recv(router), Message::from(["twin", "from the third"]));
+}
+
+#[test]
+fn of_two_in_the_handshake_the_first_to_say_its_name_has_it_and_loses_it_with_its_connection() {
+    let mut net = Net::new();
+    let router = net.socket(SocketType::Router);
+    let links = [(); 3].map(|()| net.accept_test(router));
+    for link in links {
+        net.feed(link, wire::greeting(3, 1, "NULL"));
+    }
+    net.feed(links[1], wire::ready_as("DEALER", "twin"));
+    assert!(net.take(links[1]).ends_with(&wire::ready_as("ROUTER", "")));
+    net.feed(links[0], wire::ready_as("DEALER", "twin"));
+    assert_eq!(net.error(router), ProtocolError::Incompatible(Incompatibility::RoutingIdTaken));
+    net.close_test(links[1]);
+    net.feed(links[2], wire::ready_as("DEALER", "twin"));
+    assert!(net.take(links[2]).ends_with(&wire::ready_as("ROUTER", "")));
+    net.expect_no_failure(router);
+}
+
+#[test]
+fn a_twin_of_an_older_version_is_refused_without_a_word() {
+    let mut net = Net::new();
+    let router = net.socket(SocketType::Router);
+    let links = [(); 2].map(|()| net.accept_test(router));
+    for link in links {
+        net.feed(link, wire::hello_2_0(SocketType::Dealer.number(), "twin"));
+    }
+    assert_eq!(net.error(router), ProtocolError::Incompatible(Incompatibility::RoutingIdTaken));
+    assert!(net.is_closed(links[1]) && !net.is_closed(links[0]));
+    assert_eq!(net.at(router).connections().totals().handshake_failures, 1);
 }
 
 #[test]

@@ -63,6 +63,10 @@ pub(crate) fn ready_as(socket_type: &str, identity: impl AsRef<[u8]>) -> Vec<u8>
     command("READY", [property("Socket-Type", socket_type), property("Identity", identity)].concat())
 }
 
+pub(crate) fn error(reason: &str) -> Vec<u8> {
+    command("ERROR", [&[reason.len() as u8], reason.as_bytes()].concat())
+}
+
 /// All that a peer of ZMTP 3.1 sends before its first message.
 pub(crate) fn hello(socket_type: &str) -> Vec<u8> {
     [greeting(3, 1, "NULL"), ready(socket_type)].concat()
