@@ -1,0 +1,71 @@
+//! Real threads at one lock.
+#![cfg(not(loom))]
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use nought_lock::BiasedLock;
+
+const ROUNDS: u64 = 200_000;
+
+#[test]
+fn nothing_that_is_counted_under_it_is_lost() {
+    let lock = BiasedLock::new((0_u64, 0_u64));
+    let add = |times: u64, pause: bool| {
+        for round in 0..times {
+            let mut sums = lock.lock();
+            assert_eq!(sums.0, sums.1);
+            sums.0 += 1;
+            sums.1 += 1;
+            drop(sums);
+            if pause && round % 8 == 0 {
+                thread::sleep(Duration::from_micros(20));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        // One in a loop, which owns it; one that comes now and then; one that comes in bursts.
+        scope.spawn(|| add(ROUNDS, false));
+        scope.spawn(|| add(ROUNDS / 100, true));
+        scope.spawn(|| (0..20).for_each(|_| add(ROUNDS / 20, false)));
+    });
+    assert_eq!(lock.lock().0, 2 * ROUNDS + ROUNDS / 100);
+}
+
+#[test]
+fn an_owner_that_stays_inside_is_waited_for_and_not_by_who_only_tries() {
+    let lock = BiasedLock::new(0);
+    for _ in 0..1000 {
+        *lock.lock() += 1;
+    }
+    let mut value = lock.lock();
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(lock.try_lock().is_none());
+            tell.send("tried").unwrap();
+            *lock.lock() += 1;
+            tell.send("entered").unwrap();
+        });
+        assert_eq!(told.recv(), Ok("tried"));
+        *value += 1;
+        assert!(told.try_recv().is_err());
+        drop(value);
+        assert_eq!(told.recv(), Ok("entered"));
+    });
+    assert_eq!(*lock.lock(), 1002);
+}
+
+#[test]
+fn a_panic_inside_lets_others_in() {
+    let lock = BiasedLock::new(0);
+    for _ in 0..1000 {
+        *lock.lock() += 1;
+    }
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _value = lock.lock();
+        std::panic::resume_unwind(Box::new("expected"));
+    }));
+    assert!(panicked.is_err());
+    thread::scope(|scope| scope.spawn(|| *lock.lock() += 1).join().unwrap());
+    assert_eq!(*lock.lock(), 1001);
+}
