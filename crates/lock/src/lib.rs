@@ -292,4 +292,3 @@ impl<T> Drop for Guard<'_, T> {
         }
     }
 }
-

@@ -4,10 +4,9 @@ use std::{
     ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, catch_unwind},
     task::Waker,
-    time::Duration,
 };
 
-use parking_lot::{Condvar, MutexGuard};
+use nought_lock::Guard as Locked;
 
 use super::State;
 
@@ -16,7 +15,7 @@ use super::State;
 /// it, wherever that happens.
 pub(crate) struct Guard<'a> {
     // Dropped in this order.
-    locked: MutexGuard<'a, State>,
+    locked: Locked<'a, State>,
     // Nearly always none, and then no more than a word that is zero: a guard is made for each message.
     after_unlock: Option<Box<AfterUnlock>>,
 }
@@ -33,26 +32,18 @@ enum Farewell {
 
 impl<'a> Guard<'a> {
     #[inline]
-    pub(super) fn new(locked: MutexGuard<'a, State>) -> Self {
+    pub(super) fn new(locked: Locked<'a, State>) -> Self {
         Self { locked, after_unlock: None }
-    }
-
-    /// Lets go of the lock until somebody tells, at most for `timeout`. Not at all if wakers have waited for that: they
-    /// run now, and the caller looks again.
-    pub(super) fn wait(mut self, core: &'a super::Core, condition: &Condvar, timeout: Option<Duration>) -> Self {
-        if !self.locked.waiters.after_unlock.0.is_empty() {
-            drop(self);
-            return core.lock();
-        }
-        match timeout {
-            None => condition.wait(&mut self.locked),
-            Some(timeout) => drop(condition.wait_for(&mut self.locked, timeout)),
-        }
-        self
     }
 }
 
 impl Guard<'_> {
+    /// Whether wakers wait for the lock's end.
+    #[inline]
+    pub(super) fn has_wakers(&self) -> bool {
+        !self.locked.waiters.after_unlock.0.is_empty()
+    }
+
     #[cold]
     fn take_after_unlock(&mut self) {
         self.after_unlock = Some(Box::new(std::mem::take(&mut self.locked.waiters.after_unlock)));
@@ -78,7 +69,7 @@ impl DerefMut for Guard<'_> {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.locked.waiters.after_unlock.0.is_empty() {
+        if self.has_wakers() {
             self.take_after_unlock();
         }
     }

@@ -8,6 +8,7 @@
 pub(crate) mod closing;
 pub(crate) mod driver;
 pub(crate) mod endpoints;
+pub(crate) mod followers;
 pub(crate) mod guard;
 pub(crate) mod link;
 pub(crate) mod memory;
@@ -23,12 +24,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nought_lock::BiasedLock;
 use nought_proto::{
     ConnectionId, Event, Message, Outgoing,
     connection::{Flush, PeerInfo},
     pattern::{RecvRefusal, SendRefusal},
 };
-use parking_lot::{Condvar, Mutex};
 use rustix::event::epoll;
 
 pub(crate) use self::guard::Guard;
@@ -36,6 +37,7 @@ use self::{
     closing::{Closing, Retiring},
     driver::Driver,
     endpoints::Endpoints,
+    followers::Followers,
     link::{Links, LostBecause},
     memory::Mail,
     poller::{EVENTS_MAX, Poller, Token, event_buffer},
@@ -51,9 +53,9 @@ use crate::{
 /// One socket: what its handles, the driver and the other sockets of the process share.
 pub(crate) struct Core {
     pub(crate) id: u64,
-    state: Mutex<State>,
+    state: BiasedLock<State>,
     pub(crate) poller: Poller,
-    followers: Condvar,
+    followers: Followers,
     pub(crate) mail: Mail,
     pub(crate) driver: Arc<Driver>,
     pub(crate) context: Arc<Shared>,
@@ -180,9 +182,9 @@ impl Core {
         };
         let core = Arc::new_cyclic(|me| Self {
             id,
-            state: Mutex::new(state),
+            state: BiasedLock::new(state),
             poller,
-            followers: Condvar::new(),
+            followers: Followers::default(),
             mail: Mail::default(),
             driver,
             context,

@@ -127,7 +127,7 @@ impl Core {
         *state.waiters.count(interest) -= 1;
         if state.waiters.receiving + state.waiters.sending > 0 {
             // One of those who followed leads now.
-            self.followers.notify_one();
+            self.followers.tell_one();
         }
         state
     }
@@ -206,7 +206,7 @@ impl Core {
             return state;
         }
         *state.waiters.count(interest) += 1;
-        state = state.wait(self, &self.followers, timeout);
+        state = self.wait_to_be_told(state, timeout);
         *state.waiters.count(interest) -= 1;
         state
     }
@@ -252,7 +252,7 @@ impl Core {
         state.waiters.inside -= 1;
         if state.waiters.leader.is_none() && state.waiters.receiving + state.waiters.sending > 0 {
             // The one that was told may have found what it wanted without leading: somebody must.
-            self.followers.notify_one();
+            self.followers.tell_one();
         }
         self.note_leaving(state);
     }

@@ -199,7 +199,7 @@ impl Core {
             }
         }
         if ready.recv && state.waiters.receiving > 0 || ready.send && state.waiters.sending > 0 {
-            self.followers.notify_all();
+            self.followers.tell_all();
         }
         // Of links that are not read to their end the kernel does not tell again: a sleeper has to look.
         let left_over = !state.ready.is_empty() && state.waiters.has_sleeper();
@@ -224,6 +224,6 @@ impl Core {
     pub(crate) fn wake_all(&self, state: &mut State) {
         state.waiters.wake_tasks();
         self.set_wake(state);
-        self.followers.notify_all();
+        self.followers.tell_all();
     }
 }
