@@ -67,11 +67,13 @@ impl Frame {
     }
 
     /// The body's length in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_slice().len()
     }
 
     /// Whether the body is empty.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -122,18 +124,21 @@ impl Default for Frame {
 impl Deref for Frame {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }
 }
 
 impl AsRef<[u8]> for Frame {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         self.as_slice()
     }
 }
 
 impl std::borrow::Borrow<[u8]> for Frame {
+    #[inline]
     fn borrow(&self) -> &[u8] {
         self.as_slice()
     }

@@ -45,6 +45,7 @@ impl Message {
     }
 
     /// The number of frames.
+    #[inline]
     pub fn len(&self) -> usize {
         match &self.0 {
             Parts::One(_) => 1,
@@ -84,6 +85,7 @@ impl Message {
     }
 
     /// The first frame's body; an empty slice where there is no frame.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.first().map_or(&[], Frame::as_slice)
     }
@@ -141,6 +143,7 @@ impl Message {
     }
 
     /// The frames of a message that had several: another is put in their place, and their memory used again.
+    #[inline]
     pub(crate) fn frames_to_reuse(&mut self) -> Option<&mut VecDeque<Frame>> {
         match &mut self.0 {
             Parts::Many(frames) if frames.capacity() > 0 => Some(frames),
@@ -317,6 +320,7 @@ pub enum Outgoing<'a> {
 
 impl Outgoing<'_> {
     /// The number of frames.
+    #[inline]
     pub fn len(&self) -> usize {
         match self {
             Self::Body(_) => 1,

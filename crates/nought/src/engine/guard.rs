@@ -16,8 +16,24 @@ use super::State;
 pub(crate) struct Guard<'a> {
     // Dropped in this order.
     locked: Locked<'a, State>,
-    // Nearly always none, and then no more than a word that is zero: a guard is made for each message.
-    after_unlock: Option<Box<AfterUnlock>>,
+    after_unlock: Deferred,
+}
+
+/// Nearly always nothing, and then no more than a word that is zero: a guard is made for each message.
+struct Deferred(Option<Box<AfterUnlock>>);
+
+impl Drop for Deferred {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(after_unlock) = self.0.take() {
+            run(after_unlock);
+        }
+    }
+}
+
+#[cold]
+fn run(after_unlock: Box<AfterUnlock>) {
+    drop(after_unlock);
 }
 
 /// Wakers that wait for the lock's end.
@@ -33,7 +49,7 @@ enum Farewell {
 impl<'a> Guard<'a> {
     #[inline]
     pub(super) fn new(locked: Locked<'a, State>) -> Self {
-        Self { locked, after_unlock: None }
+        Self { locked, after_unlock: Deferred(None) }
     }
 }
 
@@ -46,7 +62,7 @@ impl Guard<'_> {
 
     #[cold]
     fn take_after_unlock(&mut self) {
-        self.after_unlock = Some(Box::new(std::mem::take(&mut self.locked.waiters.after_unlock)));
+        self.after_unlock = Deferred(Some(Box::new(std::mem::take(&mut self.locked.waiters.after_unlock))));
     }
 }
 

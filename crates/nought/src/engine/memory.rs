@@ -94,12 +94,17 @@ impl Core {
     #[inline]
     pub(crate) fn take_mail(&self, state: &mut State) {
         if !self.mail.is_empty() {
-            for id in self.mail.take() {
-                state.machine.pipe_changed(id);
-            }
-            // The caller may want something else than those who wait.
-            self.tell_waiters(state);
+            self.act_on_mail(state);
         }
+    }
+
+    #[cold]
+    fn act_on_mail(&self, state: &mut State) {
+        for id in self.mail.take() {
+            state.machine.pipe_changed(id);
+        }
+        // The caller may want something else than those who wait.
+        self.tell_waiters(state);
     }
 
     pub(crate) fn lose_memory_connection(&self, state: &mut State, id: ConnectionId, because: &LostBecause) {

@@ -19,6 +19,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct XPub {
     peers: BTreeSet<ConnectionId>,
+    /// Those of ZMTP 1.0, whose frames are unlike all others'.
+    old_peers: BTreeSet<ConnectionId>,
     subscriptions: Subscriptions<ConnectionId>,
     /// With manual: what the peers asked for, whatever the application made of it.
     requests: Subscriptions<ConnectionId>,
@@ -49,25 +51,19 @@ impl XPub {
                 count_drop(connections, only, written);
             }
             _ => {
-                for version in [Version::V3_1, Version::V1_0] {
-                    self.distribute_encoded(connections, version, message);
+                self.distribute_encoded(connections, Version::V3_1, message);
+                if !self.old_peers.is_empty() {
+                    self.distribute_encoded(connections, Version::V1_0, message);
                 }
             }
         }
     }
 
-    /// Encodes the message once and gives it to all whose connection frames alike: all but those of 1.0.
+    /// Encodes the message once and gives it to all whose connection frames alike: all but those of 1.0, or those.
     fn distribute_encoded(&self, connections: &mut Connections, version: Version, message: &Outgoing<'_>) {
-        let frames_alike = |connections: &Connections, id: ConnectionId| {
-            let is_old = connections.get(id).is_some_and(|connection| connection.version() == Version::V1_0);
-            is_old == (version == Version::V1_0)
-        };
-        if !self.audience.iter().any(|&id| frames_alike(connections, id)) {
-            return;
-        }
         let encoded = connections.encode(version, message);
         for &id in &self.audience {
-            if frames_alike(connections, id) {
+            if self.old_peers.contains(&id) == (version == Version::V1_0) {
                 let written = connections.write_encoded(id, &encoded);
                 count_drop(connections, id, written);
             }
@@ -177,6 +173,7 @@ impl Pattern for XPub {
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.peers.insert(id);
         if connections.get(id).is_some_and(|connection| connection.version() == Version::V1_0) {
+            self.old_peers.insert(id);
             // A subscriber of 1.0 filters for itself (RFC 13 has no subscriptions).
             self.change(connections, id, true, b"");
         }
@@ -188,6 +185,7 @@ impl Pattern for XPub {
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.peers.remove(&id);
+        self.old_peers.remove(&id);
         let Self { subscriptions, requests, upward, .. } = self;
         let manual = connections.options.xpub_manual;
         let heard_of = if manual { &mut *requests } else { &mut *subscriptions };
