@@ -5,8 +5,8 @@ mod support;
 use std::{thread, time::Duration};
 
 use nought::{
-    CanSend, Context, Dealer, DisconnectReason, Misbehaviour, ProtocolError, Pub, Pull, Push, RecvError, Router,
-    SendErrorKind, Socket, SocketEventKind, Sub, XPub,
+    CanSend, Context, Dealer, DisconnectReason, Misbehaviour, ProtocolError, Pub, Pull, Push, RecvError, Rep, Req,
+    Router, SendErrorKind, Socket, SocketEventKind, Sub, XPub,
 };
 use support::{
     PATIENCE, Transport, await_event, connect, connected,
@@ -57,6 +57,39 @@ fn what_is_in_force_is_told() {
     assert_eq!(after.reconnect_interval_max, Duration::from_secs(7));
     socket.set_reconnect_intervals(Some(Duration::ZERO), Duration::ZERO);
     assert_eq!(socket.settings().reconnect_interval, None, "zero would be a loop without a pause");
+}
+
+#[test]
+fn all_that_is_in_force_is_told() {
+    let context = Context::new();
+    let second = Some(Duration::from_secs(1));
+    let router = context.socket_builder::<Router>().router_raw(true).ipv6(true).spin(Duration::ZERO).build().unwrap();
+    let before = router.settings();
+    assert!(before.router_raw && before.transport.ipv6 && before.stream_notify && before.spin.is_zero());
+    assert!(!before.immediate && !before.router_mandatory && !before.router_handover);
+    assert_eq!((before.heartbeat_interval, before.heartbeat_timeout), (None, None));
+    router.set_immediate(true);
+    router.set_heartbeat(second, second).unwrap();
+    router.set_router_mandatory(true).unwrap();
+    router.set_router_handover(true).unwrap();
+    let after = router.settings();
+    assert!(after.immediate && after.router_mandatory && after.router_handover);
+    assert_eq!((after.heartbeat_interval, after.heartbeat_timeout), (second, second));
+
+    let xpub = context.socket_builder::<XPub>().xpub_welcome("hello").metadata("X-Name", b"x").build().unwrap();
+    xpub.set_xpub_nodrop(true).unwrap();
+    xpub.set_xpub_verbose(true).unwrap();
+    xpub.set_xpub_verboser(true).unwrap();
+    xpub.set_xpub_manual(true).unwrap();
+    let settings = xpub.settings();
+    assert!(settings.xpub_nodrop && settings.xpub_verbose && settings.xpub_verboser && settings.xpub_manual);
+    assert_eq!(settings.xpub_welcome, Some("hello".into()));
+    assert_eq!(settings.metadata.get("X-Name"), Some(&b"x"[..]));
+
+    let req = context.socket::<Req>().unwrap();
+    req.set_req_correlate(true).unwrap();
+    req.set_req_relaxed(true).unwrap();
+    assert!(req.settings().req_correlate && req.settings().req_relaxed);
 }
 
 #[test]
@@ -244,6 +277,45 @@ fn a_publisher_waits_or_not() {
     assert_eq!(fill(&publisher), 2);
     unblocks(&publisher, &[b"x"], || publisher.set_xpub_nodrop(false).unwrap());
     assert_eq!(publisher.stats().totals.dropped_at_hwm, 1);
+}
+
+#[test]
+fn a_request_may_be_sent_again_once_that_is_allowed() {
+    let _bounded = watchdog(LIMIT);
+    for transport in Transport::ALL {
+        let context = Context::new();
+        let (rep, req) = connected::<Rep, Req>(&context, transport);
+        req.send("first").unwrap();
+        assert_eq!(req.send("second").unwrap_err().kind(), SendErrorKind::OutOfTurn);
+        req.set_req_relaxed(true).unwrap();
+        req.set_req_correlate(true).unwrap();
+        req.send("second").unwrap();
+        for _ in 0..2 {
+            let request = recv(&rep);
+            rep.send(request).unwrap();
+        }
+        assert_eq!(recv(&req), "second", "{transport}");
+    }
+}
+
+#[test]
+fn an_xpub_decides_by_hand_or_not() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let (xpub, sub) = connected::<XPub, Sub>(&context, Transport::Inproc);
+    xpub.set_xpub_manual(true).unwrap();
+    sub.subscribe("denied").unwrap();
+    sub.subscribe("a").unwrap();
+    assert_eq!(recv(&xpub), &b"\x01denied"[..]);
+    assert_eq!(recv(&xpub), &b"\x01a"[..]);
+    xpub.subscribe("a").unwrap();
+    xpub.set_xpub_manual(false).unwrap();
+    sub.subscribe("b").unwrap();
+    assert_eq!(recv(&xpub), &b"\x01b"[..]);
+    for body in ["denied", "a", "b"] {
+        xpub.send(body).unwrap();
+    }
+    assert_eq!((recv(&sub), recv(&sub)), ("a".into(), "b".into()));
 }
 
 #[test]

@@ -181,6 +181,7 @@ impl Socket {
         change(&mut self.connections.options);
         self.send_blocked = false;
         self.connections.options.conflate &= self.socket_type.can_conflate();
+        self.pattern.options_changed(&self.connections.options);
         self.connections.apply_hwms();
         for id in self.connections.ids() {
             self.offer_room(id);

@@ -2,51 +2,91 @@
 
 use std::time::Duration;
 
-use nought_proto::{Frame, Options};
+use nought_proto::{Frame, Message, Options, wire::metadata::Metadata};
 
-use super::{CanReceive, CanSend, Kind, Publishes, Routes, SeesSubscriptions, Socket, SpeaksZmtp, kind::Ability};
-use crate::{engine::State, error::WrongKind};
+use super::{
+    CanReceive, CanSend, Kind, Publishes, Requests, Routes, SeesSubscriptions, Socket, SocketOptions, SpeaksZmtp,
+    kind::Ability,
+};
+use crate::{engine::State, error::WrongKind, transport::TransportOptions};
 
-/// Some options of a socket, as they are in force; from [`Socket::settings`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SocketSettings {
-    /// See [`SocketBuilder::send_hwm`](crate::SocketBuilder::send_hwm).
-    pub send_hwm: u32,
-    /// See [`SocketBuilder::recv_hwm`](crate::SocketBuilder::recv_hwm).
-    pub recv_hwm: u32,
-    /// See [`SocketBuilder::linger`](crate::SocketBuilder::linger).
-    pub linger: Option<Duration>,
-    /// See [`SocketBuilder::send_timeout`](crate::SocketBuilder::send_timeout).
-    pub send_timeout: Option<Duration>,
-    /// See [`SocketBuilder::recv_timeout`](crate::SocketBuilder::recv_timeout).
-    pub recv_timeout: Option<Duration>,
-    /// See [`SocketBuilder::routing_id`](crate::SocketBuilder::routing_id).
-    pub routing_id: Frame,
-    /// See [`SocketBuilder::max_message_size`](crate::SocketBuilder::max_message_size).
-    pub max_message_size: Option<u64>,
-    /// See [`SocketBuilder::reconnect_interval`](crate::SocketBuilder::reconnect_interval).
-    pub reconnect_interval: Option<Duration>,
-    /// See [`SocketBuilder::reconnect_interval_max`](crate::SocketBuilder::reconnect_interval_max).
-    pub reconnect_interval_max: Duration,
+/// The struct and how it is filled: the options by the place that keeps them.
+macro_rules! settings {
+    (protocol { $($protocol:ident: $of_protocol:ty,)+ } socket { $($socket:ident: $of_socket:ty,)+ }) => {
+        /// The options of a socket, as they are in force; from [`Socket::settings`]. Those that its kind does not have
+        /// stand at their defaults.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct SocketSettings {
+            $(
+                #[doc = concat!("See [`SocketBuilder::", stringify!($protocol), "`](crate::SocketBuilder::", stringify!($protocol), ").")]
+                pub $protocol: $of_protocol,
+            )+
+            $(
+                #[doc = concat!("See [`SocketBuilder::", stringify!($socket), "`](crate::SocketBuilder::", stringify!($socket), ").")]
+                pub $socket: $of_socket,
+            )+
+            /// What is bound or connected from now on asks of its transport.
+            pub transport: TransportOptions,
+        }
+
+        impl SocketSettings {
+            fn of(protocol: &Options, socket: &SocketOptions) -> Self {
+                Self {
+                    $($protocol: protocol.$protocol.clone(),)+
+                    $($socket: socket.$socket.clone(),)+
+                    transport: socket.transport.clone(),
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    protocol {
+        send_hwm: u32,
+        recv_hwm: u32,
+        send_hwm_bytes: usize,
+        recv_hwm_bytes: usize,
+        immediate: bool,
+        conflate: bool,
+        max_message_size: Option<u64>,
+        handshake_timeout: Option<Duration>,
+        heartbeat_interval: Option<Duration>,
+        heartbeat_timeout: Option<Duration>,
+        heartbeat_ttl: Option<Duration>,
+        routing_id: Frame,
+        metadata: Metadata,
+        probe_router: bool,
+        router_mandatory: bool,
+        router_handover: bool,
+        router_raw: bool,
+        req_correlate: bool,
+        req_relaxed: bool,
+        xpub_verbose: bool,
+        xpub_verboser: bool,
+        xpub_manual: bool,
+        xpub_nodrop: bool,
+        xpub_welcome: Option<Message>,
+        invert_matching: bool,
+        xsub_verbose: bool,
+        stream_notify: bool,
+    }
+    socket {
+        linger: Option<Duration>,
+        send_timeout: Option<Duration>,
+        recv_timeout: Option<Duration>,
+        reconnect_interval: Option<Duration>,
+        reconnect_interval_max: Duration,
+        spin: Duration,
+    }
 }
 
 impl<K: Kind> Socket<K> {
-    /// Some of the options, as they are in force.
+    /// The options, as they are in force.
     pub fn settings(&self) -> SocketSettings {
         let state = self.core.lock();
-        let (protocol, options) = (state.machine.options(), &state.options);
-        SocketSettings {
-            send_hwm: protocol.send_hwm,
-            recv_hwm: protocol.recv_hwm,
-            linger: options.linger,
-            send_timeout: options.send_timeout,
-            recv_timeout: options.recv_timeout,
-            routing_id: protocol.routing_id.clone(),
-            max_message_size: protocol.max_message_size,
-            reconnect_interval: options.reconnect_interval,
-            reconnect_interval_max: options.reconnect_interval_max,
-        }
+        SocketSettings::of(state.machine.options(), &state.options)
     }
 
     /// Changes the send high-water mark, for peers that are there, too; see
@@ -164,6 +204,26 @@ impl<K: Routes> Socket<K> {
     }
 }
 
+impl<K: Requests> Socket<K> {
+    /// See [`SocketBuilder::req_correlate`](crate::SocketBuilder::req_correlate). It counts for requests from now on: the
+    /// reply that is awaited has the form of its request.
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is no REQ.
+    pub fn set_req_correlate(&self, correlate: bool) -> Result<(), WrongKind> {
+        self.change_if(Ability::Requests, "req_correlate", |options| options.req_correlate = correlate)
+    }
+
+    /// See [`SocketBuilder::req_relaxed`](crate::SocketBuilder::req_relaxed). It counts at once: while a reply is awaited,
+    /// another request may be sent, or not any more.
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is no REQ.
+    pub fn set_req_relaxed(&self, relaxed: bool) -> Result<(), WrongKind> {
+        self.change_if(Ability::Requests, "req_relaxed", |options| options.req_relaxed = relaxed)
+    }
+}
+
 impl<K: Publishes> Socket<K> {
     /// See [`SocketBuilder::xpub_nodrop`](crate::SocketBuilder::xpub_nodrop). A call that waits for room when it is
     /// switched off drops its message for those that have none.
@@ -190,5 +250,16 @@ impl<K: SeesSubscriptions> Socket<K> {
     /// If an [`Any`](crate::Any) is no XPUB.
     pub fn set_xpub_verboser(&self, verboser: bool) -> Result<(), WrongKind> {
         self.change_if(Ability::SeesSubscriptions, "xpub_verboser", |options| options.xpub_verboser = verboser)
+    }
+
+    /// See [`SocketBuilder::xpub_manual`](crate::SocketBuilder::xpub_manual). What is in force stays in force; it counts
+    /// for what peers ask for, or end, from now on. Switched on, the ends of earlier subscriptions are received, and take
+    /// effect by [`unsubscribe`](Socket::unsubscribe). Switched off, what was asked for and not granted stays so until it
+    /// is asked for again, and what was granted in the place of something else until its peer is gone.
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is no XPUB.
+    pub fn set_xpub_manual(&self, manual: bool) -> Result<(), WrongKind> {
+        self.change_if(Ability::SeesSubscriptions, "xpub_manual", |options| options.xpub_manual = manual)
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn new(socket_type: SocketType, options: &Options) -> Box<dyn Pattern
         SocketType::Router => Box::new(router::Router::new(options)),
         SocketType::Pull => Box::new(pull::Pull::default()),
         SocketType::Push => Box::new(push::Push::default()),
-        SocketType::XPub => Box::new(xpub::XPub::default()),
+        SocketType::XPub => Box::new(xpub::XPub::new(options)),
         SocketType::XSub => Box::new(xsub::XSub::default()),
         SocketType::Stream => Box::new(stream::Stream::new(options)),
     }
@@ -47,6 +47,9 @@ pub(crate) fn new(socket_type: SocketType, options: &Options) -> Box<dyn Pattern
 /// The `connections` are those of the socket; a pattern keeps only their ids. A connection that the pattern does not
 /// know, or no longer, is simply not there: nothing panics on an id.
 pub(crate) trait Pattern: Send {
+    /// The options have changed.
+    fn options_changed(&mut self, _options: &Options) {}
+
     /// A place to queue messages was made for a peer that is yet to come.
     fn opened(&mut self, _connections: &mut Connections, _id: ConnectionId) {}
 

@@ -14,6 +14,8 @@ pub(super) struct Req {
     dealer: Dealer,
     turn: Turn,
     request_number: u32,
+    /// Whether the request that waits for its reply carries its number.
+    is_numbered: bool,
     /// A reply that was looked at before it was asked for.
     reply: Option<(Message, ConnectionId)>,
 }
@@ -27,7 +29,13 @@ enum Turn {
 
 impl Req {
     pub(super) fn new(options: &Options) -> Self {
-        Self { dealer: Dealer::default(), turn: Turn::Send, request_number: options.id_seed, reply: None }
+        Self {
+            dealer: Dealer::default(),
+            turn: Turn::Send,
+            request_number: options.id_seed,
+            is_numbered: false,
+            reply: None,
+        }
     }
 
     fn may_send(&self, connections: &Connections) -> bool {
@@ -53,7 +61,7 @@ impl Req {
                 connections.count(id, |counters| counters.dropped_on_arrival += 1);
                 continue;
             }
-            match self.open(&mut reply, connections.options.req_correlate) {
+            match self.open(&mut reply) {
                 Envelope::Ours => {
                     connections.prefetched_from = Some(id);
                     self.reply = Some((reply, id));
@@ -68,19 +76,18 @@ impl Req {
         true
     }
 
-    /// Takes the envelope off.
-    fn open(&self, reply: &mut Message, correlate: bool) -> Envelope {
-        if correlate {
-            match reply.pop_front() {
-                Some(number) if number == self.request_number.to_be_bytes() => {}
-                Some(number) if number.len() == 4 => return Envelope::Stale,
-                _ => return Envelope::Malformed,
-            }
+    /// Takes the envelope off. One that is sound and not of this request's form is that of an earlier request, from
+    /// before correlate was switched.
+    fn open(&self, reply: &mut Message) -> Envelope {
+        let number = match reply.frames().next() {
+            Some(number) if number.len() == size_of::<u32>() => reply.pop_front(),
+            _ => None,
+        };
+        if reply.pop_front().is_none_or(|delimiter| !delimiter.is_empty()) || reply.is_empty() {
+            return Envelope::Malformed;
         }
-        match reply.pop_front() {
-            Some(delimiter) if delimiter.is_empty() && !reply.is_empty() => Envelope::Ours,
-            _ => Envelope::Malformed,
-        }
+        let expected = self.is_numbered.then(|| Frame::from(&self.request_number.to_be_bytes()));
+        if number == expected { Envelope::Ours } else { Envelope::Stale }
     }
 }
 
@@ -128,9 +135,11 @@ impl Pattern for Req {
         self.drop_stale_replies(connections);
         let number = self.request_number.wrapping_add(1);
         let envelope = [Frame::from(&number.to_be_bytes()), Frame::new()];
-        let envelope = if connections.options.req_correlate { &envelope[..] } else { &envelope[1..] };
+        let is_numbered = connections.options.req_correlate;
+        let envelope = if is_numbered { &envelope[..] } else { &envelope[1..] };
         let peer = self.dealer.write(connections, envelope, message).ok_or(SendRefusal::WouldBlock)?;
         self.request_number = number;
+        self.is_numbered = is_numbered;
         self.turn = Turn::Recv(Some(peer));
         Ok(())
     }

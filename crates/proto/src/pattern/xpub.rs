@@ -9,6 +9,7 @@ use crate::{
     frame::Frame,
     limits::{LARGE_BODY_LEN, SUBSCRIPTION_BYTES_PER_PEER_MAX},
     message::{Message, Outgoing},
+    options::Options,
     routing::{
         Upward,
         subscriptions::{Cancelled, Subscribed, Subscriptions},
@@ -22,6 +23,8 @@ pub(super) struct XPub {
     /// Those of ZMTP 1.0, whose frames are unlike all others'.
     old_peers: BTreeSet<ConnectionId>,
     subscriptions: Subscriptions<ConnectionId>,
+    /// Subscriptions take effect only when the application says so.
+    is_manual: bool,
     /// With manual: what the peers asked for, whatever the application made of it.
     requests: Subscriptions<ConnectionId>,
     /// Subscriptions and messages from peers, for the application.
@@ -33,6 +36,10 @@ pub(super) struct XPub {
 }
 
 impl XPub {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { is_manual: options.xpub_manual, ..Self::default() }
+    }
+
     fn find_audience(&mut self, topic: &[u8], invert: bool) {
         let Self { peers, subscriptions, audience, .. } = self;
         audience.clear();
@@ -74,8 +81,8 @@ impl XPub {
     /// Takes a subscription into the table, and passes it up where that is wanted.
     fn change(&mut self, connections: &mut Connections, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
         let options = &connections.options;
-        let verbose = options.xpub_manual || options.xpub_verboser || subscribe && options.xpub_verbose;
-        let table = if options.xpub_manual { &mut self.requests } else { &mut self.subscriptions };
+        let verbose = self.is_manual || options.xpub_verboser || subscribe && options.xpub_verbose;
+        let table = if self.is_manual { &mut self.requests } else { &mut self.subscriptions };
         match apply(table, id, subscribe, prefix) {
             Ok(concerns_all) if concerns_all || verbose => {
                 self.upward.push(connections, notification(subscribe, prefix), id);
@@ -89,7 +96,7 @@ impl XPub {
     }
 
     fn check_flood(&self, connections: &mut Connections, id: ConnectionId) {
-        let table = if connections.options.xpub_manual { &self.requests } else { &self.subscriptions };
+        let table = if self.is_manual { &self.requests } else { &self.subscriptions };
         let held = table.held_by(id);
         if held.prefixes > connections.options.subscriptions_per_peer_max
             || held.bytes > SUBSCRIPTION_BYTES_PER_PEER_MAX
@@ -119,13 +126,8 @@ impl XPub {
         }
     }
 
-    fn apply_by_hand(
-        &mut self,
-        connections: &Connections,
-        subscribe: bool,
-        prefix: &[u8],
-    ) -> Result<(), SubscribeRefusal> {
-        let peer = self.last_received_from.filter(|_| connections.options.xpub_manual);
+    fn apply_by_hand(&mut self, subscribe: bool, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        let peer = self.last_received_from.filter(|_| self.is_manual);
         let peer = peer.ok_or(SubscribeRefusal::NotSupported)?;
         if !self.peers.contains(&peer) {
             // It is gone, and its subscriptions with it: nothing is left to do, as in libzmq.
@@ -170,6 +172,15 @@ fn notification(subscribe: bool, prefix: &[u8]) -> Message {
 }
 
 impl Pattern for XPub {
+    /// What is in force stays in force, and manual counts for what the peers say from now on.
+    fn options_changed(&mut self, options: &Options) {
+        if std::mem::replace(&mut self.is_manual, options.xpub_manual) == options.xpub_manual {
+            return;
+        }
+        // Until manual was switched on, the peers had what they asked for.
+        self.requests = if self.is_manual { self.subscriptions.clone() } else { Subscriptions::default() };
+    }
+
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.peers.insert(id);
         if connections.get(id).is_some_and(|connection| connection.version() == Version::V1_0) {
@@ -186,10 +197,9 @@ impl Pattern for XPub {
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.peers.remove(&id);
         self.old_peers.remove(&id);
-        let Self { subscriptions, requests, upward, .. } = self;
-        let manual = connections.options.xpub_manual;
-        let heard_of = if manual { &mut *requests } else { &mut *subscriptions };
-        let each_is_heard_of = manual || connections.options.xpub_verboser;
+        let Self { subscriptions, requests, upward, is_manual, .. } = self;
+        let heard_of = if *is_manual { &mut *requests } else { &mut *subscriptions };
+        let each_is_heard_of = *is_manual || connections.options.xpub_verboser;
         let pass_up = |prefix: &[u8]| upward.push(connections, notification(false, prefix), id);
         if each_is_heard_of {
             heard_of.for_each_of(id, pass_up);
@@ -243,12 +253,12 @@ impl Pattern for XPub {
         !self.upward.is_empty()
     }
 
-    fn subscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
-        self.apply_by_hand(connections, true, prefix)
+    fn subscribe(&mut self, _connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        self.apply_by_hand(true, prefix)
     }
 
-    fn unsubscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
-        self.apply_by_hand(connections, false, prefix)
+    fn unsubscribe(&mut self, _connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        self.apply_by_hand(false, prefix)
     }
 
     fn subscriptions(&self) -> usize {

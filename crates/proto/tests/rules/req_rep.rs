@@ -189,7 +189,8 @@ fn correlated_a_reply_needs_its_number() {
     for (frames, malformed) in [
         (&["\0\0\0\x07", "", "other"][..], false),
         (&["12345", "", "long"], true),
-        (&["", "none"], true),
+        // It may be for a request from before correlate was switched on.
+        (&["", "none"], false),
         (&["\0\0\0\x01", "no delimiter"], true),
         (&["\0\0\0\x01", ""], true),
     ] {
@@ -361,4 +362,64 @@ fn whose_a_message_is_can_be_told_after_its_connection_is_gone() {
         assert_eq!(message, *"x");
         assert_eq!(net.at(node).connections().iter().count(), 0, "{socket_type}");
     }
+}
+
+#[test]
+fn correlate_can_be_switched_between_request_and_reply() {
+    let mut net = Net::new();
+    let req = net.socket(SocketType::Req);
+    let link = asked(&mut net, req);
+    assert_eq!(net.take(link), wire::message(&["", "request"]));
+    // The reply has the form of its request.
+    net.at(req).set_options(|options| options.req_correlate = true);
+    net.feed(link, wire::message(&["", "reply"]));
+    assert_eq!(net.recv(req), *"reply");
+    net.send(req, "numbered");
+    assert_eq!(net.take(link), wire::message(&["\0\0\0\x02", "", "numbered"]));
+    net.at(req).set_options(|options| options.req_correlate = false);
+    net.feed(link, wire::message(&["\0\0\0\x02", "", "reply"]));
+    assert_eq!(net.recv(req), *"reply");
+    net.send(req, "plain");
+    assert_eq!(net.take(link), wire::message(&["", "plain"]));
+    net.expect_no_failure(req);
+}
+
+#[test]
+fn replies_from_before_correlate_was_switched_are_stale_and_no_misbehaviour() {
+    for correlate in [true, false] {
+        let mut net = Net::new();
+        let req = net.socket_with(SocketType::Req, |options| {
+            options.req_correlate = !correlate;
+            options.req_relaxed = true;
+        });
+        let link = asked(&mut net, req);
+        net.at(req).set_options(|options| options.req_correlate = correlate);
+        net.send(req, "again");
+        let forms: [&[&str]; 2] = if correlate {
+            [&["", "stale"], &["\0\0\0\x02", "", "fresh"]]
+        } else {
+            [&["\0\0\0\x01", "", "stale"], &["", "fresh"]]
+        };
+        net.feed(link, forms.map(wire::message).concat());
+        assert_eq!(net.recv(req), *"fresh");
+        net.expect_no_failure(req);
+        assert_eq!(net.connection(req, link).counters().dropped_on_arrival, 1);
+    }
+}
+
+#[test]
+fn relaxed_can_be_switched_while_a_reply_is_awaited() {
+    let mut net = Net::new();
+    let req = net.socket(SocketType::Req);
+    let link = asked(&mut net, req);
+    assert_eq!(net.try_send(req, "again"), Err(SendRefusal::OutOfTurn));
+    assert!(!net.at(req).can_send());
+    net.at(req).set_options(|options| options.req_relaxed = true);
+    assert!(net.at(req).can_send());
+    net.send(req, "again");
+    net.at(req).set_options(|options| options.req_relaxed = false);
+    assert_eq!(net.try_send(req, "and again"), Err(SendRefusal::OutOfTurn));
+    net.feed(link, wire::message(&["", "reply"]));
+    assert_eq!(net.recv(req), *"reply");
+    net.send(req, "next");
 }

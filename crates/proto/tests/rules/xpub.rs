@@ -325,3 +325,51 @@ fn what_peers_left_that_are_gone_is_bounded_together() {
     assert_eq!(net.recv_all(xpub).len(), XPUB_BACKLOG_MAX);
     assert_eq!(net.at(xpub).connections().totals().dropped_on_arrival, (5 * count - XPUB_BACKLOG_MAX) as u64);
 }
+
+#[test]
+fn manual_can_be_switched_on_what_is_in_force_stays_and_is_ended_by_hand() {
+    let (mut net, xpub, [one, two]) = with_two(|_| {});
+    net.feed(one, wire::subscribe("a"));
+    net.feed(two, wire::subscribe("a"));
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x01a"]);
+    net.at(xpub).set_options(|options| options.xpub_manual = true);
+    net.send(xpub, "a1");
+    for link in [one, two] {
+        assert_eq!(net.take(link), wire::message(&["a1"]));
+    }
+    // What is asked for from now on takes effect by hand only, and so does the end of what was there before.
+    net.feed(one, wire::subscribe("b"));
+    net.feed(one, wire::cancel("a"));
+    net.send(xpub, "b1");
+    net.send(xpub, "a2");
+    assert_eq!(net.take(one), wire::message(&["a2"]));
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x01b", "\x00a"]);
+    net.at(xpub).unsubscribe(b"a").unwrap();
+    net.send(xpub, "a3");
+    assert_eq!(net.take(one), b"");
+    assert_eq!(net.take(two), [wire::message(&["a2"]), wire::message(&["a3"])].concat());
+    // The end of a peer is heard of, as for what was asked for later.
+    net.close_test(two);
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x00a"]);
+}
+
+#[test]
+fn manual_can_be_switched_off_and_what_was_not_granted_stays_so() {
+    let (mut net, xpub, [one, two]) = with_two(|options| options.xpub_manual = true);
+    net.feed(one, wire::subscribe("denied"));
+    net.feed(two, wire::subscribe("granted"));
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x01denied", "\x01granted"]);
+    net.at(xpub).subscribe(b"granted").unwrap();
+    net.at(xpub).set_options(|options| options.xpub_manual = false);
+    assert_eq!(net.at(xpub).subscribe(b"denied"), Err(SubscribeRefusal::NotSupported));
+    net.send(xpub, "denied");
+    net.send(xpub, "granted");
+    assert_eq!((net.take(one), net.take(two)), (vec![], wire::message(&["granted"])));
+    // From now on peers have what they ask for, and end it themselves.
+    net.feed(one, wire::subscribe("denied"));
+    net.feed(two, wire::cancel("granted"));
+    net.send(xpub, "denied");
+    net.send(xpub, "granted");
+    assert_eq!((net.take(one), net.take(two)), (wire::message(&["denied"]), vec![]));
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x01denied", "\x00granted"]);
+}
