@@ -7,7 +7,7 @@
 pub struct Counters {
     /// Messages handed to the transport's queue.
     pub messages_out: u64,
-    /// Bytes written to the transport, framing included; in the same process: of the bodies.
+    /// Bytes written to the transport, framing included; in the same process: of the messages alone.
     pub bytes_out: u64,
     /// Messages received by the application.
     pub messages_in: u64,

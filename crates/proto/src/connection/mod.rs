@@ -146,7 +146,7 @@ impl MemoryPipes {
 
 /// Messages and bytes.
 #[derive(Clone, Copy, Debug, Default)]
-struct Load {
+pub(crate) struct Load {
     messages: usize,
     bytes: usize,
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::frame_buffer::FrameBuffer;
+use super::{Load, frame_buffer::FrameBuffer};
 use crate::wire::Version;
 
 /// Tells a socket that something changed at the other end of a pipe.
@@ -45,6 +45,9 @@ struct Progress {
 
 const NOBODY_WAITS: u64 = u64::MAX;
 
+/// A writer wants to be told when the reader takes what is in the pipe, however much it has consumed.
+const WAITS_FOR_TAKING: u64 = NOBODY_WAITS - 1;
+
 /// From this many bytes on, what is in the pipe is a stream, for which it pays to take the buffer's memory in advance.
 const STREAM_LEN: usize = 1024;
 
@@ -76,12 +79,27 @@ struct Shared {
     writer: Option<Arc<dyn Notify>>,
 }
 
-/// What became of a message written to a pipe.
+/// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     Yes,
     Full,
     Gone,
+}
+
+/// What was done to a pipe by a message written to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub(crate) written: Written,
+    pub(crate) added_len: usize,
+    /// What the message replaced under CONFLATE.
+    pub(crate) replaced: Load,
+}
+
+impl Change {
+    fn none(written: Written) -> Self {
+        Self { written, added_len: 0, replaced: Load::default() }
+    }
 }
 
 /// What became of the reader's request for more.
@@ -120,28 +138,26 @@ impl Pipe {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes one message, which `encode` appends. Returns the bytes it took, too.
+    /// Writes one message, which `encode` appends.
     #[inline]
-    pub(crate) fn write_message(&self, encode: impl FnOnce(&mut FrameBuffer)) -> (Written, usize) {
+    pub(crate) fn write_message(&self, encode: impl FnOnce(&mut FrameBuffer)) -> Change {
         let mut shared = self.lock();
         if shared.reader_gone {
-            return (Written::Gone, 0);
+            return Change::none(Written::Gone);
         }
         if shared.is_full(&self.progress.0) && !self.want_room(&mut shared) {
-            return (Written::Full, 0);
+            return Change::none(Written::Full);
         }
-        if shared.conflate {
-            shared.drop_messages();
-        }
+        let replaced = if shared.conflate { shared.drop_messages() } else { Load::default() };
         shared.written += 1;
         let before = shared.frames.len();
         if before >= shared.owned_len {
             shared.owned_len = shared.frames.own_ahead();
         }
         encode(&mut shared.frames);
-        let len = shared.frames.len() - before;
+        let added_len = shared.frames.len() - before;
         shared.wake_reader();
-        (Written::Yes, len)
+        Change { written: Written::Yes, added_len, replaced }
     }
 
     /// Writes what must not wait for room: commands, and messages that were queued before there was a pipe.
@@ -160,6 +176,17 @@ impl Pipe {
     pub(crate) fn has_room(&self) -> bool {
         let mut shared = self.lock();
         shared.reader_gone || !shared.is_full(&self.progress.0) || self.want_room(&mut shared)
+    }
+
+    /// Whether so little waits for the reader that commands may be added; if not, the writer is told when the reader
+    /// has taken it.
+    pub(crate) fn has_room_for_commands(&self, len_max: usize) -> bool {
+        let shared = self.lock();
+        let has_room = shared.reader_gone || shared.frames.len() <= len_max;
+        if !has_room {
+            self.progress.0.wake_at.fetch_min(WAITS_FOR_TAKING, Ordering::SeqCst);
+        }
+        has_room
     }
 
     /// Announces a waiting writer; says whether there is room after all.
@@ -297,9 +324,11 @@ impl Shared {
     }
 
     /// Drops the messages that the reader has not taken, and keeps the commands.
-    fn drop_messages(&mut self) {
-        self.written -= self.frames.messages() as u64;
+    fn drop_messages(&mut self) -> Load {
+        let (messages, len_before) = (self.frames.messages(), self.frames.len());
+        self.written -= messages as u64;
         self.frames.retain_commands(Version::V3_1);
+        Load { messages, bytes: len_before - self.frames.len() }
     }
 }
 

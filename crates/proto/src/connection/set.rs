@@ -262,9 +262,10 @@ impl Connections {
         let found = find_mut(&mut self.slots, id);
         let Some(connection) = found.filter(|connection| !connection.is_over()) else { return Written::Gone };
         if let Outbox::Memory(pipes) = &connection.outbox {
-            let (written, len) = pipes.out.write_message(|frames| push(frames, Version::V3_1));
-            connection.note_written(written, len);
-            return written;
+            let change = pipes.out.write_message(|frames| push(frames, Version::V3_1));
+            connection.note_replaced(change.replaced);
+            connection.note_written(change.written, change.added_len);
+            return change.written;
         }
         if !connection.has_room(&self.options) {
             connection.note_written(Written::Full, 0);
@@ -303,13 +304,12 @@ impl Connections {
         room
     }
 
-    /// Whether subscriptions should be written now, or wait until the pattern hears of room. Those to a socket of the
-    /// same process do not wait.
+    /// Whether subscriptions should be written now, or wait until the pattern hears of room.
     pub(crate) fn has_room_for_subscriptions(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.get_mut(id) else { return false };
         let has_room = match &connection.outbox {
             Outbox::Wire(_) => connection.queued().bytes <= SUBSCRIPTION_BACKLOG_LEN_MAX,
-            Outbox::Memory(_) => true,
+            Outbox::Memory(pipes) => pipes.out.has_room_for_commands(SUBSCRIPTION_BACKLOG_LEN_MAX),
         };
         connection.wants_room |= !has_room;
         has_room
@@ -797,6 +797,7 @@ impl Connections {
         let Some(connection) = self.get_mut(id) else { return };
         let queued = connection.take_unsent_messages();
         if !queued.is_empty() {
+            connection.counters.bytes_out += queued.len() as u64;
             out.write_encoded(&queued);
         }
         connection.outbox = Outbox::Memory(MemoryPipes {
@@ -835,6 +836,14 @@ impl Connection {
             }
             Written::Gone => {}
         }
+    }
+
+    /// Counts what a newer message has replaced in the pipe.
+    #[inline]
+    fn note_replaced(&mut self, replaced: Load) {
+        self.counters.conflated += replaced.messages as u64;
+        self.counters.messages_out -= replaced.messages as u64;
+        self.counters.bytes_out -= replaced.bytes as u64;
     }
 
     /// Takes from the pipe what the sender put there.

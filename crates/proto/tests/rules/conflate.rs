@@ -156,3 +156,25 @@ fn a_limit_in_bytes_does_not_apply() {
     net.dial_from(push, id, pull);
     assert_eq!(bodies(&net.recv_all(pull)), ["100000002"]);
 }
+
+#[test]
+fn within_a_process_what_is_replaced_is_counted() {
+    for (sender_conflates, receiver_conflates) in [(true, false), (false, true), (true, true)] {
+        let mut net = Net::new();
+        let push = net.socket_with(SocketType::Push, |options| options.conflate = sender_conflates);
+        let pull = net.socket_with(SocketType::Pull, |options| options.conflate = receiver_conflates);
+        let id = net.at(push).open(None);
+        net.try_send(push, "queued").unwrap();
+        net.join_from(push, id, pull);
+        for body in numbered(0..100) {
+            net.try_send(push, &body).unwrap();
+        }
+        let received = net.recv_all(pull).len() as u64;
+        let (sent, taken) = (net.at(push).connections().totals(), net.at(pull).connections().totals());
+        assert_eq!(sent.messages_out + sent.conflated, 101, "{sent:?}");
+        assert_eq!(received + taken.conflated, sent.messages_out, "{taken:?}");
+        assert!(sent.conflated + taken.conflated >= 98, "{sent:?} {taken:?}");
+        // The bytes are those of the messages that were handed over.
+        assert!(sent.bytes_out <= sent.messages_out * 8, "{sent:?}");
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::{
 use nought_proto::{
     Event, Message, Options, Outgoing, Socket, SocketType,
     connection::{Notify, Pipe},
-    limits::XPUB_BACKLOG_MAX,
+    limits::{SUBSCRIPTION_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX},
     pattern::{RecvRefusal, SendRefusal},
 };
 
@@ -381,4 +381,25 @@ fn what_nobody_will_read_is_counted_by_the_writer_or_by_the_reader_if_that_is_go
         let expected = if reader_goes_first { (3, 1) } else { (0, 4) };
         assert_eq!((writers.lost, readers.dropped_on_arrival), expected);
     }
+}
+
+#[test]
+fn subscriptions_that_nobody_reads_are_bounded_and_what_is_taken_back_in_time_is_not_sent() {
+    let mut net = Net::new();
+    let (xpub, sub) = (net.socket(SocketType::XPub), net.socket(SocketType::Sub));
+    net.join(sub, xpub);
+    let prefix = |number: usize| format!("{number:05}{}", "x".repeat(60_000));
+    for number in 0..200 {
+        net.at(sub).subscribe(prefix(number).as_bytes()).unwrap();
+        net.at(sub).unsubscribe(prefix(number).as_bytes()).unwrap();
+    }
+    net.at(sub).subscribe(b"kept").unwrap();
+    let heard = bodies(&net.recv_all(xpub));
+    let heard_len: usize = heard.iter().map(String::len).sum();
+    assert!(heard_len < 2 * SUBSCRIPTION_BACKLOG_LEN_MAX, "{heard_len} bytes");
+    assert_eq!(heard.last().unwrap(), "\x01kept");
+    assert_eq!(net.at(xpub).subscriptions(), 1);
+    // Then they are told at once again.
+    net.at(sub).subscribe(b"more").unwrap();
+    assert_eq!(bodies(&net.recv_all(xpub)), ["\x01more"]);
 }
