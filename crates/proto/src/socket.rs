@@ -327,10 +327,14 @@ impl Socket {
         self.connections.get(id).is_some_and(|connection| connection.retired)
     }
 
-    /// The transport's connection is gone. What came whole can still be received.
+    /// The transport's connection is gone. What came whole can still be received, as can what a socket of the same process
+    /// has handed over.
     ///
     /// With `reopen`, a new connection takes over what was queued and not sent whole, to be connected again.
     pub fn lose(&mut self, id: ConnectionId, reopen: Reopen) -> Option<ConnectionId> {
+        if self.connections.take_rest_of_pipe(id) {
+            self.scan(id);
+        }
         let is_there = |connection: &&mut Connection| !matches!(connection.stage, Stage::Gone);
         let connection = self.connections.get_mut(id).filter(is_there)?;
         let unsent = connection.detach();
@@ -374,6 +378,12 @@ impl Socket {
             connection.retired = true;
         }
         self.pattern.lost(&mut self.connections, id);
+    }
+
+    /// Our direction of a connection is closed, or about to be: nothing is written to it any more, neither messages nor
+    /// what answers the peer. What comes can still be read.
+    pub fn close_output(&mut self, id: ConnectionId) {
+        self.connections.close_output(id);
     }
 
     /// Forgets a connection with all that it holds.

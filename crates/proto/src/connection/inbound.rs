@@ -415,6 +415,14 @@ impl Inbound {
         }
     }
 
+    /// Takes frames from a sender in the same process behind those that are not cut yet; they are to be scanned.
+    pub(crate) fn append(&mut self, frames: &mut FrameBuffer) {
+        let scanned_messages = self.frames.messages;
+        self.frames.append(frames);
+        self.frames.messages = scanned_messages;
+        frames.clear();
+    }
+
     /// Brings the first lines of the next message into this processor's cache.
     pub(crate) fn fetch_next(&self) {
         let next = &self.frames.bytes[self.start..];

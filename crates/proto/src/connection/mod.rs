@@ -71,6 +71,8 @@ pub struct Connection {
     passed_up: Load,
     /// Gets no more messages, only what is queued for it goes out.
     pub(crate) retired: bool,
+    /// Our direction of the transport's connection is closed: nothing is written to it any more.
+    output_closed: bool,
     /// Bytes of PINGs and PONGs that were added to the outbox since it was last taken.
     upkeep_len: usize,
     /// There may be subscriptions among the outbox's messages, as older peers want them.
@@ -179,6 +181,7 @@ impl Connection {
             kept_len: 0,
             passed_up: Load::default(),
             retired: false,
+            output_closed: false,
             upkeep_len: 0,
             sent_subscriptions: false,
             flush: None,
@@ -206,6 +209,12 @@ impl Connection {
     /// Whether nothing passes any more, even if the transport's connection is still there.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Failed | Stage::Gone)
+    }
+
+    /// Whether something may still be written to the peer, now or when it is there.
+    #[inline]
+    fn takes_output(&self) -> bool {
+        !self.is_over() && !self.output_closed
     }
 
     /// Whether the handshake is going on.
@@ -367,6 +376,9 @@ impl Connection {
     /// Takes what is to be written: what a write left over, else the prelude, else, once messages may travel, the
     /// outbox.
     pub(crate) fn begin_write(&mut self) -> Option<Output> {
+        if self.output_closed {
+            return None;
+        }
         let output = match self.unsent.take() {
             Some(unsent) => unsent,
             None if !self.prelude.is_empty() => Output::prelude(std::mem::take(&mut self.prelude)),

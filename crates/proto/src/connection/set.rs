@@ -260,7 +260,7 @@ impl Connections {
     #[inline]
     fn write_with(&mut self, id: ConnectionId, push: impl FnOnce(&mut FrameBuffer, Version)) -> Written {
         let found = find_mut(&mut self.slots, id);
-        let Some(connection) = found.filter(|connection| !connection.is_over()) else { return Written::Gone };
+        let Some(connection) = found.filter(|connection| connection.takes_output()) else { return Written::Gone };
         if let Outbox::Memory(pipes) = &connection.outbox {
             let change = pipes.out.write_message(|frames| push(frames, Version::V3_1));
             connection.note_replaced(change.replaced);
@@ -295,7 +295,7 @@ impl Connections {
     /// Whether a message would find room; if not, the pattern hears of it when one does.
     pub(crate) fn has_room(&mut self, id: ConnectionId) -> bool {
         let found = find_mut(&mut self.slots, id);
-        let Some(connection) = found.filter(|connection| !connection.is_over()) else { return false };
+        let Some(connection) = found.filter(|connection| connection.takes_output()) else { return false };
         let room = match &connection.outbox {
             Outbox::Wire(_) => connection.has_room(&self.options),
             Outbox::Memory(pipes) => pipes.out.has_room(),
@@ -317,7 +317,8 @@ impl Connections {
 
     /// Sends a subscription or its end upstream.
     pub(crate) fn write_subscription(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
-        let Some(connection) = self.get_mut(id).filter(|connection| connection.is_ready()) else { return };
+        let may_be_told = |connection: &&mut Connection| connection.is_ready() && connection.takes_output();
+        let Some(connection) = self.get_mut(id).filter(may_be_told) else { return };
         let version = connection.version;
         let encode = |bytes: &mut Vec<u8>| {
             command::encode_subscription(version, subscribe, prefix, bytes);
@@ -330,7 +331,7 @@ impl Connections {
 
     /// Sends a command of the connection's own upkeep, unless there are enough of them that were not sent.
     pub(crate) fn write_command(&mut self, id: ConnectionId, command: command::Command<'_>) {
-        let Some(connection) = self.get_mut(id) else { return };
+        let Some(connection) = self.get_mut(id).filter(|connection| connection.takes_output()) else { return };
         if connection.upkeep_len <= COMMAND_BACKLOG_LEN_MAX {
             connection.upkeep_len += connection.push_command(|bytes| command.encode(bytes));
             self.want_flush(id);
@@ -343,6 +344,14 @@ impl Connections {
             return self.fail(id, Misbehaviour::CommandFlood.into());
         }
         self.write_command(id, command);
+    }
+
+    /// Writes nothing more to the connection. Whose PINGs cannot go out has nothing to be patient for.
+    pub(crate) fn close_output(&mut self, id: ConnectionId) {
+        let Some(connection) = self.get_mut(id) else { return };
+        connection.output_closed = true;
+        connection.heartbeat = None;
+        self.arm_timer(id);
     }
 
     /// Puts the connection on the list of those to flush.
@@ -784,6 +793,18 @@ impl Connections {
         {
             pipes.ended |= pipes.input.listen() == Taken::Ended;
         }
+    }
+
+    /// Takes all that the other end of the connection's pipe has written, behind what is not cut yet. Says whether there
+    /// was something: not from a peer that broke a rule, or of which the application has a whole share to receive.
+    pub(crate) fn take_rest_of_pipe(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.get_mut(id) else { return false };
+        if !connection.is_ready() || connection.has_backlog() {
+            return false;
+        }
+        let Outbox::Memory(pipes) = &connection.outbox else { return false };
+        let inbound = &mut connection.inbound;
+        pipes.input.take(|frames| inbound.append(frames)) == Taken::Some
     }
 
     /// Whether the other end has closed, and all that it wrote is taken. Says so once.

@@ -80,6 +80,10 @@ impl XPub {
 
     /// Takes a subscription into the table, and passes it up where that is wanted.
     fn change(&mut self, connections: &mut Connections, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
+        if !self.peers.contains(&id) {
+            // It is about to go, and gets nothing more.
+            return;
+        }
         let options = &connections.options;
         let verbose = self.is_manual || options.xpub_verboser || subscribe && options.xpub_verbose;
         let table = if self.is_manual { &mut self.requests } else { &mut self.subscriptions };

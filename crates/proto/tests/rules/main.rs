@@ -10,6 +10,7 @@ mod heartbeats;
 mod high_water_marks;
 mod in_process;
 mod large_bodies;
+mod leaving;
 mod limits;
 mod pair;
 mod pieces;
