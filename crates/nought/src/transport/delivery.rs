@@ -11,6 +11,7 @@ const HEADER_LEN: usize = 16;
 const REQUEST_LEN: usize = HEADER_LEN + 56;
 const ANSWER_LEN_MAX: usize = 1024;
 const TYPE_AT: usize = 4;
+const STATE_AT: usize = HEADER_LEN + 1;
 const WRITE_QUEUE_AT: usize = HEADER_LEN + 60;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -18,21 +19,23 @@ const NLM_F_REQUEST: u16 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
+const TCP_LISTEN: u8 = 10;
 
-/// The bytes of a connection that were written and not acknowledged, the end of the stream among them.
+/// The bytes of a connection that were written and not acknowledged, the end of the stream among them. `device` is the
+/// index of the interface that the connection's socket is bound to, if it is: the kernel finds it by that alone.
 ///
 /// # Errors
 /// The kernel does not say: it knows of no such connection, or does not answer such questions.
-pub(super) fn unacknowledged_len(local: SocketAddr, remote: SocketAddr) -> io::Result<u32> {
+pub(super) fn unacknowledged_len(local: SocketAddr, remote: SocketAddr, device: Option<u32>) -> io::Result<u32> {
     let kernel =
         socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
-    send(&kernel, &request(local, remote), SendFlags::empty())?;
+    send(&kernel, &request(local, remote, device), SendFlags::empty())?;
     let mut answer = [0; ANSWER_LEN_MAX];
     let (len, _) = recv(&kernel, &mut answer, RecvFlags::DONTWAIT)?;
     write_queue_len(&answer[..len]).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-fn request(local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
+fn request(local: SocketAddr, remote: SocketAddr, device: Option<u32>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(REQUEST_LEN);
     bytes.extend((REQUEST_LEN as u32).to_ne_bytes());
     bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
@@ -46,11 +49,11 @@ fn request(local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
     bytes.extend(remote.port().to_be_bytes());
     bytes.extend(address_bytes(local.ip()));
     bytes.extend(address_bytes(remote.ip()));
-    let interface = match local {
+    let scope = match local {
         SocketAddr::V4(_) => 0,
         SocketAddr::V6(v6) => v6.scope_id(),
     };
-    bytes.extend(interface.to_ne_bytes());
+    bytes.extend(device.unwrap_or(scope).to_ne_bytes());
     // Any socket with these addresses, not one with a known cookie.
     bytes.extend([u8::MAX; 8]);
     bytes
@@ -69,7 +72,8 @@ fn address_bytes(address: IpAddr) -> [u8; 16] {
 
 fn write_queue_len(answer: &[u8]) -> Option<u32> {
     let answer_type = answer.get(TYPE_AT..TYPE_AT + 2)?;
-    if answer_type != SOCK_DIAG_BY_FAMILY.to_ne_bytes() {
+    // Where the connection is not found, the kernel tells of whoever listens at its address.
+    if answer_type != SOCK_DIAG_BY_FAMILY.to_ne_bytes() || *answer.get(STATE_AT)? == TCP_LISTEN {
         return None;
     }
     let bytes = answer.get(WRITE_QUEUE_AT..WRITE_QUEUE_AT + 4)?;
@@ -90,7 +94,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut far, _) = listener.accept().unwrap();
-        let queue = |stream: &TcpStream| unacknowledged_len(stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        let queue =
+            |stream: &TcpStream| unacknowledged_len(stream.local_addr().unwrap(), stream.peer_addr().unwrap(), None);
         assert_eq!(queue(&near).unwrap(), 0);
         near.set_nonblocking(true).unwrap();
         while near.write(&[0; 65536]).is_ok() {}
@@ -104,6 +109,7 @@ mod tests {
         // The connection is still there: the other direction is open.
         far.write_all(b"x").unwrap();
         let nobody = "127.0.0.1:1".parse().unwrap();
-        assert!(unacknowledged_len(nobody, nobody).is_err());
+        assert!(unacknowledged_len(nobody, nobody, None).is_err());
+        assert!(unacknowledged_len(listener.local_addr().unwrap(), nobody, None).is_err());
     }
 }

@@ -15,7 +15,7 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::if_nametoindex;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{
     AddressError, Channel, Connecting, KeepAlive, ListenError, Listener, StreamSocket, Target, Transport,
@@ -472,6 +472,12 @@ impl TcpChannel {
     fn local(&self) -> Option<SocketAddr> {
         getsockname(&self.socket).ok()?.try_into().ok()
     }
+
+    /// The index of the interface that the socket is bound to, if it is.
+    fn device(&self) -> io::Result<Option<u32>> {
+        let name = SockRef::from(&self.socket).device()?;
+        Ok(name.map(|name| if_nametoindex(name.as_slice())).transpose()?)
+    }
 }
 
 impl Channel for TcpChannel {
@@ -505,7 +511,8 @@ impl Channel for TcpChannel {
     fn is_delivered(&self) -> bool {
         let Some(local) = self.local() else { return true };
         // Where the kernel does not say, nobody is to be waited for who may never answer.
-        unacknowledged_len(local, self.remote).map_or(true, |len| len == 0)
+        let unacknowledged = self.device().and_then(|device| unacknowledged_len(local, self.remote, device));
+        unacknowledged.map_or(true, |len| len == 0)
     }
 
     fn local_endpoint(&self) -> String {
@@ -535,7 +542,6 @@ mod tests {
     use std::os::fd::OwnedFd;
 
     use rustix::event::PollFlags;
-    use socket2::SockRef;
 
     use super::super::tests::{accept, connect, talk, wait};
     use super::*;
@@ -777,6 +783,27 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(7));
             assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(3));
             assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);
+        }
+    }
+
+    #[test]
+    fn what_a_peer_lacks_shows_over_a_device_too() {
+        for device in [None, Some("lo".to_owned())] {
+            let mut wanted = options();
+            wanted.bind_to_device = device;
+            let listener = Tcp.bind("127.0.0.1:*", &wanted).unwrap();
+            let near = connect(&Tcp, listener.endpoint(), &wanted).unwrap();
+            let far = accept(&*listener);
+            let mut heard = Vec::with_capacity(65_536);
+            for (writer, reader) in [(&near, &far), (&far, &near)] {
+                while writer.write(&[IoSlice::new(&[0; 65_536])]).is_ok() {}
+                writer.close_write().unwrap();
+                assert!(!writer.is_delivered(), "{:?}", wanted.bind_to_device);
+                while !writer.is_delivered() {
+                    heard.clear();
+                    let _ = reader.read(&mut heard);
+                }
+            }
         }
     }
 
