@@ -2,10 +2,15 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use nought::{BindError, ConnectError, Context, Dealer, Rep, Req, Router, SocketEventKind, transport::AddressError};
-use support::{PATIENCE, await_event, lab::Lab, recv, unique, watchdog};
+use nought::{
+    BindError, ConnectError, Context, Dealer, Pull, Push, Rep, Req, Router, SocketEventKind, transport::AddressError,
+};
+use support::{PATIENCE, await_event, lab::Lab, recv, unique, until, watchdog};
 
 fn context() -> Context {
     Context::builder().transport(Arc::new(Lab::default())).build().unwrap()
@@ -72,4 +77,32 @@ fn what_it_refuses_is_told() {
     assert!(matches!(dealer.bind(&name), Err(BindError::Listen(_))));
     // Another context knows nothing of it.
     assert!(Context::new().socket::<Dealer>().unwrap().connect(&name).is_err());
+}
+
+/// The transport may have to ask the system whether a peer has all.
+#[test]
+fn a_question_that_takes_its_time_holds_nobody_up() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    let lab = Arc::new(Lab::default());
+    let delivery = Arc::clone(&lab.delivery);
+    let context = Context::builder().transport(lab).build().unwrap();
+    let push = context.socket::<Push>().unwrap();
+    // It has the first message and does not read on, so that it does not see the end.
+    let pull = context.socket_builder::<Pull>().recv_hwm(1).build().unwrap();
+    let endpoint = pull.bind(&format!("lab://{}", unique())).unwrap();
+    push.connect(&endpoint).unwrap();
+    (0..3).for_each(|_| push.send(&[7; 10_000]).unwrap());
+    until("the peer has the first", || pull.peers().first().is_some_and(|peer| peer.recv_queue_len == 1));
+    let mut answer = delivery.is_done.lock().unwrap();
+    push.disconnect(&endpoint).unwrap();
+    until("the transport is asked", || delivery.questions.load(Ordering::SeqCst) == 1);
+    assert!(push.try_send("to nobody").is_err(), "the socket can be used meanwhile");
+    assert_eq!(push.stats().peers, 1);
+    drop(answer);
+    until("the transport is asked again", || delivery.questions.load(Ordering::SeqCst) == 2);
+    assert_eq!(push.stats().peers, 1, "it was not delivered");
+    answer = delivery.is_done.lock().unwrap();
+    *answer = true;
+    drop(answer);
+    until("the connection is gone", || push.stats().peers == 0);
 }

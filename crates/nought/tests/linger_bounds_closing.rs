@@ -3,17 +3,30 @@
 mod support;
 
 use std::{
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use nought::{Context, Pull, Push, Socket};
-use support::{Transport, raw::RawPeer, until, watchdog};
+use support::{
+    Transport,
+    lab::Lab,
+    proc,
+    process::{self, Role},
+    raw::RawPeer,
+    until, watchdog,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn push(context: &Context, linger: Duration) -> Socket<Push> {
     context.socket_builder::<Push>().linger(Some(linger)).build().unwrap()
+}
+
+#[test]
+fn role() {
+    process::play(&[("lingering", linger_with_several_deadlines)]);
 }
 
 #[test]
@@ -123,4 +136,112 @@ fn closed_sockets_linger_in_the_background() {
         scope.spawn(|| context.term());
         scope.spawn(move || drop(pull));
     });
+}
+
+/// The linger time is the socket's own for each connection as it leaves, and the shorter one counts.
+#[test]
+fn a_shorter_linger_time_ends_what_left_with_a_longer_one() {
+    let _bounded = watchdog(LIMIT);
+    for transport in Transport::ALL {
+        let context = Context::new();
+        let push = push(&context, Duration::from_secs(3600));
+        let endpoint = transport.future_endpoint();
+        push.connect(&endpoint).unwrap();
+        push.send("to be dropped").unwrap();
+        push.disconnect(&endpoint).unwrap();
+        push.set_linger(Some(Duration::from_millis(200)));
+        let start = Instant::now();
+        push.close();
+        until("the socket is gone", || context.sockets() == 0);
+        assert!(start.elapsed() >= Duration::from_millis(200), "{transport}: {:?}", start.elapsed());
+    }
+}
+
+/// A process of its own, because the time is the process's.
+#[test]
+fn a_driver_that_waits_for_what_lingers_sleeps() {
+    let _bounded = watchdog(LIMIT);
+    let role = Role::start("lingering", &[]);
+    assert_eq!(role.heard(), "slept");
+    role.finish();
+}
+
+fn linger_with_several_deadlines(_: &[String]) {
+    const AN_HOUR: Duration = Duration::from_secs(3600);
+    let soon = Duration::from_millis(50);
+    for transport in Transport::ALL {
+        for lingers in [[soon, AN_HOUR], [AN_HOUR, soon]] {
+            let used = time_of_a_second_after_closing(transport, &lingers);
+            assert!(used < Duration::from_millis(200), "{transport}, {lingers:?}: {used:?} of a second");
+        }
+    }
+    process::tell("slept");
+    std::process::exit(0);
+}
+
+/// Closes with the last of these linger times, after a connection has left with each.
+fn time_of_a_second_after_closing(transport: Transport, lingers: &[Duration]) -> Duration {
+    let context = Context::new();
+    let push = push(&context, Duration::ZERO);
+    push.set_reconnect_intervals(Some(Duration::from_secs(60)), Duration::ZERO);
+    for &linger in lingers {
+        let endpoint = transport.future_endpoint();
+        push.set_linger(Some(linger));
+        push.connect(&endpoint).unwrap();
+        push.send("to be dropped").unwrap();
+        push.disconnect(&endpoint).unwrap();
+    }
+    push.close();
+    let before = proc::cpu_time();
+    // It is this time that is tested: one deadline passes in it.
+    thread::sleep(Duration::from_secs(1));
+    let used = proc::cpu_time() - before;
+    // The other may be in an hour: the process does not wait for it.
+    std::mem::forget(context);
+    used
+}
+
+#[test]
+fn a_socket_whose_name_is_looked_up_in_vain_closes() {
+    let _bounded = watchdog(LIMIT);
+    let lab = Arc::new(Lab::default());
+    let context = Context::builder().transport(Arc::<Lab>::clone(&lab)).build().unwrap();
+    let push = context.socket_builder::<Push>().linger(None).reconnect_interval(None).build().unwrap();
+    let lookup = lab.lookups.lock().unwrap();
+    push.connect("lab://slow").unwrap();
+    push.send("to be dropped").unwrap();
+    push.close();
+    assert_eq!(context.sockets(), 1, "it lingers for ever, as long as it may connect");
+    drop(lookup);
+    until("the socket is gone", || context.sockets() == 0);
+}
+
+/// Whoever disconnects often has many connections that are about to go: they cost nothing while nothing happens there.
+#[test]
+fn connections_that_linger_do_not_slow_a_socket_down() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let lingering = push(&context, Duration::from_secs(3600));
+    for _ in 0..5000 {
+        let endpoint = Transport::Inproc.future_endpoint();
+        lingering.connect(&endpoint).unwrap();
+        lingering.send("lingers").unwrap();
+        lingering.disconnect(&endpoint).unwrap();
+    }
+    let alone = push(&context, Duration::from_secs(3600));
+    let [among_many, alone] = [lingering, alone].map(|push| {
+        let pull = context.socket::<Pull>().unwrap();
+        support::connect(&pull, &push, Transport::Tcp);
+        (0..3).map(|_| time_of_calls(&push, &pull)).min().unwrap()
+    });
+    assert!(among_many < 5 * alone, "{among_many:?} where it is {alone:?}");
+}
+
+fn time_of_calls(push: &Socket<Push>, pull: &Socket<Pull>) -> Duration {
+    let start = proc::thread_cpu_time();
+    for _ in 0..1000 {
+        push.send("x").unwrap();
+        support::recv(pull);
+    }
+    proc::thread_cpu_time() - start
 }

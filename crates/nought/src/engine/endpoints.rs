@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nought_proto::{ConnectionId, Frame, SocketType, socket::Reopen};
+use nought_proto::{ConnectionId, Frame, SocketType, connection::ConnectionTable, socket::Reopen};
 
 use super::{
     Core, State,
@@ -39,6 +39,8 @@ const ACCEPTS_PER_TURN: usize = 256;
 pub(crate) struct Endpoints {
     listeners: Vec<Option<Listening>>,
     connectors: Vec<Option<Connector>>,
+    /// Which connector keeps a connection.
+    keepers: ConnectionTable<u32>,
     names: Vec<String>,
     memory_connections: HashMap<ConnectionId, String>,
     timers: BTreeSet<(Instant, Timer)>,
@@ -119,23 +121,44 @@ impl Endpoints {
         if let Some(name) = self.memory_connections.get(&id) {
             return Some(format!("{INPROC}://{name}"));
         }
-        self.connectors
-            .iter()
-            .flatten()
-            .find(|connector| connector.id == id)
-            .map(|connector| connector.endpoint.clone())
+        self.endpoint_of(Origin::Connector(self.keeper_of(id)?))
     }
 
     /// Whether the connection is one that a connector keeps.
     pub(super) fn keeps(&self, origin: Origin, id: ConnectionId) -> bool {
-        let Origin::Connector(index) = origin else { return false };
-        self.connectors.get(index as usize).and_then(Option::as_ref).is_some_and(|connector| connector.id == id)
+        self.keeper_of(id).is_some_and(|index| origin == Origin::Connector(index))
     }
 
     /// The connector that keeps this connection.
     pub(super) fn keeper_of(&self, id: ConnectionId) -> Option<u32> {
-        let keeps = |connector: &Option<Connector>| connector.as_ref().is_some_and(|connector| connector.id == id);
-        self.connectors.iter().position(keeps).map(|index| index as u32)
+        self.keepers.get(id).copied()
+    }
+
+    fn add_connector(&mut self, connector: Connector) -> u32 {
+        let id = connector.id;
+        let index = insert(&mut self.connectors, connector);
+        self.keepers.insert(id, index);
+        index
+    }
+
+    /// Has the connector keep another connection from now on.
+    fn keep_instead(&mut self, index: u32, next: ConnectionId) {
+        if let Some(connector) = self.connector(index) {
+            let before = std::mem::replace(&mut connector.id, next);
+            self.keepers.remove(before);
+            self.keepers.insert(next, index);
+        }
+    }
+
+    /// All connectors are there only for what is queued from now on; returns the connections that are kept by them, or
+    /// within the process.
+    pub(super) fn leave_all(&mut self) -> Vec<ConnectionId> {
+        let connectors = self.connectors.iter_mut().flatten();
+        let kept = connectors.map(|connector| {
+            connector.leaving = true;
+            connector.id
+        });
+        kept.chain(self.memory_connections.keys().copied()).collect()
     }
 
     fn connector(&mut self, index: u32) -> Option<&mut Connector> {
@@ -166,7 +189,9 @@ impl Endpoints {
 
     fn take_connector(&mut self, index: u32) -> Option<Connector> {
         self.set_connect_timer(index, None);
-        self.connectors.get_mut(index as usize)?.take()
+        let connector = self.connectors.get_mut(index as usize)?.take()?;
+        self.keepers.remove(connector.id);
+        Some(connector)
     }
 
     fn is_connecting_to(&self, endpoint: &str) -> bool {
@@ -359,7 +384,7 @@ impl Core {
             established: false,
             leaving: false,
         };
-        let index = insert(&mut state.endpoints.connectors, connector);
+        let index = state.endpoints.add_connector(connector);
         self.resolve(&mut state, index, Instant::now());
         drop(self.settle(state));
         Ok(())
@@ -385,7 +410,7 @@ impl Core {
     pub(crate) fn disconnect(&self, endpoint: &str) -> Result<(), UnknownEndpoint> {
         let mut state = self.lock();
         if let Some(name) = endpoint.strip_prefix("inproc://") {
-            let is_it = |(id, other): &(&ConnectionId, &String)| *other == name && !state.retiring.contains_key(id);
+            let is_it = |(id, other): &(&ConnectionId, &String)| *other == name && !state.retiring.contains(**id);
             let id = state.endpoints.memory_connections.iter().find(is_it).map(|(id, _)| *id).ok_or(UnknownEndpoint)?;
             self.retire(&mut state, id);
             drop(self.settle(state));
@@ -398,36 +423,6 @@ impl Core {
         self.retire(&mut state, id);
         drop(self.settle(state));
         Ok(())
-    }
-
-    /// All connections that connectors keep, whose connectors are given up.
-    pub(super) fn drop_idle_connectors(&self, state: &mut State) {
-        for index in 0..state.endpoints.connectors.len() as u32 {
-            let Some(connector) = state.endpoints.connector(index) else { continue };
-            let id = connector.id;
-            let unsent = state.machine.connections().get(id).is_some_and(|connection| !connection.is_flushed());
-            if !unsent {
-                state.endpoints.take_connector(index);
-                if state.links.get(id).is_none() {
-                    state.machine.remove(id);
-                }
-            }
-        }
-    }
-
-    /// Gives up all connectors, with what is queued for them.
-    pub(super) fn drop_connectors(&self, state: &mut State) {
-        for index in 0..state.endpoints.connectors.len() as u32 {
-            if let Some(connector) = state.endpoints.take_connector(index)
-                && state.links.get(connector.id).is_none()
-            {
-                state.machine.remove(connector.id);
-            }
-        }
-    }
-
-    pub(super) fn has_connectors(&self, state: &State) -> bool {
-        state.endpoints.connectors.iter().any(Option::is_some)
     }
 
     fn resolve(&self, state: &mut State, index: u32, now: Instant) {
@@ -458,7 +453,7 @@ impl Core {
         if state.endpoints.connector(index).is_some_and(|connector| connector.id == id) {
             self.resolved(&mut state, index, answer, Instant::now());
         }
-        drop(self.settle(state));
+        self.go_on_closing(self.settle(state));
     }
 
     fn resolved(&self, state: &mut State, index: u32, answer: io::Result<Vec<Target>>, now: Instant) {
@@ -523,6 +518,7 @@ impl Core {
                     self.connect_next(state, index, now, Some(error));
                 } else {
                     state.machine.lose(id, Reopen::No);
+                    state.note_change(id);
                 }
             }
         }
@@ -587,8 +583,8 @@ impl Core {
         }
         let Some(next) = state.machine.lose(id, Reopen::Yes) else { return };
         self.go_on_retiring_as(state, id, next);
+        state.endpoints.keep_instead(index, next);
         let Some(connector) = state.endpoints.connector(index) else { return };
-        connector.id = next;
         let has_failed = !std::mem::take(&mut connector.established);
         let now = Instant::now();
         if has_failed && !connector.targets.is_empty() {
@@ -605,6 +601,7 @@ impl Core {
         if state.options.reconnect_interval.is_none() {
             state.endpoints.take_connector(index);
             state.machine.remove(id);
+            state.note_change(id);
             return;
         }
         self.schedule_retry(state, index, now);

@@ -204,7 +204,7 @@ impl Core {
     /// and would not be read any more: so that the peer's end shows, and nothing unread makes the system reset the
     /// connection.
     fn discard_if_leaving(&self, state: &mut State, id: ConnectionId) {
-        if state.closing.is_none() && !state.awaits_farewell(id) {
+        if !state.closing && !state.retiring.awaits_farewell(id) {
             return;
         }
         state.unsettled = true;
@@ -261,6 +261,7 @@ impl Core {
 
         let mut state = self.lock();
         state.machine.end_write(id, output);
+        state.note_change(id);
         let Some(link) = state.links.get_mut(id) else { return state };
         link.writing = false;
         link.received_since_write = false;
@@ -293,6 +294,7 @@ impl Core {
         }
         let Some(link) = state.links.remove(id) else { return };
         self.poller.remove(link.channel.readiness());
+        state.note_change(id);
         let connection = state.machine.connections().get(id);
         let was_ready = connection.is_some_and(|connection| connection.counters().established > 0);
         self.publish_loss(state, &link, was_ready, because);

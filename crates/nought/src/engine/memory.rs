@@ -110,6 +110,7 @@ impl Core {
     pub(crate) fn lose_memory_connection(&self, state: &mut State, id: ConnectionId, because: &LostBecause) {
         let Some(name) = state.endpoints.remove_memory_connection(id) else { return };
         state.machine.lose(id, nought_proto::socket::Reopen::No);
+        state.note_change(id);
         let endpoint = format!("inproc://{name}");
         let kind = SocketEventKind::Disconnected { reason: because.clone().into() };
         self.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
@@ -245,7 +246,7 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
     }
     drop(state);
     let mut state = bound.lock();
-    if state.closing.is_some() {
+    if state.closing {
         return Joined::NotWith;
     }
     let bound_id = state.machine.accept();
@@ -275,9 +276,10 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
     }
     state.endpoints.add_memory_connection(connecting_id, name);
     state.machine.attach(connecting_id, to_bound, to_connecting, std::mem::take(&mut bound_side.introduction));
+    state.note_change(connecting_id);
     announce(connecting, &mut state, name, SocketEventKind::Connected);
     // One that is closing has waited for this to hand on what it had queued, and goes.
-    let is_closing = state.closing.is_some();
+    let is_closing = state.closing;
     drop(connecting.settle(state));
     if is_closing {
         connecting.visit_later();

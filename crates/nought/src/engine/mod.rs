@@ -19,7 +19,7 @@ pub(crate) mod wait;
 pub(crate) mod waiters;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -34,7 +34,7 @@ use rustix::event::epoll;
 
 pub(crate) use self::guard::Guard;
 use self::{
-    closing::{Closing, Retiring},
+    closing::Retirement,
     driver::Driver,
     endpoints::Endpoints,
     followers::Followers,
@@ -116,9 +116,10 @@ pub(crate) struct State {
     /// Something has come since the last [`settle`](Core::settle): timers may have changed, and waits may be over.
     unsettled: bool,
     pub(crate) spin: Spin,
-    pub(crate) closing: Option<Closing>,
+    /// The socket's handle is gone.
+    pub(crate) closing: bool,
     /// Connections that are to go once they are flushed.
-    pub(crate) retiring: HashMap<ConnectionId, Retiring>,
+    pub(crate) retiring: Retirement,
     /// Times that a connection is to be made again.
     pub(crate) reconnects: u64,
     /// The context is shut down: no call waits any more.
@@ -163,8 +164,8 @@ impl Core {
             waiters: Waiters::default(),
             unsettled: false,
             spin: Spin::new(options.spin),
-            closing: None,
-            retiring: HashMap::new(),
+            closing: false,
+            retiring: Retirement::default(),
             reconnects: 0,
             terminated: false,
             is_context_over: false,
@@ -309,9 +310,7 @@ impl Core {
         if round.began.is_some() {
             state.last_round = Some(Instant::now());
         }
-        if !state.retiring.is_empty() {
-            self.go_on_retiring(&mut state);
-        }
+        self.go_on_retiring(&mut state);
         state.unsettled = false;
         self.update_timer(&mut state);
         self.tell_waiters(&mut state);
@@ -412,7 +411,7 @@ impl Core {
         let mut state = self.settle(state);
         let look = if state.dirty.is_empty() { Look::Done } else { Look::Again };
         state.dirty_notified = look == Look::Again;
-        self.go_on_closing(state, Instant::now());
+        self.go_on_closing(state);
         look
     }
 
@@ -426,9 +425,10 @@ impl Core {
         state = self.pump(state, now);
         state.machine.handle_timeout(now);
         self.endpoint_timeouts(&mut state, now);
+        state = self.retirement_timeouts(state, now);
         state = self.settle(state);
         self.go_on_reading(&mut state);
-        self.go_on_closing(state, now);
+        self.go_on_closing(state);
     }
 
     /// Comes back for links that have more than one turn's worth: the kernel will not tell of it again.
@@ -447,7 +447,7 @@ impl Core {
 
     /// Tells the driver when to come by next, if that has changed.
     fn update_timer(&self, state: &mut State) {
-        let next = [state.machine.next_timeout(), state.endpoints.next_timeout(), state.closing_timeout()]
+        let next = [state.machine.next_timeout(), state.endpoints.next_timeout(), state.retiring.next_timeout()]
             .into_iter()
             .flatten()
             .min();
@@ -467,9 +467,9 @@ impl Core {
     pub(crate) fn terminate(&self) {
         let mut state = self.lock();
         state.terminated = true;
-        state.is_context_over = true;
+        self.give_up_names(&mut state);
         self.wake_all(&mut state);
-        if state.closing.is_some() {
+        if state.closing {
             self.visit_later();
         }
     }

@@ -8,7 +8,10 @@ use std::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener, UnixStream},
     },
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use nought::transport::{
@@ -19,6 +22,18 @@ use nought::transport::{
 pub struct Lab {
     /// What each `bind` and each attempt to connect was given.
     pub options: Mutex<Vec<TransportOptions>>,
+    /// Whoever holds it holds up the lookups.
+    pub lookups: Mutex<()>,
+    pub delivery: Arc<Delivery>,
+}
+
+/// What this transport says of what its peers' systems have.
+#[derive(Default)]
+pub struct Delivery {
+    /// How often it was asked.
+    pub questions: AtomicUsize,
+    /// The answer; whoever holds it holds it up.
+    pub is_done: Mutex<bool>,
 }
 
 impl Lab {
@@ -45,7 +60,7 @@ impl Transport for Lab {
             Ok(listener)
         };
         let listener = listen().map_err(|error| ListenError::system(endpoint.clone(), "bind", error))?;
-        Ok(Box::new(LabListener { listener, endpoint }))
+        Ok(Box::new(LabListener { listener, endpoint, delivery: Arc::clone(&self.delivery) }))
     }
 
     fn check(&self, address: &str, _: &TransportOptions) -> Result<(), AddressError> {
@@ -57,6 +72,7 @@ impl Transport for Lab {
     }
 
     fn resolve(&self, address: &str, _: &TransportOptions) -> io::Result<Vec<Target>> {
+        let _turn = self.lookups.lock().unwrap();
         Ok(address.split(';').map(|name| Target::new(format!("lab://{name}"), name.to_owned())).collect())
     }
 
@@ -67,19 +83,20 @@ impl Transport for Lab {
             return Ok(Connecting::Pending(LabChannel::hanging()?));
         }
         let stream = UnixStream::connect_addr(&place(name)?)?;
-        Ok(Connecting::Done(LabChannel::over(stream, name)?))
+        Ok(Connecting::Done(LabChannel::over(stream, name, Arc::clone(&self.delivery))?))
     }
 }
 
 struct LabListener {
     listener: UnixListener,
     endpoint: String,
+    delivery: Arc<Delivery>,
 }
 
 impl Listener for LabListener {
     fn accept(&self) -> io::Result<Arc<dyn Channel>> {
         let (stream, _) = self.listener.accept()?;
-        Ok(LabChannel::over(stream, "somebody")?)
+        Ok(LabChannel::over(stream, "somebody", Arc::clone(&self.delivery))?)
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
@@ -94,14 +111,16 @@ impl Listener for LabListener {
 struct LabChannel {
     socket: StreamSocket,
     remote: String,
+    delivery: Arc<Delivery>,
     /// The other end of one that never connects.
     hanging: Option<UnixStream>,
 }
 
 impl LabChannel {
-    fn over(stream: UnixStream, remote: &str) -> io::Result<Arc<Self>> {
+    fn over(stream: UnixStream, remote: &str, delivery: Arc<Delivery>) -> io::Result<Arc<Self>> {
         stream.set_nonblocking(true)?;
-        Ok(Arc::new(Self { socket: StreamSocket::new(stream), remote: format!("lab://{remote}"), hanging: None }))
+        let (socket, remote) = (StreamSocket::new(stream), format!("lab://{remote}"));
+        Ok(Arc::new(Self { socket, remote, delivery, hanging: None }))
     }
 
     /// Has no room from the beginning, so that it never becomes writable.
@@ -110,7 +129,7 @@ impl LabChannel {
         near.set_nonblocking(true)?;
         while near.write(&[0; 4096]).is_ok() {}
         let remote = "lab://hang".to_owned();
-        Ok(Arc::new(Self { socket: StreamSocket::new(near), remote, hanging: Some(far) }))
+        Ok(Arc::new(Self { socket: StreamSocket::new(near), remote, delivery: Arc::default(), hanging: Some(far) }))
     }
 }
 
@@ -133,6 +152,11 @@ impl Channel for LabChannel {
 
     fn close_write(&self) -> io::Result<()> {
         self.socket.close_write()
+    }
+
+    fn is_delivered(&self) -> bool {
+        self.delivery.questions.fetch_add(1, Ordering::SeqCst);
+        *self.delivery.is_done.lock().unwrap()
     }
 
     fn local_endpoint(&self) -> String {
