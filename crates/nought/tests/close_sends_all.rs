@@ -24,17 +24,22 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// As many as the promise names.
 const MILLION: u64 = 1_000_000;
 
+/// For ever, and far longer than it takes.
+const LINGERS: [Option<Duration>; 2] = [None, Some(Duration::from_secs(60))];
+
 #[test]
 fn role() {
     process::play(&[("sender", send_and_leave)]);
 }
 
-/// Sends numbered messages, closes at once, and leaves as soon as the context lets it.
+/// Sends numbered messages, closes at once, and leaves as soon as the context lets it: within a linger time in seconds,
+/// or whenever that is.
 fn send_and_leave(arguments: &[String]) {
-    let [endpoint, count, len] = arguments else { panic!("endpoint, count, length") };
+    let [endpoint, count, len, linger] = arguments else { panic!("endpoint, count, length, linger time") };
     let (count, len): (u64, usize) = (count.parse().unwrap(), len.parse().unwrap());
+    let linger = linger.parse().ok().map(Duration::from_secs);
     let context = Context::new();
-    let push = context.socket::<Push>().unwrap();
+    let push = context.socket_builder::<Push>().linger(linger).build().unwrap();
     push.connect(endpoint).unwrap();
     for index in 0..count {
         push.send(body(index, len)).unwrap();
@@ -64,9 +69,12 @@ fn expect_nothing_more(pull: &Socket<Pull>) {
 #[test]
 fn a_million_messages_within_a_process() {
     let _bounded = watchdog(LIMIT);
-    for transport in Transport::ALL {
+    for (transport, linger) in
+        Transport::ALL.into_iter().flat_map(|transport| LINGERS.map(|linger| (transport, linger)))
+    {
         let context = Context::new();
         let (pull, push) = connected::<Pull, Push>(&context, transport);
+        push.set_linger(linger);
         thread::scope(|scope| {
             scope.spawn(move || {
                 for index in 0..MILLION {
@@ -106,11 +114,13 @@ fn a_million_messages_between_contexts_that_end() {
 #[test]
 fn a_million_messages_of_a_process_that_ends() {
     let _bounded = watchdog(LIMIT);
-    for transport in Transport::KERNEL {
+    for (transport, linger) in
+        Transport::KERNEL.into_iter().flat_map(|transport| ["for ever", "60"].map(|linger| (transport, linger)))
+    {
         let context = Context::new();
         let pull = context.socket::<Pull>().unwrap();
         let endpoint = pull.bind(&transport.endpoint()).unwrap();
-        let sender = Role::start("sender", &[&endpoint, &MILLION.to_string(), "8"]);
+        let sender = Role::start("sender", &[&endpoint, &MILLION.to_string(), "8", linger]);
         expect_all(&pull, MILLION);
         assert_eq!(sender.heard(), "gone");
         sender.finish();
@@ -127,7 +137,7 @@ fn a_reader_who_comes_after_the_sender_has_ended() {
             let context = Context::new();
             let pull = context.socket::<Pull>().unwrap();
             let endpoint = pull.bind(&transport.endpoint()).unwrap();
-            let sender = Role::start("sender", &[&endpoint, &count.to_string(), &len.to_string()]);
+            let sender = Role::start("sender", &[&endpoint, &count.to_string(), &len.to_string(), "for ever"]);
             assert_eq!(sender.heard(), "gone");
             sender.finish();
             expect_all(&pull, count);
@@ -143,7 +153,7 @@ fn a_reader_who_pauses_longer_than_any_farewell() {
         let context = Context::new();
         let pull = context.socket_builder::<Pull>().recv_hwm(1).build().unwrap();
         let endpoint = pull.bind(&transport.endpoint()).unwrap();
-        let sender = Role::start("sender", &[&endpoint, "300", "10000"]);
+        let sender = Role::start("sender", &[&endpoint, "300", "10000", "for ever"]);
         for expected in 0..300 {
             assert_eq!(number(&recv(&pull)), expected, "{transport}");
             if expected % 150 == 1 {
@@ -297,6 +307,31 @@ fn a_disconnected_endpoint_gets_what_was_queued_for_it() {
 }
 
 #[test]
+fn what_came_before_a_disconnect_can_be_received() {
+    let _bounded = watchdog(LIMIT);
+    for transport in Transport::ALL {
+        let context = Context::new();
+        let push = context.socket::<Push>().unwrap();
+        let pull = context.socket::<Pull>().unwrap();
+        let endpoint = support::connect(&push, &pull, transport);
+        for index in 0..500 {
+            push.send(body(index, 8 + 40 * index as usize)).unwrap();
+        }
+        // Some are with the receiver, as far as that shows; the others wait where the transport keeps them.
+        assert_eq!(number(&recv(&pull)), 0);
+        until("all have come", || pull.peers()[0].recv_queue_len == 499 || transport == Transport::Inproc);
+        pull.disconnect(&endpoint).unwrap();
+        until("the sender has lost its peer", || push.stats().peers == 0);
+        assert!(push.try_send("to nobody").is_err());
+        for index in 1..500 {
+            assert_eq!(recv(&pull), body(index, 8 + 40 * index as usize), "{transport}");
+        }
+        assert!(pull.try_recv().is_err());
+        assert_eq!(pull.stats().totals.dropped_on_arrival + push.stats().totals.lost, 0, "{transport}");
+    }
+}
+
+#[test]
 fn terminating_waits_too() {
     let _bounded = watchdog(LIMIT);
     let path = scratch_path("s");
@@ -339,7 +374,13 @@ fn a_peer_that_reads_late_and_answers_before_gets_all() {
     for disconnects in [false, true] {
         let (listener, endpoint) = listen_with_little_room();
         let context = Context::new();
-        let dealer = context.socket_builder::<Dealer>().recv_hwm(1).build().unwrap();
+        let dealer = context
+            .socket_builder::<Dealer>()
+            .recv_hwm(1)
+            .heartbeat_interval(Some(Duration::from_millis(100)))
+            .heartbeat_timeout(Some(LIMIT))
+            .build()
+            .unwrap();
         dealer.connect(&endpoint).unwrap();
         let mut peer = RawPeer::accept(&listener).shake_hands("ROUTER");
         let body = vec![7; 200_000];
@@ -354,9 +395,9 @@ fn a_peer_that_reads_late_and_answers_before_gets_all() {
         for _ in 0..10 {
             // Longer than the least time for a farewell: nothing here may reset the connection.
             thread::sleep(Duration::from_millis(150));
-            peer.send(&raw::frame(false, b"meanwhile"));
+            peer.send(&[raw::frame(false, b"meanwhile"), raw::command("PING", b"\0\0")].concat());
         }
-        assert_eq!(peer.recv_frame(), (false, body));
+        while peer.recv_frame() != (false, body.clone()) {}
         peer.await_close();
         drop((dealer, peer));
         context.term();
