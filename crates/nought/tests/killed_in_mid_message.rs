@@ -3,12 +3,7 @@
 
 mod support;
 
-use std::{
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
-    thread,
-    time::Duration,
-};
+use std::{io::Write, thread, time::Duration};
 
 use nought::{CanReceive, Context, DisconnectReason, Message, Pull, Push, Socket, SocketEventKind};
 use support::{
@@ -67,15 +62,14 @@ fn receive_without_end(arguments: &[String]) {
 /// Connects by itself and sends so many bytes of what a PUSH sends: the handshake, then a message of three frames.
 fn connect_and_send(arguments: &[String]) {
     let [endpoint, len] = arguments else { panic!("endpoint, length") };
-    let mut stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
-    play_push(&mut stream, len.parse().unwrap());
+    play_push(&mut *raw::connect(endpoint), len.parse().unwrap());
 }
 
 fn accept_and_send(arguments: &[String]) {
     let [endpoint, len] = arguments else { panic!("endpoint, length") };
-    let listener = TcpListener::bind(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+    let listener = raw::ByteListener::bind(endpoint);
     process::tell("bound");
-    let (mut stream, _) = listener.accept().unwrap();
+    let mut stream = listener.accept();
     // The one who connects here is a PUSH, so that this one is a PULL.
     let bytes = raw::handshake("PULL");
     stream.write_all(&bytes[..len.parse::<usize>().unwrap().min(bytes.len())]).unwrap();
@@ -83,7 +77,7 @@ fn accept_and_send(arguments: &[String]) {
     process::wait_for_the_end();
 }
 
-fn play_push(stream: &mut TcpStream, len: usize) {
+fn play_push(stream: &mut dyn raw::ByteStream, len: usize) {
     let bytes = whole_conversation();
     stream.write_all(&bytes[..len]).unwrap();
     if len > raw::handshake("PUSH").len() {
@@ -114,43 +108,46 @@ fn drain<K: CanReceive>(socket: &Socket<K>) -> Vec<Message> {
 #[test]
 fn a_connecting_peer_at_every_stage() {
     let _bounded = watchdog(LIMIT);
-    let context = Context::new();
-    let pull = context.socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
-    let monitor = pull.monitor();
-    let whole = whole_conversation().len();
     let handshake = raw::handshake("PUSH").len();
     // The seams of the handshake: signature, revision, minor, mechanism, role, filler, READY's header, name, property;
     // then those of the message: each header and body, with and without the frame that ends it.
     let stages = [0, 1, 9, 10, 11, 12, 20, 32, 33, 63, 64, 65, 66, 70, 80, handshake - 1, handshake]
         .into_iter()
         .chain([1, 2, 4, 7, 8, 15, 16, 100, 315, 316, 317, 319].map(|len| handshake + len));
-    for stage in stages {
-        let peer = Role::start("raw connector", &[&endpoint, &stage.to_string()]);
-        await_event(&monitor, "a peer", |event| matches!(event, SocketEventKind::Accepted).then_some(()));
-        assert_eq!(peer.heard(), "sent");
-        peer.kill();
-        let reason = await_event(&monitor, "its end", |event| match event {
-            SocketEventKind::Disconnected { reason } => Some(reason.clone()),
-            _ => None,
-        });
-        assert!(
-            matches!(reason, DisconnectReason::PeerClosed | DisconnectReason::Transport(_)),
-            "stage {stage}: {reason}"
-        );
-        assert!(stage < whole);
-        assert_eq!(drain(&pull), Vec::<Message>::new(), "stage {stage}");
-        assert_eq!(pull.stats().peers, 0, "stage {stage}");
+    for transport in Transport::KERNEL {
+        let context = Context::new();
+        let pull = context.socket::<Pull>().unwrap();
+        let endpoint = pull.bind(&transport.endpoint()).unwrap();
+        let monitor = pull.monitor();
+        for stage in stages.clone() {
+            let peer = Role::start("raw connector", &[&endpoint, &stage.to_string()]);
+            await_event(&monitor, "a peer", |event| matches!(event, SocketEventKind::Accepted).then_some(()));
+            assert_eq!(peer.heard(), "sent");
+            peer.kill();
+            let reason = await_event(&monitor, "its end", |event| match event {
+                SocketEventKind::Disconnected { reason } => Some(reason.clone()),
+                _ => None,
+            });
+            assert!(
+                matches!(reason, DisconnectReason::PeerClosed | DisconnectReason::Transport(_)),
+                "{transport}, stage {stage}: {reason}"
+            );
+            assert!(stage < whole_conversation().len());
+            assert_eq!(drain(&pull), Vec::<Message>::new(), "{transport}, stage {stage}");
+            assert_eq!(pull.stats().peers, 0, "{transport}, stage {stage}");
+        }
+        assert_serves_others(&context, &pull, &endpoint);
     }
-    assert_serves_others(&context, &pull, &endpoint);
 }
 
 #[test]
 fn a_listening_peer_at_every_stage() {
     let _bounded = watchdog(LIMIT);
-    for stage in [0, 1, 10, 11, 12, 33, 63, 64, 65, 70, 91, 1000] {
+    let stages = [0, 1, 10, 11, 12, 33, 63, 64, 65, 70, 91, 1000];
+    for (transport, stage) in Transport::KERNEL.into_iter().flat_map(|transport| stages.map(|stage| (transport, stage)))
+    {
         let context = Context::new();
-        let endpoint = Transport::Tcp.future_endpoint();
+        let endpoint = transport.future_endpoint();
         let push =
             context.socket_builder::<Push>().reconnect_interval(Some(Duration::from_millis(20))).build().unwrap();
         let monitor = push.monitor();
@@ -164,10 +161,11 @@ fn a_listening_peer_at_every_stage() {
             SocketEventKind::ConnectRetried { .. } => Some(()),
             _ => None,
         });
+        // Over ipc the one that was killed has left its socket's file: that is in nobody's way.
         let pull = context.socket::<Pull>().unwrap();
         pull.bind(&endpoint).unwrap();
         push.send("to whoever is there").unwrap();
-        assert_eq!(recv(&pull), "to whoever is there", "stage {stage}");
+        assert_eq!(recv(&pull), "to whoever is there", "{transport}, stage {stage}");
     }
 }
 

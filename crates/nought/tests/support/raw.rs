@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::net::{UnixListener, UnixStream},
     time::Duration,
 };
 
@@ -120,6 +121,43 @@ impl RawPeer {
         match result {
             Ok(len) => len == 0,
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// A stream of either kind.
+pub trait ByteStream: Read + Write {}
+
+impl<T: Read + Write> ByteStream for T {}
+
+/// Connects to a `tcp://` or `ipc://` endpoint.
+pub fn connect(endpoint: &str) -> Box<dyn ByteStream> {
+    match endpoint.split_once("://").unwrap() {
+        ("tcp", address) => Box::new(TcpStream::connect(address).unwrap()),
+        ("ipc", path) => Box::new(UnixStream::connect(path).unwrap()),
+        _ => panic!("neither tcp nor ipc: {endpoint}"),
+    }
+}
+
+/// A listener at a `tcp://` or `ipc://` endpoint.
+pub enum ByteListener {
+    Tcp(TcpListener),
+    Ipc(UnixListener),
+}
+
+impl ByteListener {
+    pub fn bind(endpoint: &str) -> Self {
+        match endpoint.split_once("://").unwrap() {
+            ("tcp", address) => Self::Tcp(TcpListener::bind(address).unwrap()),
+            ("ipc", path) => Self::Ipc(UnixListener::bind(path).unwrap()),
+            _ => panic!("neither tcp nor ipc: {endpoint}"),
+        }
+    }
+
+    pub fn accept(&self) -> Box<dyn ByteStream> {
+        match self {
+            Self::Tcp(listener) => Box::new(listener.accept().unwrap().0),
+            Self::Ipc(listener) => Box::new(listener.accept().unwrap().0),
         }
     }
 }
