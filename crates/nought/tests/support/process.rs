@@ -63,6 +63,13 @@ impl Role {
         Self::start_with(Command::new(std::env::current_exe().unwrap()), role, arguments)
     }
 
+    /// Starts a process in a role by way of another program.
+    pub fn start_in(program: &str, its_arguments: &[&str], role: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(its_arguments).arg(std::env::current_exe().unwrap());
+        Self::start_with(command, role, arguments)
+    }
+
     /// Starts a process in a role that may have only so many descriptors.
     pub fn start_limited(role: &str, arguments: &[&str], descriptors: u32) -> Self {
         let mut shell = Command::new("sh");
