@@ -39,6 +39,8 @@ pub enum SendErrorKind {
     /// The message has no frame; or no frame behind the one that names its peer (ROUTER, STREAM); or several frames,
     /// where the socket conflates.
     Malformed,
+    /// A signal was handled meanwhile, and the socket is [`interruptible`](crate::SocketBuilder::interruptible).
+    Interrupted,
     /// The context or the socket is shut down.
     Terminated,
 }
@@ -94,6 +96,7 @@ impl fmt::Display for SendErrorKind {
             Self::Malformed => {
                 "the message lacks a frame (the body, or the routing id before it), or has several on a conflating socket"
             }
+            Self::Interrupted => "a signal was handled while the call waited",
             Self::Terminated => "the context or the socket is shut down",
         })
     }
@@ -113,6 +116,8 @@ pub enum RecvError {
     OutOfTurn,
     /// Sockets of this type do not receive.
     NotSupported,
+    /// A signal was handled meanwhile, and the socket is [`interruptible`](crate::SocketBuilder::interruptible).
+    Interrupted,
     /// The context or the socket is shut down.
     Terminated,
 }
@@ -134,6 +139,7 @@ impl fmt::Display for RecvError {
             Self::TimedOut => "no message came within the receive time-out",
             Self::OutOfTurn => "it is not this socket's turn to receive: send first",
             Self::NotSupported => "sockets of this type do not receive",
+            Self::Interrupted => "a signal was handled while the call waited",
             Self::Terminated => "the context or the socket is shut down",
         })
     }

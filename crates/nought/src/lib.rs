@@ -41,7 +41,7 @@ pub use self::{
         WrongKind,
     },
     monitor::{DisconnectReason, MONITOR_EVENTS_MAX, Monitor, SocketEvent, SocketEventKind},
-    poll::{PollEvent, PollKey, Poller, Readiness},
+    poll::{PollEvent, PollItem, PollKey, Poller, Readiness, poll_with},
     proxy::{Forwarded, Proxy, ProxyControl, ProxyStatistics, proxy},
     socket::{
         Any, CanConflate, CanReceive, CanSend, CanSubscribe, Dealer, HasRoutingId, Kind, Matches, Messages, Messenger,

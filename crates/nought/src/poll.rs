@@ -1,6 +1,7 @@
 //! Waiting for many sockets and raw file descriptors at once.
 
 use std::{
+    cell::RefCell,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
@@ -255,7 +256,10 @@ impl<'s> Poller<'s> {
 
     fn ready_descriptors(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
         let mut buffer = event_buffer();
-        let events = wait(&self.epoll, &mut buffer, timeout)?;
+        let events = match wait(&self.epoll, &mut buffer, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => &[],
+            result => result?,
+        };
         let readiness = |flags: EventFlags| Readiness {
             readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP),
             writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
@@ -283,11 +287,110 @@ impl std::fmt::Debug for Source<'_> {
     }
 }
 
+/// A socket that [`poll_with`] waits for.
+#[derive(Debug)]
+pub struct PollItem<'s> {
+    core: &'s Arc<Core>,
+    interest: Readiness,
+    readiness: Readiness,
+}
+
+impl<'s> PollItem<'s> {
+    /// Waits for this of the socket.
+    pub fn new<K: Kind>(socket: &'s Socket<K>, interest: Readiness) -> Self {
+        Self { core: socket.core(), interest, readiness: Readiness::default() }
+    }
+
+    /// For what of it the socket was ready when [`poll_with`] returned.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+}
+
+/// Waits once for sockets, and for whatever else `sleep` waits for; where the same sockets are waited for again and
+/// again, a [`Poller`] is cheaper. Returns how many sockets are ready.
+///
+/// `sleep` waits until one of the descriptors that it is given, or something of its own, is readable, at most for the
+/// time it is given (`None`: for ever), and says whether it was something of its own; that ends the wait. It is called
+/// with no descriptors and no time first.
+///
+/// # Errors
+/// What `sleep` returned; `Interrupted` among it.
+pub fn poll_with(
+    items: &mut [PollItem<'_>],
+    timeout: Option<Duration>,
+    mut sleep: impl FnMut(&[BorrowedFd<'_>], Option<Duration>) -> io::Result<bool>,
+) -> io::Result<usize> {
+    thread_local! {
+        static SPIN: RefCell<Spin> = RefCell::new(Spin::new(spin::LIMIT_DEFAULT));
+    }
+    let descriptors: Vec<BorrowedFd<'_>> = items.iter().map(|item| item.core.poller.as_fd()).collect();
+    let patience = Patience::new(timeout);
+    let mut is_over = sleep(&[], Some(Duration::ZERO))?;
+    loop {
+        let ready = look(items);
+        let now = Instant::now();
+        if ready > 0 || is_over || patience.is_over(now) {
+            return Ok(ready);
+        }
+        items.iter().for_each(|item| drop(item.core.write_before_waiting(item.core.lock())));
+        let budget = SPIN.with_borrow_mut(Spin::budget).min(patience.remaining(now).unwrap_or(Duration::MAX));
+        while now.elapsed() < budget {
+            spin::let_others_run(now);
+            is_over = sleep(&[], Some(Duration::ZERO))?;
+            let ready = look(items);
+            if ready > 0 || is_over {
+                SPIN.with_borrow_mut(Spin::paid);
+                return Ok(ready);
+            }
+        }
+        if !budget.is_zero() {
+            SPIN.with_borrow_mut(Spin::failed);
+        }
+        let slept_at = Instant::now();
+        is_over = sleep_watching(items, &descriptors, patience.remaining(slept_at), &mut sleep)?;
+        SPIN.with_borrow_mut(|spin| spin.slept(slept_at));
+    }
+}
+
+fn look(items: &mut [PollItem<'_>]) -> usize {
+    items.iter_mut().for_each(|item| item.readiness = item.core.readiness(item.interest));
+    items.iter().filter(|item| item.readiness.is_any()).count()
+}
+
+/// Claims the sockets and sleeps.
+fn sleep_watching(
+    items: &[PollItem<'_>],
+    descriptors: &[BorrowedFd<'_>],
+    timeout: Option<Duration>,
+    sleep: &mut impl FnMut(&[BorrowedFd<'_>], Option<Duration>) -> io::Result<bool>,
+) -> io::Result<bool> {
+    let mut all_quiet = true;
+    items.iter().for_each(|item| all_quiet &= item.core.begin_watch(item.interest));
+    let result = sleep(descriptors, if all_quiet { timeout } else { Some(Duration::ZERO) });
+    items.iter().for_each(|item| item.core.end_watch(item.interest));
+    result
+}
+
 impl Core {
     /// What the socket is ready for, after doing what can be done without waiting.
     pub(crate) fn readiness(&self, interest: Readiness) -> Readiness {
-        let mut state = self.pump(self.lock(), Instant::now());
+        let mut state = self.lock();
+        self.take_mail(&mut state);
+        if readiness(&mut state, interest) == interest {
+            // Nothing that the kernel might tell could add to it.
+            drop(self.settle_rest(state));
+            return interest;
+        }
+        state = self.pump(state, Instant::now());
         readiness(&mut state, interest)
+    }
+
+    /// The same, for an application that may wait for the socket's descriptor next.
+    pub(crate) fn look_for_event_loop(&self) -> Readiness {
+        let mut state = self.pump(self.lock(), Instant::now());
+        self.reset_descriptor(&mut state);
+        readiness(&mut state, Readiness::BOTH)
     }
 
     /// The same, if the kernel `said` this of the socket's poller: asking that again would be a system call for nothing.
@@ -327,7 +430,7 @@ impl Core {
     }
 }
 
-fn readiness(state: &mut State, interest: Readiness) -> Readiness {
+pub(crate) fn readiness(state: &mut State, interest: Readiness) -> Readiness {
     if state.terminated {
         return if interest.is_any() { interest } else { Readiness::BOTH };
     }

@@ -18,6 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::engine::driver::leave_signals_to_the_program;
 use crate::transport::{Target, Transport, TransportOptions};
 
 /// The resolver of a context.
@@ -175,6 +176,7 @@ impl Pool {
 
     /// What a thread does.
     fn work(&self) {
+        leave_signals_to_the_program();
         while let Some(lookup) = self.next() {
             let answer = resolve(&lookup);
             self.answer(&lookup, &answer);

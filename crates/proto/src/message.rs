@@ -84,6 +84,14 @@ impl Message {
         self.get(0)
     }
 
+    /// The first frame, to be changed or taken.
+    pub fn first_mut(&mut self) -> Option<&mut Frame> {
+        match &mut self.0 {
+            Parts::One(frame) => Some(frame),
+            Parts::Many(frames) => frames.front_mut(),
+        }
+    }
+
     /// The first frame's body; an empty slice where there is no frame.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {

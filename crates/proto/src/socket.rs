@@ -46,7 +46,7 @@ impl Socket {
     pub fn new(socket_type: SocketType, mut options: Options) -> Self {
         options.conflate &= socket_type.can_conflate();
         let pattern = pattern::new(socket_type, &options);
-        let is_raw = socket_type == SocketType::Stream || socket_type == SocketType::Router && options.router_raw;
+        let is_raw = is_raw(socket_type, &options);
         Self { socket_type, connections: Connections::new(options), pattern, is_raw, send_blocked: false }
     }
 
@@ -101,6 +101,23 @@ impl Socket {
             2.. if self.connections.options.conflate => Err(SendRefusal::Malformed),
             _ => Ok(()),
         }
+    }
+
+    /// What [`send`](Self::send) would say now to a message of several frames that begins with this one: for callers
+    /// that are given a message frame by frame.
+    ///
+    /// # Errors
+    /// Why it would not be taken.
+    pub fn check(&mut self, first: &[u8]) -> Result<(), SendRefusal> {
+        if !self.socket_type.can_send() {
+            return Err(SendRefusal::NotSupported);
+        }
+        if self.connections.options.conflate {
+            return Err(SendRefusal::Malformed);
+        }
+        let checked = self.pattern.check(&mut self.connections, first);
+        self.send_blocked = checked == Err(SendRefusal::WouldBlock);
+        checked
     }
 
     /// Puts the next message into `into`.
@@ -181,12 +198,23 @@ impl Socket {
         change(&mut self.connections.options);
         self.send_blocked = false;
         self.connections.options.conflate &= self.socket_type.can_conflate();
+        self.become_raw_or_not();
         self.pattern.options_changed(&self.connections.options);
         self.connections.apply_hwms();
         for id in self.connections.ids() {
             self.offer_room(id);
             self.connections.resume(id);
             self.connections.apply_heartbeat_interval(id);
+        }
+    }
+
+    /// A ROUTER that has no connection yet can still become raw, or be so no more.
+    fn become_raw_or_not(&mut self) {
+        let options = &self.connections.options;
+        let is_raw = is_raw(self.socket_type, options);
+        if is_raw != self.is_raw && self.connections.ids().is_empty() {
+            self.pattern = pattern::new(self.socket_type, options);
+            self.is_raw = is_raw;
         }
     }
 
@@ -630,6 +658,10 @@ impl Socket {
             Err(error) => self.connections.fail(id, error),
         }
     }
+}
+
+fn is_raw(socket_type: SocketType, options: &Options) -> bool {
+    socket_type == SocketType::Stream || socket_type == SocketType::Router && options.router_raw
 }
 
 /// Whether a lost connection is to be made again.

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::signal::SigSet;
 use rustix::{
     event::{EventfdFlags, epoll, eventfd},
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime},
@@ -185,14 +186,17 @@ impl Driver {
     }
 
     fn run(&self) {
+        leave_signals_to_the_program();
         let mut buffer = event_buffer();
         let mut next_tick = None;
         let mut dirty = Vec::new();
         loop {
             let Some(timeout) = self.prepare_to_sleep(&mut next_tick, &dirty) else { return self.forget_all() };
             let events = poller::wait(&self.epoll, &mut buffer, timeout).unwrap_or_else(|error| {
-                tracing::error!(%error, "the driver's poller failed");
-                thread::sleep(TICK);
+                if error.kind() != io::ErrorKind::Interrupted {
+                    tracing::error!(%error, "the driver's poller failed");
+                    thread::sleep(TICK);
+                }
                 &[]
             });
             let mut work = self.take_work(events, &mut next_tick);
@@ -278,6 +282,12 @@ impl Driver {
         still_claimed.retain(|core| core.tick());
         self.lock().claimed.append(&mut still_claimed);
     }
+}
+
+/// Signals go to the threads of the program, whose calls they are to interrupt.
+pub(crate) fn leave_signals_to_the_program() {
+    // It cannot fail: all signals may be asked for, and those that cannot be blocked are left out.
+    let _ = SigSet::all().thread_block();
 }
 
 /// Does something for one socket. A panic there, in an application's transport or waker, must not end the thread that

@@ -6,6 +6,7 @@
 //! to the driver, until the driver's tick finds that the caller stays away.
 
 pub(crate) mod closing;
+pub(crate) mod descriptor;
 pub(crate) mod driver;
 pub(crate) mod endpoints;
 pub(crate) mod followers;
@@ -20,7 +21,7 @@ pub(crate) mod waiters;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
 
@@ -35,6 +36,7 @@ use rustix::event::epoll;
 pub(crate) use self::guard::Guard;
 use self::{
     closing::Retirement,
+    descriptor::Descriptor,
     driver::Driver,
     endpoints::Endpoints,
     followers::Followers,
@@ -57,6 +59,7 @@ pub(crate) struct Core {
     pub(crate) poller: Poller,
     followers: Followers,
     pub(crate) mail: Mail,
+    descriptor: OnceLock<Descriptor>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) context: Arc<Shared>,
     me: Weak<Core>,
@@ -187,6 +190,7 @@ impl Core {
             poller,
             followers: Followers::default(),
             mail: Mail::default(),
+            descriptor: OnceLock::new(),
             driver,
             context,
             me: me.clone(),
@@ -325,7 +329,8 @@ impl Core {
     /// lost, and nobody waits for what is there.
     #[inline]
     pub(crate) fn settle_rest<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
-        if state.unsettled || state.machine.wants_attention() { self.settle(state) } else { state }
+        let is_settled = !state.unsettled && !state.machine.wants_attention() && state.waiters.told.is_none();
+        if is_settled { state } else { self.settle(state) }
     }
 
     /// Ends a call that did what it was to do.
@@ -464,6 +469,13 @@ impl Core {
     }
 
     /// Makes every call on this socket return, now and from now on.
+    pub(crate) fn shut_down(&self) {
+        let mut state = self.lock();
+        state.terminated = true;
+        self.wake_all(&mut state);
+    }
+
+    /// The same, because the context is over.
     pub(crate) fn terminate(&self) {
         let mut state = self.lock();
         state.terminated = true;

@@ -105,7 +105,7 @@ impl AsFd for Poller {
     }
 }
 
-/// Waits on any epoll instance; an interruption by a signal is no event.
+/// Waits on any epoll instance.
 pub(crate) fn wait<'b>(
     epoll: &OwnedFd,
     buffer: &'b mut EventBuffer,
@@ -114,7 +114,6 @@ pub(crate) fn wait<'b>(
     let timeout = timeout.map(timespec);
     match epoll::wait(epoll, &mut buffer[..], timeout.as_ref()) {
         Ok((events, _)) => Ok(events),
-        Err(rustix::io::Errno::INTR) => Ok(&[]),
         Err(error) => Err(error.into()),
     }
 }

@@ -4,7 +4,10 @@
 //! keeps the claim when it leaves, because it will be back soon; the driver's tick takes it back from one that stays
 //! away. Of several callers one is the leader, in the poller; the others wait until it or anyone else tells them.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use super::{
     Core, Guard, State,
@@ -21,6 +24,17 @@ const POLLS_PER_COLLECT: u32 = 16;
 pub(crate) enum Ended {
     TimedOut,
     Terminated,
+    /// A signal was handled, and the socket's option says that this ends a call.
+    Interrupted,
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    /// By something that may be what is waited for, or by nothing.
+    AsUsual,
+    /// By a signal that this thread has handled.
+    BySignal,
 }
 
 /// How long a call may wait.
@@ -83,6 +97,7 @@ impl Core {
             };
             if let Some(ended) = ended {
                 self.leave(&mut state, claimed);
+                self.reset_descriptor(&mut state);
                 return (self.settle_rest(state), Err(ended));
             }
             if !std::mem::replace(&mut claimed, true) {
@@ -90,12 +105,17 @@ impl Core {
             }
             // What the attempt that failed has found out is settled with it.
             state = self.write_before_waiting(state);
-            state = self.wait_once(state, interest, patience, now);
+            let woken;
+            (state, woken) = self.wait_once(state, interest, patience, now);
             now = Instant::now();
             state = self.pump(state, now);
             if let Some(done) = attempt(&mut state) {
                 self.leave(&mut state, claimed);
                 return (self.settle(state), Ok(done));
+            }
+            if woken == Woken::BySignal && state.options.interruptible {
+                self.leave(&mut state, claimed);
+                return (self.settle_rest(state), Err(Ended::Interrupted));
             }
         }
     }
@@ -107,20 +127,21 @@ impl Core {
         interest: Interest,
         patience: Patience,
         now: Instant,
-    ) -> Guard<'a> {
+    ) -> (Guard<'a>, Woken) {
         if state.waiters.leader.is_some() {
-            return self.follow(state, interest, patience.remaining(now));
+            return (self.follow(state, interest, patience.remaining(now)), Woken::AsUsual);
         }
         state.waiters.leader = Some(Leader { interest, asleep: false });
         *state.waiters.count(interest) += 1;
         let budget = state.spin.budget().min(patience.remaining(now).unwrap_or(Duration::MAX));
         let mut seen = false;
+        let mut woken = Woken::AsUsual;
         if !budget.is_zero() {
             (state, seen) = self.poll_for(state, interest, now, budget);
         }
         if !seen {
             let slept_at = if budget.is_zero() { now } else { Instant::now() };
-            state = self.sleep(state, interest, patience.remaining(slept_at));
+            (state, woken) = self.sleep(state, interest, patience.remaining(slept_at));
             state.spin.slept(slept_at);
         }
         state.waiters.leader = None;
@@ -129,7 +150,7 @@ impl Core {
             // One of those who followed leads now.
             self.followers.tell_one();
         }
-        state
+        (state, woken)
     }
 
     /// Polls for at most `budget`. Others get at the socket between two looks.
@@ -180,7 +201,8 @@ impl Core {
     }
 
     /// Sleeps in the poller, as the leader.
-    fn sleep<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> Guard<'a> {
+    fn sleep<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> (Guard<'a>, Woken) {
+        let mut woken = Woken::AsUsual;
         state = self.settle_rest(state);
         self.mail.sleep();
         if self.is_quiet(&mut state, |state| self.can_go_on(state, interest)) {
@@ -190,14 +212,16 @@ impl Core {
             let result = self.poller.wait(&mut buffer, timeout);
             state = self.lock();
             state.waiters.leader = Some(Leader { interest, asleep: false });
-            if let Ok(events) = result {
-                self.take_events(&mut state, events, Instant::now());
+            match result {
+                Ok(events) => self.take_events(&mut state, events, Instant::now()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => woken = Woken::BySignal,
+                Err(_) => {}
             }
         }
         if state.waiters.watching == 0 {
             self.mail.wake_up();
         }
-        state
+        (state, woken)
     }
 
     /// Waits for the leader or anyone else to tell.

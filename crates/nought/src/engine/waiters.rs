@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::{Core, State, guard::AfterUnlock};
+use super::{Core, State, descriptor::Told, guard::AfterUnlock};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,9 @@ pub(crate) struct Waiters {
     /// Pollers of others that sleep on this socket's poller and must be woken through it, by interest.
     pub(crate) external_receiving: u32,
     pub(crate) external_sending: u32,
-    /// Pollers and tasks that want to be woken by mail.
+    /// What those know who wait for the socket in an event loop of theirs, if there are any.
+    pub(super) told: Option<Told>,
+    /// Pollers, tasks and event loops that want to be woken by mail.
     pub(crate) watching: u32,
     /// The wake-up is set and nobody has reset it.
     wake_is_set: bool,
@@ -76,6 +78,7 @@ impl Waiters {
             && self.external_sending == 0
             && self.recv_wakers.is_empty()
             && self.send_wakers.is_empty()
+            && self.told.is_none()
     }
 
     pub(super) fn count(&mut self, interest: Interest) -> &mut u32 {
@@ -201,6 +204,7 @@ impl Core {
         if ready.recv && state.waiters.receiving > 0 || ready.send && state.waiters.sending > 0 {
             self.followers.tell_all();
         }
+        self.tell_descriptor(state);
         // Of links that are not read to their end the kernel does not tell again: a sleeper has to look.
         let left_over = !state.ready.is_empty() && state.waiters.has_sleeper();
         let polled = Ready { send: is_writable, ..ready };
@@ -225,5 +229,6 @@ impl Core {
         state.waiters.wake_tasks();
         self.set_wake(state);
         self.followers.tell_all();
+        self.tell_descriptor(state);
     }
 }

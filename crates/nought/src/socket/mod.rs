@@ -8,7 +8,7 @@ mod settings;
 mod stats;
 mod tasks;
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, io, marker::PhantomData, os::fd::BorrowedFd, sync::Arc, time::Duration};
 
 use nought_proto::{Frame, SocketType, limits::ROUTING_ID_LEN_MAX};
 
@@ -134,7 +134,17 @@ impl<K: Kind> Socket<K> {
     /// message, `writable` says that something has changed since there was none. A socket that is shut down is ready
     /// for everything: the next call tells.
     pub fn readiness(&self) -> Readiness {
-        self.core.readiness(Readiness::BOTH)
+        self.core.look_for_event_loop()
+    }
+
+    /// A descriptor for an event loop of another library: it becomes readable when [`readiness`](Self::readiness) is
+    /// worth asking for. It is edge-triggered, as libzmq's `ZMQ_FD` is: after it has become readable, and after each
+    /// message that was sent or received, ask for the readiness before waiting for it again.
+    ///
+    /// # Errors
+    /// If the system has no descriptors left.
+    pub fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        self.core.descriptor()
     }
 
     /// What the socket has counted.
@@ -161,6 +171,17 @@ impl<K: Kind> Socket<K> {
             recv_queue_len: connection.recv_queue_len(),
         };
         state.machine.connections().iter().map(peer).collect()
+    }
+
+    /// Makes every call on this socket return with `Terminated`, those that wait now too. What is queued is sent when it
+    /// is closed, as ever.
+    pub fn shutdown(&self) {
+        self.core.shut_down();
+    }
+
+    /// Whether it, or its context, is shut down.
+    pub fn is_shut_down(&self) -> bool {
+        self.core.lock().terminated
     }
 
     /// Closes the socket, as dropping it does: what is queued is still sent, for the linger time, in the background.

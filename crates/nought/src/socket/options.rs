@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     context::Context,
-    engine::spin,
+    engine::{
+        State,
+        spin::{self, Spin},
+    },
     error::{SocketError, WrongKind},
     transport::{KeepAlive, TransportOptions},
 };
@@ -29,6 +32,7 @@ pub(crate) struct SocketOptions {
     pub(crate) reconnect_interval: Option<Duration>,
     pub(crate) reconnect_interval_max: Duration,
     pub(crate) spin: Duration,
+    pub(crate) interruptible: bool,
 }
 
 impl Default for SocketOptions {
@@ -44,7 +48,37 @@ impl Default for SocketOptions {
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: Duration::from_secs(1),
             spin: spin::LIMIT_DEFAULT,
+            interruptible: false,
         }
+    }
+}
+
+impl<K: Kind> Socket<K> {
+    /// Changes options of a living socket: `change` is given those in force, and returns those that shall be.
+    ///
+    /// Those of a connection (time-outs, the transport's, what it tells its peer) apply to what is bound and connected
+    /// from now on; high-water marks, heartbeats, and what a pattern does with a message, at once. `router_raw` applies
+    /// while there is no connection yet.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let context = nought::Context::new();
+    /// let dealer = context.socket::<nought::Dealer>()?;
+    /// dealer.reconfigure(|options| options.routing_id("anna").ipv6(true))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If an option's value is impossible, or is not for the type of an [`Any`](crate::Any). Nothing is changed then.
+    pub fn reconfigure(&self, change: impl FnOnce(SocketBuilder<K>) -> SocketBuilder<K>) -> Result<(), SocketError> {
+        let mut state = self.core.lock();
+        let mut builder = SocketBuilder::new(self.context.clone(), state.machine.socket_type());
+        builder.options = state.options.clone();
+        builder.options.protocol = state.machine.options().clone();
+        let result = change(builder).apply_to(&mut state);
+        drop(self.core.settle(state));
+        result
     }
 }
 
@@ -143,6 +177,21 @@ impl<K: Kind> SocketBuilder<K> {
         Ok(Socket::new(core, self.context))
     }
 
+    /// Puts the options in the place of those of a living socket.
+    fn apply_to(mut self, state: &mut State) -> Result<(), SocketError> {
+        if let Some(error) = self.misfit {
+            return Err(error.into());
+        }
+        check(&self.options).map_err(SocketError::Option)?;
+        self.options.transport.keep_alive.imply();
+        if self.options.spin != state.options.spin {
+            state.spin = Spin::new(self.options.spin);
+        }
+        state.machine.set_options(|options| *options = self.options.protocol.clone());
+        state.options = self.options;
+        Ok(())
+    }
+
     /// Notes an option that the type does not have. Only the type of an [`Any`](crate::Any) can lack one.
     fn only(mut self, ability: Ability, option: &'static str) -> Self {
         self.misfit = self.misfit.or(WrongKind::check(ability, option, self.socket_type).err());
@@ -208,6 +257,13 @@ impl<K: Kind> SocketBuilder<K> {
     /// switches it off. Default: 50 µs; zero on a machine with one processor.
     pub fn spin(mut self, limit: Duration) -> Self {
         self.options.spin = limit;
+        self
+    }
+
+    /// Whether a signal that the calling thread handles while it sleeps in `send` or `recv` ends the call, with
+    /// `Interrupted`; otherwise the call goes on waiting. Default: `false`.
+    pub fn interruptible(mut self, interruptible: bool) -> Self {
+        self.options.interruptible = interruptible;
         self
     }
 

@@ -98,6 +98,31 @@ impl<K: CanReceive> Socket<K> {
         Ok((message, peer))
     }
 
+    /// Receives a message into `message`, in the place of what is there, and says whose it is; waits as
+    /// [`recv_from`](Self::recv_from) does.
+    ///
+    /// # Errors
+    /// Why there is none; `message` then holds nothing of use.
+    pub fn recv_from_into(&self, message: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvError> {
+        self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, message))
+    }
+
+    /// Receives a message into `message`, in the place of what is there, if there is one, and says whose it is.
+    ///
+    /// # Errors
+    /// [`RecvError::WouldBlock`] if there is none; or see [`recv_from_into`](Self::recv_from_into).
+    pub fn try_recv_from_into(&self, message: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvError> {
+        self.receive(Waits::Never, |state| self.core.recv_from_now(state, message))
+    }
+
+    /// Receives a message into `message`, in the place of what is there, if there is one.
+    ///
+    /// # Errors
+    /// [`RecvError::WouldBlock`] if there is none; or see [`recv_into`](Self::recv_into).
+    pub fn try_recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
+        self.receive(Waits::Never, |state| self.core.recv_now(state, message))
+    }
+
     /// Receives up to `max` messages into `messages`, behind what is there: waits for the first as
     /// [`recv`](Self::recv) does, and takes those that have come with it under the same lock. Returns how many.
     ///
@@ -162,6 +187,7 @@ impl<K: CanReceive> Socket<K> {
             Err(Ended::TimedOut) if waits == Waits::Never => Err(RecvError::WouldBlock),
             Err(Ended::TimedOut) => Err(RecvError::TimedOut),
             Err(Ended::Terminated) => Err(RecvError::Terminated),
+            Err(Ended::Interrupted) => Err(RecvError::Interrupted),
         }
     }
 }

@@ -41,6 +41,43 @@ impl<K: CanSend> Socket<K> {
         self.send_with(message.into(), Waits::For(timeout))
     }
 
+    /// Waits, at most for the send time-out, until a message that begins with this frame would be taken: for callers
+    /// that are given a message frame by frame. Nothing is reserved, but only sending uses the room up.
+    ///
+    /// # Errors
+    /// Why it would not be taken.
+    pub fn check_send(&self, first_frame: &[u8]) -> Result<(), SendErrorKind> {
+        self.check_with(first_frame, Waits::AsSet)
+    }
+
+    /// Says whether a message that begins with this frame would be taken now; see [`check_send`](Self::check_send).
+    ///
+    /// # Errors
+    /// [`SendErrorKind::WouldBlock`] if no peer has room; or see [`check_send`](Self::check_send).
+    pub fn try_check_send(&self, first_frame: &[u8]) -> Result<(), SendErrorKind> {
+        self.check_with(first_frame, Waits::Never)
+    }
+
+    fn check_with(&self, first_frame: &[u8], waits: Waits) -> Result<(), SendErrorKind> {
+        let state = self.core.lock();
+        let patience = waits.patience(state.options.send_timeout);
+        let (state, result) = self.core.wait_for(state, Interest::Send, patience, |state| {
+            if state.terminated {
+                return None;
+            }
+            self.core.take_mail(state);
+            match state.machine.check(first_frame) {
+                Err(SendRefusal::WouldBlock) => None,
+                checked => Some(checked),
+            }
+        });
+        drop(state);
+        match result {
+            Ok(checked) => checked.map_err(Into::into),
+            Err(ended) => Err(waits.ended(ended)),
+        }
+    }
+
     /// Sends messages in their order, waiting for room as [`send`](Self::send) does. Returns how many there were.
     ///
     /// It takes as many out of the iterator as that says there are at least (`size_hint`), between 1 and 64, and then
@@ -120,9 +157,7 @@ impl<K: CanSend> Socket<K> {
         let kind = match result {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(refusal)) => refusal.into(),
-            Err(Ended::TimedOut) if waits == Waits::Never => SendErrorKind::WouldBlock,
-            Err(Ended::TimedOut) => SendErrorKind::TimedOut,
-            Err(Ended::Terminated) => SendErrorKind::Terminated,
+            Err(ended) => waits.ended(ended),
         };
         Err(SendError::new(kind, message.into_message()))
     }
@@ -132,6 +167,18 @@ impl<K: CanSend> Socket<K> {
         match self.core.send_now(state, message) {
             Err(SendRefusal::WouldBlock) => None,
             result => Some(result),
+        }
+    }
+}
+
+impl Waits {
+    /// Why nothing was sent when the wait had ended.
+    fn ended(self, ended: Ended) -> SendErrorKind {
+        match ended {
+            Ended::TimedOut if self == Self::Never => SendErrorKind::WouldBlock,
+            Ended::TimedOut => SendErrorKind::TimedOut,
+            Ended::Terminated => SendErrorKind::Terminated,
+            Ended::Interrupted => SendErrorKind::Interrupted,
         }
     }
 }

@@ -83,6 +83,11 @@ pub(crate) trait Pattern: Send {
         Err(SendRefusal::NotSupported)
     }
 
+    /// What [`send`](Self::send) would say to a message that begins with this frame, without sending it.
+    fn check(&mut self, connections: &mut Connections, _first: &[u8]) -> Result<(), SendRefusal> {
+        if self.can_send(connections) { Ok(()) } else { Err(SendRefusal::WouldBlock) }
+    }
+
     /// Puts the next message for the application into `into`, and notes whose it is in
     /// [`received_from`](Connections::received_from).
     ///

@@ -34,6 +34,10 @@ impl Pattern for Pub {
         self.0.send(connections, message)
     }
 
+    fn check(&mut self, connections: &mut Connections, topic: &[u8]) -> Result<(), SendRefusal> {
+        self.0.check(connections, topic)
+    }
+
     fn can_send(&mut self, connections: &mut Connections) -> bool {
         self.0.can_send(connections)
     }

@@ -76,6 +76,10 @@ impl Pattern for Rep {
         Ok(())
     }
 
+    fn check(&mut self, connections: &mut Connections, _first: &[u8]) -> Result<(), SendRefusal> {
+        if self.can_send(connections) { Ok(()) } else { Err(SendRefusal::OutOfTurn) }
+    }
+
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         if let Turn::Send(_) = self.turn {
             return Err(RecvRefusal::OutOfTurn);

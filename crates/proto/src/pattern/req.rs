@@ -125,12 +125,7 @@ impl Pattern for Req {
     }
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
-        if !self.may_send(connections) {
-            return Err(SendRefusal::OutOfTurn);
-        }
-        if !self.dealer.can_send(connections) {
-            return Err(SendRefusal::WouldBlock);
-        }
+        self.check(connections, &[])?;
         // Before the request goes out: its own reply may come at once.
         self.drop_stale_replies(connections);
         let number = self.request_number.wrapping_add(1);
@@ -142,6 +137,13 @@ impl Pattern for Req {
         self.is_numbered = is_numbered;
         self.turn = Turn::Recv(Some(peer));
         Ok(())
+    }
+
+    fn check(&mut self, connections: &mut Connections, _first: &[u8]) -> Result<(), SendRefusal> {
+        if !self.may_send(connections) {
+            return Err(SendRefusal::OutOfTurn);
+        }
+        if self.dealer.can_send(connections) { Ok(()) } else { Err(SendRefusal::WouldBlock) }
     }
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {

@@ -131,6 +131,15 @@ impl Pattern for Router {
         }
     }
 
+    fn check(&mut self, connections: &mut Connections, first: &[u8]) -> Result<(), SendRefusal> {
+        match self.peers.get(first) {
+            _ if !connections.options.router_mandatory => Ok(()),
+            None => Err(SendRefusal::Unroutable),
+            Some(&peer) if connections.has_room(peer) => Ok(()),
+            Some(_) => Err(SendRefusal::WouldBlock),
+        }
+    }
+
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         let id = self.incoming.recv(connections, into).ok_or(RecvRefusal::WouldBlock)?;
         if let Some(routing_id) = self.routing_ids.get(id) {

@@ -188,6 +188,16 @@ impl Pattern for Stream {
         }
     }
 
+    fn check(&mut self, connections: &mut Connections, first: &[u8]) -> Result<(), SendRefusal> {
+        let drops = self.kind == Kind::RawRouter && !connections.options.router_mandatory;
+        match self.peers.get(first) {
+            _ if drops => Ok(()),
+            None => Err(SendRefusal::Unroutable),
+            Some(&peer) if connections.has_room(peer) => Ok(()),
+            Some(_) => Err(SendRefusal::WouldBlock),
+        }
+    }
+
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         loop {
             let (message, id) = match self.turns.pop_front().ok_or(RecvRefusal::WouldBlock)? {

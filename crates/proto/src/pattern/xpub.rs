@@ -225,10 +225,7 @@ impl Pattern for XPub {
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         let topic = message.body(0).ok_or(SendRefusal::Malformed)?;
-        self.find_audience(topic, connections.options.invert_matching);
-        if connections.options.xpub_nodrop && !self.audience.iter().all(|&id| connections.has_room(id)) {
-            return Err(SendRefusal::WouldBlock);
-        }
+        self.check(connections, topic)?;
         match message {
             Outgoing::Body(_) | Outgoing::Bodies(_)
                 if self.audience.len() > 1 && message.body_len() >= LARGE_BODY_LEN =>
@@ -237,6 +234,14 @@ impl Pattern for XPub {
                 self.distribute(connections, &Outgoing::Owned(message.to_message()));
             }
             _ => self.distribute(connections, message),
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, connections: &mut Connections, topic: &[u8]) -> Result<(), SendRefusal> {
+        self.find_audience(topic, connections.options.invert_matching);
+        if connections.options.xpub_nodrop && !self.audience.iter().all(|&id| connections.has_room(id)) {
+            return Err(SendRefusal::WouldBlock);
         }
         Ok(())
     }
