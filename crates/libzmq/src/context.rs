@@ -1,0 +1,267 @@
+//! `zmq_ctx_*`: contexts.
+//!
+//! The threads of a context start with its first socket, so that options can be set before, and a process may fork
+//! before. In a child of the process that made it a context is of no more use than to be closed: its threads did not
+//! come along. So a child leaves it, and its sockets, untouched.
+
+use std::{
+    ffi::{c_int, c_void},
+    mem::ManuallyDrop,
+    process,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use nought::Context;
+
+use crate::{
+    border,
+    errno::{Errno, Result},
+    handle::{self, Closed, Noun},
+};
+
+const IO_THREADS: c_int = 1;
+const MAX_SOCKETS: c_int = 2;
+/// To be set, the priority of threads; to be read, the largest value for [`MAX_SOCKETS`].
+const SOCKET_LIMIT_OR_THREAD_PRIORITY: c_int = 3;
+const MAX_MSGSZ: c_int = 5;
+const MSG_T_SIZE: c_int = 6;
+const IPV6: c_int = 42;
+const BLOCKY: c_int = 70;
+
+/// The most sockets that can be asked for.
+const SOCKET_LIMIT: c_int = 65_535;
+
+/// A context, as its handle and its sockets share it.
+pub(crate) struct Shared {
+    /// The process whose threads it has.
+    process: u32,
+    settings: Mutex<Settings>,
+    running: Mutex<Running>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    io_threads: c_int,
+    max_sockets: c_int,
+    max_message_size: c_int,
+    pub(crate) ipv6: bool,
+    /// Whether sockets linger for ever by default.
+    pub(crate) blocky: bool,
+}
+
+#[derive(Default)]
+struct Running {
+    context: Option<ManuallyDrop<Context>>,
+    is_shut_down: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { io_threads: 1, max_sockets: 1023, max_message_size: c_int::MAX, ipv6: false, blocky: true }
+    }
+}
+
+/// What a context's handle stands for.
+pub(crate) struct ContextHandle(pub(crate) Arc<Shared>);
+
+impl Noun for ContextHandle {
+    const TAG: u32 = 0xC0D7_E470;
+    const NO_HANDLE: Errno = Errno::FAULT;
+
+    fn closed() -> &'static Closed<Self> {
+        static CLOSED: Closed<ContextHandle> = Closed::new();
+        &CLOSED
+    }
+}
+
+impl Shared {
+    fn new(settings: Settings) -> Self {
+        Self { process: process::id(), settings: Mutex::new(settings), running: Mutex::default() }
+    }
+
+    /// Whether this process is a child of the one that made it.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.process != process::id()
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        *self.lock_settings()
+    }
+
+    fn lock_settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The context itself, which starts now if it has not yet.
+    pub(crate) fn running(&self) -> Result<Context> {
+        let mut running = self.lock_running();
+        if running.is_shut_down {
+            return Err(Errno::TERMINATED);
+        }
+        if let Some(context) = &running.context {
+            return Ok(Context::clone(context));
+        }
+        let context = self.settings().start()?;
+        running.context = Some(ManuallyDrop::new(context.clone()));
+        Ok(context)
+    }
+
+    fn shut_down(&self) {
+        let mut running = self.lock_running();
+        running.is_shut_down = true;
+        if let Some(context) = &running.context {
+            context.shutdown();
+        }
+    }
+
+    /// Shuts down, and waits until all sockets are closed and have sent what they had to.
+    fn terminate(&self) {
+        self.shut_down();
+        let context = self.lock_running().context.as_deref().cloned();
+        if let Some(context) = context {
+            context.term();
+        }
+    }
+
+    fn set(&self, option: c_int, value: c_int) -> Result<()> {
+        let mut settings = self.lock_settings();
+        match (option, value) {
+            (IO_THREADS, 0..) => settings.io_threads = value,
+            (MAX_SOCKETS, 1..=SOCKET_LIMIT) => settings.max_sockets = value,
+            (MAX_MSGSZ, 0..) => settings.max_message_size = value,
+            (IPV6, 0 | 1) => settings.ipv6 = value == 1,
+            (BLOCKY, 0 | 1) => settings.blocky = value == 1,
+            _ => return Err(Errno::INVALID),
+        }
+        Ok(())
+    }
+
+    fn get(&self, option: c_int) -> Result<c_int> {
+        let settings = self.settings();
+        Ok(match option {
+            IO_THREADS => settings.io_threads,
+            MAX_SOCKETS => settings.max_sockets,
+            SOCKET_LIMIT_OR_THREAD_PRIORITY => SOCKET_LIMIT,
+            MAX_MSGSZ => settings.max_message_size,
+            MSG_T_SIZE => size_of::<crate::message::Message>() as c_int,
+            IPV6 => c_int::from(settings.ipv6),
+            BLOCKY => c_int::from(settings.blocky),
+            _ => return Err(Errno::INVALID),
+        })
+    }
+}
+
+impl Settings {
+    fn start(self) -> Result<Context> {
+        let context = Context::builder()
+            .io_threads(self.io_threads.unsigned_abs() as usize)
+            .max_sockets(self.max_sockets.unsigned_abs() as usize)
+            .build()?;
+        Ok(context)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let inherited = self.is_inherited();
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = running.context.take().filter(|_| !inherited) {
+            drop(ManuallyDrop::into_inner(context));
+        }
+    }
+}
+
+/// A new context.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn zmq_ctx_new() -> *mut c_void {
+    border::pointer(|| Ok(handle::open(ContextHandle(Arc::new(Shared::new(Settings::default()))))))
+}
+
+/// A new context with so many threads.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
+    border::pointer(|| {
+        if io_threads < 0 {
+            return Err(Errno::INVALID);
+        }
+        Ok(handle::open(ContextHandle(Arc::new(Shared::new(Settings { io_threads, ..Settings::default() })))))
+    })
+}
+
+/// Ends a context: waits until its sockets are closed and have sent what they had to.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let call = unsafe { handle::enter::<ContextHandle>(context) }?;
+        if !call.0.is_inherited() {
+            call.0.terminate();
+        }
+        // SAFETY: as the caller says.
+        unsafe { handle::close::<ContextHandle>(context) }
+    })
+}
+
+/// The older name of [`zmq_ctx_term`].
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_term(context: *mut c_void) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { zmq_ctx_term(context) }
+}
+
+/// Another older name of [`zmq_ctx_term`].
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { zmq_ctx_term(context) }
+}
+
+/// Makes all calls on sockets of a context return, now and from now on.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        unsafe { handle::enter::<ContextHandle>(context) }?.0.shut_down();
+        Ok(())
+    })
+}
+
+/// Sets an option of a context.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, value: c_int) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        unsafe { handle::enter::<ContextHandle>(context) }?.0.set(option, value)
+    })
+}
+
+/// The value of an option of a context.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int) -> c_int {
+    border::status(|| {
+        // SAFETY: as the caller says.
+        unsafe { handle::enter::<ContextHandle>(context) }?.0.get(option)
+    })
+}

@@ -1,0 +1,18 @@
+//! libzmq's C interface on nought: the same names and numbers, a file for each noun of `include/zmq.h`.
+//!
+//! The border: a panic does not cross it ([`border`]); a `void *` of the application's is looked at before it is
+//! trusted ([`handle`]); what a pointer owns is a type ([`message`], [`handle`]). All unsafe code of the workspace is
+//! here.
+
+#![allow(non_camel_case_types, reason = "the names are libzmq's")]
+
+mod border;
+mod context;
+mod errno;
+mod handle;
+mod message;
+mod options;
+mod poll;
+mod socket;
+mod stopwatch;
+mod version;

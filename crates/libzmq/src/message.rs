@@ -1,0 +1,625 @@
+//! `zmq_msg_*`: messages, each of which is one frame.
+//!
+//! A [`Message`] is what stands in the 64 bytes of a `zmq_msg_t`. It owns its body; that owning is moved by
+//! `zmq_msg_move`, `zmq_msg_send` and `zmq_msg_recv`, and ends in `zmq_msg_close`.
+
+use std::{
+    ffi::{CString, c_char, c_int, c_void},
+    mem::{self, ManuallyDrop, MaybeUninit},
+    ptr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use nought::{Frame, PeerInfo};
+
+use crate::{
+    border,
+    errno::{Errno, Result},
+};
+
+/// Bodies up to this many bytes stand in the message itself.
+const INLINE_LEN_MAX: usize = 55;
+
+/// What is at least this long is handed on by reference.
+const LARGE_BODY_LEN: usize = 8 * 1024;
+
+/// In [`Message::kind`]: it is a message. Zero, as in memory that was never a message, is none.
+const VALID: u8 = 0x80;
+/// In [`Message::kind`]: another frame of the same message follows.
+const MORE: u8 = 0x40;
+/// In [`Message::kind`]: the length of a body that stands in the message, or one of those below.
+const FORM: u8 = 0x3f;
+const OWNED: u8 = 56;
+const SHARED: u8 = 57;
+const FOREIGN: u8 = 58;
+
+/// What frees a body that the application brought.
+pub(crate) type zmq_free_fn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
+
+/// A `zmq_msg_t`.
+#[repr(C, align(8))]
+pub(crate) struct Message {
+    /// The body itself, or what it is held by. It comes first, so that a body is aligned as a word.
+    body: Body,
+    kind: u8,
+    /// What is known of the message beside its body; see [`Extra`].
+    extra: AtomicU64,
+}
+
+#[repr(C)]
+union Body {
+    inline: [MaybeUninit<u8>; INLINE_LEN_MAX],
+    owned: ManuallyDrop<Unaligned<Vec<u8>>>,
+    shared: ManuallyDrop<Unaligned<Bytes>>,
+    foreign: ManuallyDrop<Unaligned<Foreign>>,
+}
+
+/// Lets the union be 55 bytes long, with the kind in the byte behind it. The message is aligned, and it with it.
+#[repr(C, packed)]
+struct Unaligned<T>(T);
+
+/// Memory of the application's, or of the C library's, and what frees it.
+#[derive(Debug)]
+struct Foreign {
+    data: *mut u8,
+    len: usize,
+    free: Option<zmq_free_fn>,
+    hint: *mut c_void,
+}
+
+// SAFETY: whoever hands memory over with a function that frees it leaves it, and the call of that function, to whichever
+// thread drops the message last; that is what zmq_msg_init_data says.
+unsafe impl Send for Foreign {}
+// SAFETY: it is only read through a shared reference.
+unsafe impl Sync for Foreign {}
+
+impl AsRef<[u8]> for Foreign {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the application has left it to us; a null pointer comes with no length (see `Foreign::new`).
+        unsafe { std::slice::from_raw_parts(self.data, self.len) }
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        if let Some(free) = self.free {
+            // SAFETY: it is called once, since this is dropped once, with what the application gave for it.
+            unsafe { free(self.data.cast(), self.hint) };
+        }
+    }
+}
+
+impl Foreign {
+    fn new(data: *mut u8, len: usize, free: Option<zmq_free_fn>, hint: *mut c_void) -> Result<Self> {
+        if data.is_null() && len > 0 {
+            return Err(Errno::FAULT);
+        }
+        let data = if data.is_null() { ptr::dangling_mut() } else { data };
+        Ok(Self { data, len, free, hint })
+    }
+
+    /// Memory whose content is the application's to write.
+    fn allocate(len: usize) -> Result<Self> {
+        unsafe extern "C" fn free(data: *mut c_void, _hint: *mut c_void) {
+            // SAFETY: it comes from malloc, below.
+            unsafe { libc::free(data) };
+        }
+        // SAFETY: any length may be asked for.
+        let data = unsafe { libc::malloc(len) };
+        if data.is_null() || isize::try_from(len).is_err() {
+            return Err(Errno::NO_MEMORY);
+        }
+        Self::new(data.cast(), len, Some(free), ptr::null_mut())
+    }
+}
+
+/// What is known of a message beside its body, in a word: nothing (0); or, by its two lowest bits, a number or a pointer.
+enum Extra {
+    Nothing,
+    /// The peer that sent it.
+    Peer(Arc<PeerInfo>),
+    /// More than fits in a word.
+    Record(Box<Record>),
+}
+
+#[derive(Default)]
+struct Record {
+    peer: Option<Arc<PeerInfo>>,
+    /// The peer's properties, as C strings.
+    strings: OnceLock<Vec<(String, CString)>>,
+}
+
+const TAG: u64 = 3;
+const PEER: u64 = 2;
+const RECORD: u64 = 3;
+
+impl Extra {
+    fn into_word(self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Peer(peer) => Arc::into_raw(peer).expose_provenance() as u64 | PEER,
+            Self::Record(record) => Box::into_raw(record).expose_provenance() as u64 | RECORD,
+        }
+    }
+
+    /// # Safety
+    /// The word came from [`into_word`](Self::into_word), and this is called once for it.
+    unsafe fn from_word(word: u64) -> Self {
+        let address = (word & !TAG) as usize;
+        match word & TAG {
+            // SAFETY: a word with this tag holds what `Arc::into_raw` gave, and is taken once.
+            PEER => Self::Peer(unsafe { Arc::from_raw(ptr::with_exposed_provenance(address)) }),
+            // SAFETY: the same of `Box::into_raw`.
+            RECORD => Self::Record(unsafe { Box::from_raw(ptr::with_exposed_provenance_mut(address)) }),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Message>() == 64 && mem::offset_of!(Message, kind) == 55);
+const _: () = assert!(align_of::<PeerInfo>() >= 4 && align_of::<Record>() >= 4);
+
+impl Message {
+    const fn empty() -> Self {
+        Self::with_form(0)
+    }
+
+    const fn with_form(form: u8) -> Self {
+        let body = Body { inline: [MaybeUninit::uninit(); INLINE_LEN_MAX] };
+        Self { body, kind: VALID | form, extra: AtomicU64::new(0) }
+    }
+
+    fn sized(len: usize) -> Result<Self> {
+        if len <= INLINE_LEN_MAX {
+            return Ok(Self::with_form(len as u8));
+        }
+        Foreign::allocate(len).map(Self::from)
+    }
+
+    fn copied(body: &[u8]) -> Result<Self> {
+        let mut message = Self::sized(body.len())?;
+        // SAFETY: it has this length, and is nobody else's.
+        unsafe { ptr::copy_nonoverlapping(body.as_ptr(), message.data(), body.len()) };
+        Ok(message)
+    }
+
+    fn form(&self) -> u8 {
+        self.kind & FORM
+    }
+
+    fn is_valid(&self) -> bool {
+        self.kind & VALID != 0 && self.form() <= FOREIGN
+    }
+
+    fn has_more(&self) -> bool {
+        self.kind & MORE != 0
+    }
+
+    /// Where the body stands, for the application to write to.
+    fn data(&mut self) -> *mut u8 {
+        self.body().as_ptr().cast_mut()
+    }
+
+    #[inline]
+    pub(crate) fn body(&self) -> &[u8] {
+        // SAFETY: the form says which field of the union was written, and Vec, Bytes and Foreign are aligned in it: it
+        // stands at the front of a message, which is aligned as they are.
+        unsafe {
+            match self.form() {
+                OWNED => &*(&raw const self.body.owned).cast::<Vec<u8>>(),
+                SHARED => &*(&raw const self.body.shared).cast::<Bytes>(),
+                FOREIGN => (*(&raw const self.body.foreign).cast::<Foreign>()).as_ref(),
+                // Bytes that the application has not written have whatever value they have.
+                len => std::slice::from_raw_parts((&raw const self.body.inline).cast(), usize::from(len)),
+            }
+        }
+    }
+
+    /// Whether the body may be another message's, too, or is the application's for good.
+    fn may_be_shared(&self) -> bool {
+        // SAFETY: the form says which field was written.
+        unsafe {
+            match self.form() {
+                SHARED => !(*(&raw const self.body.shared).cast::<Bytes>()).is_unique(),
+                FOREIGN => (*(&raw const self.body.foreign).cast::<Foreign>()).free.is_none(),
+                _ => false,
+            }
+        }
+    }
+
+    /// Takes the message out, and leaves an empty one.
+    fn take(&mut self) -> Self {
+        mem::replace(self, Self::empty())
+    }
+
+    /// Becomes empty.
+    pub(crate) fn clear(&mut self) {
+        drop(self.take());
+    }
+
+    /// Makes the body one that can be held by several.
+    fn share(&mut self) {
+        if self.form() < OWNED {
+            return;
+        }
+        let more = self.kind & MORE;
+        let extra = mem::take(self.extra.get_mut());
+        let body = self.take().into_bytes();
+        self.body.shared = ManuallyDrop::new(Unaligned(body));
+        self.kind = VALID | more | SHARED;
+        *self.extra.get_mut() = extra;
+    }
+
+    /// The body by reference; one that stands in the message is copied.
+    fn into_bytes(self) -> Bytes {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the form says which field was written; `this` is not dropped, so that each is read once.
+        unsafe {
+            this.drop_extra();
+            match this.form() {
+                OWNED => (&raw const this.body.owned).cast::<Vec<u8>>().read().into(),
+                SHARED => (&raw const this.body.shared).cast::<Bytes>().read(),
+                FOREIGN => Bytes::from_owner((&raw const this.body.foreign).cast::<Foreign>().read()),
+                _ => Bytes::copy_from_slice(this.body()),
+            }
+        }
+    }
+
+    /// Whether the body is long enough to be handed on by reference.
+    pub(crate) fn is_large(&self) -> bool {
+        self.form() >= OWNED && self.body().len() >= LARGE_BODY_LEN
+    }
+
+    /// The frame to be sent; what is large is shared with the message.
+    pub(crate) fn share_frame(&mut self) -> Frame {
+        if !self.is_large() {
+            return Frame::copy_from_slice(self.body());
+        }
+        self.share();
+        // SAFETY: it is shared now.
+        Frame::from(unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() })
+    }
+
+    pub(crate) fn received(frame: &mut Frame, more: bool, peer: Option<Arc<PeerInfo>>) -> Self {
+        let body = frame.as_slice();
+        let mut message = if body.len() <= INLINE_LEN_MAX {
+            let mut message = Self::with_form(body.len() as u8);
+            // SAFETY: the body fits, and is not of this message.
+            unsafe { ptr::copy_nonoverlapping(body.as_ptr(), (&raw mut message.body.inline).cast(), body.len()) };
+            message
+        } else if body.len() < LARGE_BODY_LEN {
+            mem::take(frame).into_vec().into()
+        } else {
+            mem::take(frame).into_bytes().into()
+        };
+        message.kind |= if more { MORE } else { 0 };
+        *message.extra.get_mut() = peer.map_or(0, |peer| Extra::Peer(peer).into_word());
+        message
+    }
+
+    fn copy(&mut self) -> Self {
+        self.share();
+        let mut copy = if self.form() == SHARED {
+            // SAFETY: the form says that it is.
+            unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() }.into()
+        } else {
+            let mut copy = Self::with_form(self.form());
+            // SAFETY: it is no other form, so this is the field in use.
+            copy.body.inline = unsafe { self.body.inline };
+            copy
+        };
+        copy.kind |= self.kind & MORE;
+        *copy.extra.get_mut() = self.peer().map_or(0, |peer| Extra::Peer(peer).into_word());
+        copy
+    }
+
+    /// The peer that sent it.
+    fn peer(&self) -> Option<Arc<PeerInfo>> {
+        let word = self.extra.load(Ordering::Acquire);
+        // SAFETY: it is looked at, and given back to the message by `forget`.
+        let extra = ManuallyDrop::new(unsafe { Extra::from_word(word) });
+        match &*extra {
+            Extra::Nothing => None,
+            Extra::Peer(peer) => Some(Arc::clone(peer)),
+            Extra::Record(record) => record.peer.clone(),
+        }
+    }
+
+    /// A property of the peer that sent it, as a C string that lives as long as the message.
+    fn property(&self, name: &str) -> Option<*const c_char> {
+        let record = self.record()?;
+        let strings = record.strings.get_or_init(|| record.peer.as_deref().map(c_strings).unwrap_or_default());
+        let name = if name == "Routing-Id" { "Identity" } else { name };
+        strings.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_ptr())
+    }
+
+    /// The record with what is known; it is made at the first call.
+    fn record(&self) -> Option<&Record> {
+        let mut word = self.extra.load(Ordering::Acquire);
+        if word & TAG != RECORD {
+            let peer = self.peer()?;
+            let record = Record { peer: Some(peer), strings: OnceLock::new() };
+            let made = Extra::Record(Box::new(record)).into_word();
+            // Two threads may look at the same message.
+            let exchanged = self.extra.compare_exchange(word, made, Ordering::AcqRel, Ordering::Acquire);
+            let unused = if exchanged.is_ok() { word } else { made };
+            word = exchanged.map_or_else(|others| others, |_| made);
+            // SAFETY: this word is not in the message any more, or never was.
+            drop(unsafe { Extra::from_word(unused) });
+        }
+        let address = (word & !TAG) as usize;
+        // SAFETY: the tag says that it is a record, which lives as long as the message.
+        (word & TAG == RECORD).then(|| unsafe { &*ptr::with_exposed_provenance(address) })
+    }
+
+    fn drop_extra(&self) {
+        // SAFETY: the word is taken out, so that nobody takes it again.
+        drop(unsafe { Extra::from_word(self.extra.swap(0, Ordering::AcqRel)) });
+    }
+}
+
+/// What libzmq tells of a peer.
+fn c_strings(peer: &PeerInfo) -> Vec<(String, CString)> {
+    let mut strings: Vec<(String, CString)> = Vec::new();
+    let mut push = |name: &str, value: &[u8]| {
+        // libzmq shows a value to its first zero byte.
+        let shown = value.split(|&byte| byte == 0).next().unwrap_or_default();
+        strings.extend(CString::new(shown).ok().map(|value| (name.to_owned(), value)));
+    };
+    peer.metadata.iter().for_each(|(name, value)| push(name, value));
+    if let Some(address) = peer.address.as_deref().and_then(|address| host_of(address)) {
+        push("Peer-Address", address.as_bytes());
+    }
+    strings
+}
+
+/// The host's address in a peer's endpoint, without the port.
+fn host_of(endpoint: &str) -> Option<&str> {
+    let (host, _port) = endpoint.strip_prefix("tcp://")?.rsplit_once(':')?;
+    Some(host.trim_start_matches('[').trim_end_matches(']'))
+}
+
+impl Drop for Message {
+    #[inline]
+    fn drop(&mut self) {
+        if *self.extra.get_mut() != 0 {
+            self.drop_extra();
+        }
+        // SAFETY: the form says which field was written, and it is dropped once, here.
+        unsafe {
+            match self.form() {
+                OWNED => ptr::drop_in_place((&raw mut self.body.owned).cast::<Vec<u8>>()),
+                SHARED => ptr::drop_in_place((&raw mut self.body.shared).cast::<Bytes>()),
+                FOREIGN => ptr::drop_in_place((&raw mut self.body.foreign).cast::<Foreign>()),
+                _ => {}
+            }
+        }
+    }
+}
+
+macro_rules! message_from_body {
+    ($($type:ty: $form:ident in $field:ident;)+) => {$(
+        impl From<$type> for Message {
+            fn from(body: $type) -> Self {
+                let mut message = Self::with_form($form);
+                message.body.$field = ManuallyDrop::new(Unaligned(body));
+                message
+            }
+        }
+    )+};
+}
+
+message_from_body! {
+    Vec<u8>: OWNED in owned;
+    Bytes: SHARED in shared;
+    Foreign: FOREIGN in foreign;
+}
+
+/// A message of the application's that was initialised.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`, which nobody else uses during `'a`.
+#[inline]
+pub(crate) unsafe fn borrow<'a>(message: *mut Message) -> Result<&'a mut Message> {
+    if message.is_null() || !message.is_aligned() {
+        return Err(Errno::FAULT);
+    }
+    // SAFETY: as the caller says; any 64 bytes are a Message whose fields are only read if the kind says so.
+    Some(unsafe { &mut *message }).filter(|message| message.is_valid()).ok_or(Errno::FAULT)
+}
+
+/// Writes a message where there was none, or where what was there is not to be dropped.
+///
+/// # Safety
+/// `place` is null or points to a `zmq_msg_t`.
+unsafe fn initialise(place: *mut Message, message: Result<Message>) -> Result<()> {
+    if place.is_null() || !place.is_aligned() {
+        return Err(Errno::FAULT);
+    }
+    // SAFETY: as the caller says.
+    unsafe { place.write(message?) };
+    Ok(())
+}
+
+/// Makes an empty message.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_init(message: *mut Message) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { initialise(message, Ok(Message::empty())) })
+}
+
+/// Makes a message of this length, whose content the application writes.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_init_size(message: *mut Message, len: usize) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { initialise(message, Message::sized(len)) })
+}
+
+/// Makes a message with a copy of `data`.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`; `data` to `len` bytes.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_init_buffer(message: *mut Message, data: *const c_void, len: usize) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let body = unsafe { border::bytes(data.cast(), len) }?;
+        // SAFETY: as the caller says.
+        unsafe { initialise(message, Message::copied(body)) }
+    })
+}
+
+/// Makes a message of memory of the application's, which is freed with `free` when nobody needs it any more, on
+/// whichever thread that is.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`; `data` to `len` bytes, which are left to the library.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_init_data(
+    message: *mut Message,
+    data: *mut c_void,
+    len: usize,
+    free: Option<zmq_free_fn>,
+    hint: *mut c_void,
+) -> c_int {
+    border::unit(|| {
+        if message.is_null() || !message.is_aligned() {
+            return Err(Errno::FAULT);
+        }
+        let body = Foreign::new(data.cast(), len, free, hint)?;
+        // SAFETY: as the caller says.
+        unsafe { initialise(message, Ok(body.into())) }
+    })
+}
+
+/// Gives a message up. It must be initialised before it is used again.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_close(message: *mut Message) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let message = unsafe { borrow(message) }?;
+        drop(message.take());
+        message.kind = 0;
+        Ok(())
+    })
+}
+
+/// Moves a message; `source` is empty then.
+///
+/// # Safety
+/// Each is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_move(destination: *mut Message, source: *mut Message) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says; the first is not used while the second is.
+        let moved = unsafe { borrow(source) }.and_then(|source| {
+            // SAFETY: as the caller says.
+            unsafe { borrow(destination) }.map(drop)?;
+            Ok(source.take())
+        })?;
+        // SAFETY: as the caller says.
+        *unsafe { borrow(destination) }? = moved;
+        Ok(())
+    })
+}
+
+/// Copies a message; a body that is not in the message itself is shared.
+///
+/// # Safety
+/// Each is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_copy(destination: *mut Message, source: *mut Message) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says; the first is not used while the second is.
+        let copy = unsafe { borrow(source) }?.copy();
+        // SAFETY: as the caller says.
+        *unsafe { borrow(destination) }? = copy;
+        Ok(())
+    })
+}
+
+/// Where the body is.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_data(message: *mut Message) -> *mut c_void {
+    // SAFETY: as the caller says.
+    border::pointer(|| Ok(unsafe { borrow(message) }?.data().cast()))
+}
+
+/// The length of the body; 0 for no message.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_size(message: *const Message) -> usize {
+    // SAFETY: as the caller says; it is not written to.
+    unsafe { borrow(message.cast_mut()) }.map_or(0, |message| message.body().len())
+}
+
+/// Whether another frame of the same message follows.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_more(message: *const Message) -> c_int {
+    // SAFETY: as the caller says; it is not written to.
+    unsafe { borrow(message.cast_mut()) }.map_or(0, |message| c_int::from(message.has_more()))
+}
+
+/// A property that is a number.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_get(message: *const Message, property: c_int) -> c_int {
+    const HAS_MORE: c_int = 1;
+    const IS_SHARED: c_int = 3;
+    border::status(|| {
+        // SAFETY: as the caller says; it is not written to.
+        let message = unsafe { borrow(message.cast_mut()) }?;
+        match property {
+            HAS_MORE => Ok(c_int::from(message.has_more())),
+            IS_SHARED => Ok(c_int::from(message.may_be_shared())),
+            _ => Err(Errno::INVALID),
+        }
+    })
+}
+
+/// Sets a property that is a number: there is none that can be set.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_set(_message: *mut Message, _property: c_int, _value: c_int) -> c_int {
+    border::unit(|| Err(Errno::INVALID))
+}
+
+/// A property that is a text, of the peer that sent the message. It lives as long as the message.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`; `property` to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_gets(message: *const Message, property: *const c_char) -> *const c_char {
+    border::pointer(|| {
+        // SAFETY: as the caller says.
+        let name = unsafe { border::text(property) }?;
+        // SAFETY: as the caller says; only the word that is atomic is written to.
+        let message = unsafe { borrow(message.cast_mut()) }?;
+        message.property(name).map(<*const c_char>::cast_mut).ok_or(Errno::INVALID)
+    })
+}

@@ -1,0 +1,586 @@
+//! `zmq_setsockopt`, `zmq_getsockopt`: what can be set about a socket, by libzmq's numbers.
+//!
+//! What was set is kept as it was given, so that it is read back unchanged, and is put into nought's terms by
+//! [`Settings::apply`]. [`TABLE`] says for each number what kind of value it has and which values are legal; what is no
+//! such value (subscriptions, events, the descriptor) has a line in [`SocketHandle::set`] and [`SocketHandle::get`].
+
+use std::{
+    ffi::{c_int, c_void},
+    os::fd::AsRawFd,
+    ptr,
+    time::Duration,
+};
+
+use nought::{Any, Readiness, SocketBuilder, SocketType};
+
+use crate::{
+    border, context,
+    errno::{Errno, Result},
+    socket::{self, SocketHandle},
+};
+
+const SUBSCRIBE: c_int = 6;
+const UNSUBSCRIBE: c_int = 7;
+const RCVMORE: c_int = 13;
+const FD: c_int = 14;
+const EVENTS: c_int = 15;
+const TYPE: c_int = 16;
+const IPV4ONLY: c_int = 31;
+const LAST_ENDPOINT: c_int = 32;
+const MECHANISM: c_int = 43;
+const HEARTBEAT_TTL: c_int = 76;
+const THREAD_SAFE: c_int = 81;
+const METADATA: c_int = 95;
+const XPUB_WELCOME_MSG: c_int = 72;
+const TOPICS_COUNT: c_int = 116;
+
+/// What was set about a socket, as the application gave it.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    affinity: u64,
+    routing_id: Vec<u8>,
+    pub(crate) connect_routing_id: Vec<u8>,
+    rate: c_int,
+    recovery_ivl: c_int,
+    sndbuf: c_int,
+    rcvbuf: c_int,
+    linger: c_int,
+    reconnect_ivl: c_int,
+    reconnect_ivl_max: c_int,
+    backlog: c_int,
+    maxmsgsize: i64,
+    sndhwm: c_int,
+    rcvhwm: c_int,
+    multicast_hops: c_int,
+    multicast_maxtpdu: c_int,
+    multicast_loop: c_int,
+    rcvtimeo: c_int,
+    sndtimeo: c_int,
+    router_mandatory: c_int,
+    router_raw: c_int,
+    router_handover: c_int,
+    probe_router: c_int,
+    tcp_keepalive: c_int,
+    tcp_keepalive_cnt: c_int,
+    tcp_keepalive_idle: c_int,
+    tcp_keepalive_intvl: c_int,
+    immediate: c_int,
+    xpub_verbose: c_int,
+    xpub_verboser: c_int,
+    xpub_nodrop: c_int,
+    xpub_manual: c_int,
+    xpub_welcome_msg: Vec<u8>,
+    ipv6: c_int,
+    req_correlate: c_int,
+    req_relaxed: c_int,
+    conflate: c_int,
+    tos: c_int,
+    priority: c_int,
+    handshake_ivl: c_int,
+    stream_notify: c_int,
+    invert_matching: c_int,
+    heartbeat_ivl: c_int,
+    heartbeat_ttl: c_int,
+    heartbeat_timeout: c_int,
+    connect_timeout: c_int,
+    tcp_maxrt: c_int,
+    use_fd: c_int,
+    bindtodevice: Vec<u8>,
+    metadata: Vec<(String, Vec<u8>)>,
+}
+
+impl Settings {
+    /// libzmq's defaults, as the context changes them.
+    pub(crate) fn new(context: context::Settings) -> Self {
+        Self {
+            affinity: 0,
+            routing_id: Vec::new(),
+            connect_routing_id: Vec::new(),
+            rate: 100,
+            recovery_ivl: 10_000,
+            sndbuf: -1,
+            rcvbuf: -1,
+            linger: if context.blocky { -1 } else { 0 },
+            reconnect_ivl: 100,
+            reconnect_ivl_max: 0,
+            backlog: 100,
+            maxmsgsize: -1,
+            sndhwm: 1000,
+            rcvhwm: 1000,
+            multicast_hops: 1,
+            multicast_maxtpdu: 1500,
+            multicast_loop: 1,
+            rcvtimeo: -1,
+            sndtimeo: -1,
+            router_mandatory: 0,
+            router_raw: 0,
+            router_handover: 0,
+            probe_router: 0,
+            tcp_keepalive: -1,
+            tcp_keepalive_cnt: -1,
+            tcp_keepalive_idle: -1,
+            tcp_keepalive_intvl: -1,
+            immediate: 0,
+            xpub_verbose: 0,
+            xpub_verboser: 0,
+            xpub_nodrop: 0,
+            xpub_manual: 0,
+            xpub_welcome_msg: Vec::new(),
+            ipv6: c_int::from(context.ipv6),
+            req_correlate: 0,
+            req_relaxed: 0,
+            conflate: 0,
+            tos: 0,
+            priority: 0,
+            handshake_ivl: 30_000,
+            stream_notify: 1,
+            invert_matching: 0,
+            heartbeat_ivl: 0,
+            heartbeat_ttl: 0,
+            heartbeat_timeout: -1,
+            connect_timeout: 0,
+            tcp_maxrt: 0,
+            use_fd: -1,
+            bindtodevice: Vec::new(),
+            metadata: Vec::new(),
+        }
+    }
+
+    /// The same in nought's terms. What is not for this type of socket is left out: libzmq accepts much of it.
+    pub(crate) fn apply(&self, socket_type: SocketType, options: SocketBuilder<Any>) -> SocketBuilder<Any> {
+        self.apply_to_pattern(socket_type, self.apply_to_protocol(socket_type, self.apply_to_transport(options)))
+    }
+
+    fn apply_to_transport(&self, options: SocketBuilder<Any>) -> SocketBuilder<Any> {
+        let text = |bytes: &[u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned());
+        let longest = millis_unless_zero(self.reconnect_ivl_max);
+        let interval = millis_unless_negative(self.reconnect_ivl);
+        options
+            .send_buffer(u32::try_from(self.sndbuf).ok())
+            .receive_buffer(u32::try_from(self.rcvbuf).ok())
+            .backlog(self.backlog.unsigned_abs())
+            .type_of_service(self.tos as u8)
+            .priority(self.priority.unsigned_abs())
+            .bind_to_device(text(&self.bindtodevice))
+            .ipv6(self.ipv6 != 0)
+            .tcp_keepalive(u32::try_from(self.tcp_keepalive).ok().map(|on| on != 0))
+            .tcp_keepalive_idle(self.keep_alive(self.tcp_keepalive_idle).map(seconds))
+            .tcp_keepalive_interval(self.keep_alive(self.tcp_keepalive_intvl).map(seconds))
+            .tcp_keepalive_count(self.keep_alive(self.tcp_keepalive_cnt))
+            .connect_timeout(millis_unless_zero(self.connect_timeout))
+            .max_retransmission_time(millis_unless_zero(self.tcp_maxrt))
+            // Zero is as soon as possible; nought has no such word.
+            .reconnect_interval(interval.map(|interval| interval.max(Duration::from_millis(1))))
+            .reconnect_interval_max(longest.or(interval).unwrap_or_default())
+    }
+
+    /// Times and counts of probes say nothing while there are none.
+    fn keep_alive(&self, value: c_int) -> Option<u32> {
+        u32::try_from(value).ok().filter(|_| self.tcp_keepalive == 1)
+    }
+
+    fn apply_to_protocol(&self, socket_type: SocketType, options: SocketBuilder<Any>) -> SocketBuilder<Any> {
+        let options = options
+            .send_hwm(self.sndhwm.unsigned_abs())
+            .recv_hwm(self.rcvhwm.unsigned_abs())
+            .linger(millis_unless_negative(self.linger))
+            .send_timeout(millis_unless_negative(self.sndtimeo))
+            .recv_timeout(millis_unless_negative(self.rcvtimeo))
+            .immediate(self.immediate != 0);
+        if socket_type == SocketType::Stream {
+            return options;
+        }
+        options
+            .max_message_size(u64::try_from(self.maxmsgsize).ok())
+            .handshake_timeout(millis_unless_zero(self.handshake_ivl))
+            .heartbeat_interval(millis_unless_zero(self.heartbeat_ivl))
+            .heartbeat_timeout(millis_unless_negative(self.heartbeat_timeout).filter(|time| !time.is_zero()))
+            .heartbeat_ttl(millis_unless_zero(self.heartbeat_ttl.saturating_mul(100)))
+    }
+
+    fn apply_to_pattern(&self, socket_type: SocketType, mut options: SocketBuilder<Any>) -> SocketBuilder<Any> {
+        use SocketType::{Dealer, Pub, Req, Router, Stream, Sub, XPub};
+        if socket_type.can_conflate() {
+            options = options.conflate(self.conflate != 0);
+        }
+        if matches!(socket_type, Req | Dealer | Router) {
+            options = options.probe_router(self.probe_router != 0).routing_id(&self.routing_id[..]);
+        }
+        if matches!(socket_type, Pub | XPub | Sub) {
+            options = options.invert_matching(self.invert_matching != 0);
+        }
+        if matches!(socket_type, Pub | XPub) {
+            options = options.xpub_nodrop(self.xpub_nodrop != 0);
+        }
+        match socket_type {
+            Router => options
+                .router_mandatory(self.router_mandatory != 0)
+                .router_handover(self.router_handover != 0)
+                .router_raw(self.router_raw != 0),
+            Req => options.req_correlate(self.req_correlate != 0).req_relaxed(self.req_relaxed != 0),
+            XPub => options
+                .xpub_verbose(self.xpub_verbose != 0)
+                .xpub_verboser(self.xpub_verboser != 0)
+                .xpub_manual(self.xpub_manual != 0),
+            Stream => options.stream_notify(self.stream_notify != 0),
+            _ => options,
+        }
+    }
+}
+
+fn millis_unless_negative(millis: c_int) -> Option<Duration> {
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
+
+fn millis_unless_zero(millis: c_int) -> Option<Duration> {
+    millis_unless_negative(millis).filter(|time| !time.is_zero())
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds.max(1)))
+}
+
+/// One option that is a value.
+struct Row {
+    number: c_int,
+    /// For which socket types it can be set.
+    kinds: Kinds,
+    field: Field,
+    access: Access,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    ReadWrite,
+    /// libzmq tells nobody what was set.
+    Write,
+}
+
+#[derive(Clone, Copy)]
+enum Kinds {
+    All,
+    Only(&'static [SocketType]),
+}
+
+impl Kinds {
+    fn include(self, socket_type: SocketType) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(types) => types.contains(&socket_type),
+        }
+    }
+}
+
+/// Where the value is kept, and which values are legal.
+enum Field {
+    Int(fn(&mut Settings) -> &mut c_int, fn(c_int) -> bool),
+    /// Whatever is not zero switches it on.
+    Switch(fn(&mut Settings) -> &mut c_int),
+    Long(fn(&mut Settings) -> &mut i64),
+    Unsigned(fn(&mut Settings) -> &mut u64),
+    Bytes(fn(&mut Settings) -> &mut Vec<u8>, fn(usize) -> bool),
+    /// It is read with a zero behind it.
+    Text(fn(&mut Settings) -> &mut Vec<u8>, fn(usize) -> bool),
+}
+
+fn any(_: c_int) -> bool {
+    true
+}
+
+fn zero_or_one(value: c_int) -> bool {
+    matches!(value, 0 | 1)
+}
+
+fn not_negative(value: c_int) -> bool {
+    value >= 0
+}
+
+fn positive(value: c_int) -> bool {
+    value > 0
+}
+
+fn from_minus_one(value: c_int) -> bool {
+    value >= -1
+}
+
+fn a_routing_id(len: usize) -> bool {
+    (1..=255).contains(&len)
+}
+
+const fn row(number: c_int, field: Field) -> Row {
+    Row { number, kinds: Kinds::All, field, access: Access::ReadWrite }
+}
+
+const fn of(number: c_int, types: &'static [SocketType], field: Field) -> Row {
+    Row { number, kinds: Kinds::Only(types), field, access: Access::Write }
+}
+
+const ROUTING: &[SocketType] = &[SocketType::Router, SocketType::Dealer, SocketType::Req];
+const ROUTERS: &[SocketType] = &[SocketType::Router];
+const NAMING: &[SocketType] = &[SocketType::Router, SocketType::Stream];
+const PUBLISHERS: &[SocketType] = &[SocketType::Pub, SocketType::XPub];
+
+/// All options that are values.
+static TABLE: &[Row] = &[
+    row(4, Field::Unsigned(|settings| &mut settings.affinity)),
+    row(5, Field::Bytes(|settings| &mut settings.routing_id, a_routing_id)),
+    row(8, Field::Int(|settings| &mut settings.rate, positive)),
+    row(9, Field::Int(|settings| &mut settings.recovery_ivl, not_negative)),
+    row(11, Field::Int(|settings| &mut settings.sndbuf, from_minus_one)),
+    row(12, Field::Int(|settings| &mut settings.rcvbuf, from_minus_one)),
+    row(17, Field::Int(|settings| &mut settings.linger, from_minus_one)),
+    row(18, Field::Int(|settings| &mut settings.reconnect_ivl, from_minus_one)),
+    row(19, Field::Int(|settings| &mut settings.backlog, not_negative)),
+    row(21, Field::Int(|settings| &mut settings.reconnect_ivl_max, not_negative)),
+    row(22, Field::Long(|settings| &mut settings.maxmsgsize)),
+    row(23, Field::Int(|settings| &mut settings.sndhwm, not_negative)),
+    row(24, Field::Int(|settings| &mut settings.rcvhwm, not_negative)),
+    row(25, Field::Int(|settings| &mut settings.multicast_hops, positive)),
+    row(27, Field::Int(|settings| &mut settings.rcvtimeo, from_minus_one)),
+    row(28, Field::Int(|settings| &mut settings.sndtimeo, from_minus_one)),
+    of(33, ROUTERS, Field::Switch(|settings| &mut settings.router_mandatory)),
+    row(34, Field::Int(|settings| &mut settings.tcp_keepalive, |value| (-1..=1).contains(&value))),
+    row(35, Field::Int(|settings| &mut settings.tcp_keepalive_cnt, from_minus_one)),
+    row(36, Field::Int(|settings| &mut settings.tcp_keepalive_idle, from_minus_one)),
+    row(37, Field::Int(|settings| &mut settings.tcp_keepalive_intvl, from_minus_one)),
+    row(39, Field::Int(|settings| &mut settings.immediate, zero_or_one)),
+    of(40, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_verbose)),
+    of(41, ROUTERS, Field::Switch(|settings| &mut settings.router_raw)),
+    row(42, Field::Int(|settings| &mut settings.ipv6, zero_or_one)),
+    of(51, ROUTING, Field::Switch(|settings| &mut settings.probe_router)),
+    of(52, &[SocketType::Req], Field::Switch(|settings| &mut settings.req_correlate)),
+    of(53, &[SocketType::Req], Field::Switch(|settings| &mut settings.req_relaxed)),
+    row(54, Field::Int(|settings| &mut settings.conflate, zero_or_one)),
+    of(56, ROUTERS, Field::Switch(|settings| &mut settings.router_handover)),
+    row(57, Field::Int(|settings| &mut settings.tos, not_negative)),
+    of(61, NAMING, Field::Bytes(|settings| &mut settings.connect_routing_id, a_routing_id)),
+    row(66, Field::Int(|settings| &mut settings.handshake_ivl, not_negative)),
+    of(69, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_nodrop)),
+    of(71, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_manual)),
+    of(73, &[SocketType::Stream], Field::Switch(|settings| &mut settings.stream_notify)),
+    row(74, Field::Switch(|settings| &mut settings.invert_matching)),
+    row(75, Field::Int(|settings| &mut settings.heartbeat_ivl, not_negative)),
+    row(77, Field::Int(|settings| &mut settings.heartbeat_timeout, not_negative)),
+    of(78, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_verboser)),
+    row(79, Field::Int(|settings| &mut settings.connect_timeout, not_negative)),
+    row(80, Field::Int(|settings| &mut settings.tcp_maxrt, not_negative)),
+    row(84, Field::Int(|settings| &mut settings.multicast_maxtpdu, positive)),
+    row(89, Field::Int(|settings| &mut settings.use_fd, from_minus_one)),
+    row(92, Field::Text(|settings| &mut settings.bindtodevice, |len| len <= 16)),
+    row(96, Field::Switch(|settings| &mut settings.multicast_loop)),
+    row(112, Field::Int(|settings| &mut settings.priority, any)),
+];
+
+fn row_of(number: c_int) -> Result<&'static Row> {
+    TABLE.iter().find(|row| row.number == number).ok_or(Errno::INVALID)
+}
+
+fn int(value: &[u8]) -> Result<c_int> {
+    value.try_into().map(c_int::from_ne_bytes).map_err(|_| Errno::INVALID)
+}
+
+impl Field {
+    fn set(&self, settings: &mut Settings, value: &[u8]) -> Result<()> {
+        match self {
+            Self::Int(field, is_legal) => {
+                *field(settings) = Some(int(value)?).filter(|value| is_legal(*value)).ok_or(Errno::INVALID)?;
+            }
+            Self::Switch(field) => *field(settings) = c_int::from(int(value)? != 0),
+            Self::Long(field) => *field(settings) = i64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?),
+            Self::Unsigned(field) => {
+                *field(settings) = u64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?);
+            }
+            Self::Bytes(field, is_legal) | Self::Text(field, is_legal) => {
+                *field(settings) = Some(value).filter(|value| is_legal(value.len())).ok_or(Errno::INVALID)?.to_vec();
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, settings: &mut Settings) -> Value {
+        match self {
+            Self::Int(field, _) | Self::Switch(field) => Value::Int(*field(settings)),
+            Self::Long(field) => Value::Bytes(field(settings).to_ne_bytes().to_vec()),
+            Self::Unsigned(field) => Value::Bytes(field(settings).to_ne_bytes().to_vec()),
+            Self::Bytes(field, _) => Value::Bytes(field(settings).clone()),
+            Self::Text(field, _) => Value::text(field(settings)),
+        }
+    }
+}
+
+/// What `zmq_getsockopt` returns.
+enum Value {
+    Int(c_int),
+    Bytes(Vec<u8>),
+}
+
+impl Value {
+    fn text(text: &[u8]) -> Self {
+        Self::Bytes([text, b"\0"].concat())
+    }
+
+    /// Puts the value where the application wants it, and says how long it is.
+    ///
+    /// # Safety
+    /// `place` points to `*len` bytes.
+    unsafe fn write(&self, place: *mut u8, len: *mut usize) -> Result<()> {
+        let int;
+        let bytes = match self {
+            Self::Int(value) => {
+                int = value.to_ne_bytes();
+                &int[..]
+            }
+            Self::Bytes(bytes) => bytes,
+        };
+        if place.is_null() || len.is_null() {
+            return Err(Errno::FAULT);
+        }
+        // SAFETY: as the caller says; what is written is no longer than the place.
+        unsafe {
+            if *len < bytes.len() {
+                return Err(Errno::INVALID);
+            }
+            ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+            *len = bytes.len();
+        }
+        Ok(())
+    }
+}
+
+impl SocketHandle {
+    fn set(&self, option: c_int, value: &[u8]) -> Result<()> {
+        self.check_alive()?;
+        match option {
+            SUBSCRIBE | UNSUBSCRIBE => return self.change_subscription(option == SUBSCRIBE, value),
+            XPUB_WELCOME_MSG => self.set_welcome(value)?,
+            METADATA => self.settings().add_metadata(value)?,
+            IPV4ONLY => self.settings().ipv6 = c_int::from(int(value).and_then(only_zero_or_one)? == 0),
+            HEARTBEAT_TTL => self.settings().set_heartbeat_ttl(int(value)?)?,
+            _ => {
+                let row = row_of(option)?;
+                if !row.kinds.include(self.socket_type) {
+                    return Err(Errno::INVALID);
+                }
+                row.field.set(&mut self.settings(), value)?;
+            }
+        }
+        let settings = self.settings().clone();
+        Ok(self.socket.reconfigure(|options| settings.apply(self.socket_type, options))?)
+    }
+
+    fn change_subscription(&self, subscribe: bool, prefix: &[u8]) -> Result<()> {
+        let takes_some = match self.socket_type {
+            SocketType::Sub => true,
+            SocketType::XPub | SocketType::Pub => self.settings().xpub_manual != 0,
+            _ => false,
+        };
+        if !takes_some {
+            return Err(Errno::INVALID);
+        }
+        // The end of a subscription that does not exist is no error in libzmq.
+        let _ = if subscribe { self.socket.subscribe(prefix) } else { self.socket.unsubscribe(prefix) };
+        Ok(())
+    }
+
+    fn set_welcome(&self, message: &[u8]) -> Result<()> {
+        if !matches!(self.socket_type, SocketType::Pub | SocketType::XPub) {
+            return Err(Errno::INVALID);
+        }
+        self.settings().xpub_welcome_msg = message.to_vec();
+        Ok(())
+    }
+
+    fn get(&self, option: c_int) -> Result<Value> {
+        self.check_alive()?;
+        Ok(match option {
+            RCVMORE => Value::Int(c_int::from(self.has_rest())),
+            FD => Value::Int(self.socket.descriptor()?.as_raw_fd()),
+            EVENTS => Value::Int(self.events()?),
+            TYPE => Value::Int(c_int::from(self.socket_type.number())),
+            IPV4ONLY => Value::Int(c_int::from(self.settings().ipv6 == 0)),
+            LAST_ENDPOINT => Value::text(self.socket.last_endpoint().unwrap_or_default().as_bytes()),
+            MECHANISM => Value::Int(0),
+            THREAD_SAFE => Value::Int(0),
+            HEARTBEAT_TTL => Value::Int(self.settings().heartbeat_ttl.saturating_mul(100)),
+            TOPICS_COUNT => Value::Int(c_int::try_from(self.socket.stats().subscriptions).unwrap_or(c_int::MAX)),
+            _ => {
+                let row = row_of(option)?;
+                if row.access == Access::Write {
+                    return Err(Errno::INVALID);
+                }
+                row.field.get(&mut self.settings())
+            }
+        })
+    }
+
+    fn events(&self) -> Result<c_int> {
+        let Readiness { readable, writable } = self.complete(self.socket.readiness());
+        self.check_alive()?;
+        Ok(c_int::from(readable) | c_int::from(writable) << 1)
+    }
+}
+
+fn only_zero_or_one(value: c_int) -> Result<c_int> {
+    if zero_or_one(value) { Ok(value) } else { Err(Errno::INVALID) }
+}
+
+impl Settings {
+    /// The wire carries tenths of a second, in two bytes.
+    fn set_heartbeat_ttl(&mut self, millis: c_int) -> Result<()> {
+        let deciseconds = millis / 100;
+        if millis < 0 || deciseconds > c_int::from(u16::MAX) {
+            return Err(Errno::INVALID);
+        }
+        self.heartbeat_ttl = deciseconds;
+        Ok(())
+    }
+
+    /// A property for peers, as `name:value`.
+    fn add_metadata(&mut self, property: &[u8]) -> Result<()> {
+        let property = str::from_utf8(property).map_err(|_| Errno::INVALID)?;
+        let (name, value) = property.split_once(':').ok_or(Errno::INVALID)?;
+        if !name.starts_with("X-") || value.is_empty() {
+            return Err(Errno::INVALID);
+        }
+        self.metadata.retain(|(other, _)| other != name);
+        self.metadata.push((name.to_owned(), value.as_bytes().to_vec()));
+        Ok(())
+    }
+}
+
+/// Sets an option.
+///
+/// # Safety
+/// See [`handle::enter`](crate::handle::enter); `value` points to `len` bytes.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_setsockopt(
+    socket: *mut c_void,
+    option: c_int,
+    value: *const c_void,
+    len: usize,
+) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, value) = unsafe { (socket::enter(socket)?, border::bytes(value.cast(), len)?) };
+        call.set(option, value)
+    })
+}
+
+/// The value of an option: `*len` is the room for it, and then its length.
+///
+/// # Safety
+/// See [`handle::enter`](crate::handle::enter); `value` points to `*len` bytes.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_getsockopt(
+    socket: *mut c_void,
+    option: c_int,
+    value: *mut c_void,
+    len: *mut usize,
+) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let call = unsafe { socket::enter(socket) }?;
+        // SAFETY: as the caller says.
+        unsafe { call.get(option)?.write(value.cast(), len) }
+    })
+}

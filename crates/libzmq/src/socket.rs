@@ -1,0 +1,503 @@
+//! `zmq_socket`, `zmq_close`, `zmq_bind`, `zmq_send`, `zmq_recv` and their like: sockets.
+//!
+//! libzmq's interface is given and gives messages frame by frame; nought takes and gives whole ones. A message of one
+//! frame goes straight through. Of others the frames that are not complete yet, or not fetched yet, wait in the handle.
+
+use std::{
+    cell::RefCell,
+    ffi::{c_char, c_int, c_void},
+    mem::{self, ManuallyDrop},
+    ptr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use nought::{Any, Frame, Message, Outgoing, PeerInfo, Readiness, SendErrorKind, Socket, SocketType};
+
+use crate::{
+    border,
+    context::{ContextHandle, Shared},
+    errno::{Errno, Result},
+    handle::{self, Closed, Noun},
+    message,
+    options::Settings,
+};
+
+const DONTWAIT: c_int = 1;
+const SNDMORE: c_int = 2;
+
+/// What a socket's handle stands for.
+pub(crate) struct SocketHandle {
+    pub(crate) socket: ManuallyDrop<Socket<Any>>,
+    pub(crate) socket_type: SocketType,
+    context: Arc<Shared>,
+    pub(crate) settings: Mutex<Settings>,
+    begun: Begun,
+    rest: Rest,
+}
+
+/// The frames of a message that is sent and not complete.
+#[derive(Default)]
+struct Begun {
+    /// There are some: told without the lock.
+    is_there: AtomicBool,
+    frames: Mutex<Vec<Frame>>,
+}
+
+/// The frames of a message that was received and not fetched whole.
+#[derive(Default)]
+struct Rest {
+    /// There are some: told without the lock.
+    is_there: AtomicBool,
+    frames: Mutex<(Message, Option<Arc<PeerInfo>>)>,
+}
+
+impl Noun for SocketHandle {
+    const TAG: u32 = 0x50C4_E700;
+    const NO_HANDLE: Errno = Errno::NOT_A_SOCKET;
+
+    fn closed() -> &'static Closed<Self> {
+        static CLOSED: Closed<SocketHandle> = Closed::new();
+        &CLOSED
+    }
+
+    fn end_calls(&self) {
+        if !self.context.is_inherited() {
+            self.socket.shutdown();
+        }
+    }
+}
+
+impl Drop for SocketHandle {
+    fn drop(&mut self) {
+        // In a child of the process that made it, its descriptors are the parent's, too, and its locks may be held for
+        // good by threads that did not come along.
+        if !self.context.is_inherited() {
+            // SAFETY: it is not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.socket) };
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SocketHandle {
+    fn new(context: &Arc<Shared>, socket_type: SocketType) -> Result<Self> {
+        let settings = Settings::new(context.settings());
+        let builder = context.running()?.any_socket_builder(socket_type);
+        let socket = settings.apply(socket_type, builder.interruptible(true)).build()?;
+        Ok(Self {
+            socket: ManuallyDrop::new(socket),
+            socket_type,
+            context: Arc::clone(context),
+            settings: Mutex::new(settings),
+            begun: Begun::default(),
+            rest: Rest::default(),
+        })
+    }
+
+    pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
+        lock(&self.settings)
+    }
+
+    /// What can be done without waiting. A message that is not fetched whole can be fetched, one that is not complete be
+    /// completed.
+    pub(crate) fn complete(&self, readiness: Readiness) -> Readiness {
+        Readiness {
+            readable: readiness.readable || self.has_rest(),
+            writable: readiness.writable || self.begun.is_there.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether frames of the last message are still to be fetched.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest.is_there.load(Ordering::Relaxed)
+    }
+}
+
+// ---- sending
+
+impl SocketHandle {
+    /// Sends a frame; the message is complete without SNDMORE.
+    #[inline]
+    fn send_body(&self, body: &[u8], flags: c_int) -> Result<()> {
+        if flags & SNDMORE != 0 || self.begun.is_there.load(Ordering::Relaxed) {
+            return self.send_part(Frame::copy_from_slice(body), flags);
+        }
+        self.send_whole(Outgoing::Body(body), flags)
+    }
+
+    fn send_message(&self, message: &mut message::Message, flags: c_int) -> Result<()> {
+        if flags & SNDMORE != 0 || self.begun.is_there.load(Ordering::Relaxed) {
+            return self.send_part(message.share_frame(), flags);
+        }
+        if message.is_large() {
+            return self.send_whole(Outgoing::Owned(message.share_frame().into()), flags);
+        }
+        self.send_whole(Outgoing::Body(message.body()), flags)
+    }
+
+    #[inline]
+    fn send_whole(&self, message: Outgoing<'_>, flags: c_int) -> Result<()> {
+        self.check_turn()?;
+        let sent = if flags & DONTWAIT == 0 { self.socket.send(message) } else { self.socket.try_send(message) };
+        sent.or_else(|error| self.unless_dropped(error.kind()))
+    }
+
+    fn send_part(&self, frame: Frame, flags: c_int) -> Result<()> {
+        let mut frames = lock(&self.begun.frames);
+        if frames.is_empty() {
+            self.check_turn()?;
+            let checked =
+                if flags & DONTWAIT == 0 { self.socket.check_send(&frame) } else { self.socket.try_check_send(&frame) };
+            checked?;
+        }
+        frames.push(frame);
+        self.begun.is_there.store(flags & SNDMORE != 0, Ordering::Relaxed);
+        if flags & SNDMORE != 0 {
+            return Ok(());
+        }
+        let message = Outgoing::from(mem::take(&mut *frames));
+        drop(frames);
+        if flags & DONTWAIT == 0 {
+            return self.socket.send(message).or_else(|error| self.unless_dropped(error.kind()));
+        }
+        match self.socket.try_send(message).map_err(|error| error.kind()) {
+            // There was room when it began: the peer is gone, and the message with it, as in libzmq.
+            Err(SendErrorKind::WouldBlock) => Ok(()),
+            sent => sent.or_else(|kind| self.unless_dropped(kind)),
+        }
+    }
+
+    /// A REQ and a REP fetch a message whole before they answer it.
+    #[inline]
+    fn check_turn(&self) -> Result<()> {
+        let takes_turns = matches!(self.socket_type, SocketType::Req | SocketType::Rep);
+        if takes_turns && self.has_rest() { Err(Errno::FSM) } else { Ok(()) }
+    }
+
+    /// A message for a named peer that has no more than the name is dropped, as in libzmq.
+    fn unless_dropped(&self, kind: SendErrorKind) -> Result<()> {
+        match (kind, self.socket_type) {
+            (SendErrorKind::Malformed, SocketType::Router | SocketType::Stream) => Ok(()),
+            _ => Err(kind.into()),
+        }
+    }
+}
+
+// ---- receiving
+
+thread_local! {
+    /// Memory for what is received: used again and again by all sockets of a thread.
+    static RECEIVED: RefCell<Message> = const { RefCell::new(Message::empty_frame()) };
+}
+
+/// A frame that was received, to be taken.
+struct Received<'f> {
+    frame: &'f mut Frame,
+    has_more: bool,
+    peer: Option<Arc<PeerInfo>>,
+}
+
+/// Whether to ask whose message it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AskForPeer {
+    Yes,
+    No,
+}
+
+impl SocketHandle {
+    /// Receives a frame, and gives it to `take`.
+    #[inline]
+    fn recv_frame<T>(&self, flags: c_int, ask: AskForPeer, take: impl FnOnce(Received<'_>) -> T) -> Result<T> {
+        if self.has_rest()
+            && let Some((mut frame, has_more, peer)) = self.next_of_rest()
+        {
+            return Ok(take(Received { frame: &mut frame, has_more, peer }));
+        }
+        RECEIVED.with_borrow_mut(|message| {
+            let peer = self.recv_whole(message, flags, ask)?;
+            if message.len() > 1 {
+                let mut frame = message.pop_front().unwrap_or_default();
+                self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
+                return Ok(take(Received { frame: &mut frame, has_more: true, peer }));
+            }
+            let frame = message.first_mut().ok_or(Errno::AGAIN)?;
+            Ok(take(Received { frame, has_more: false, peer }))
+        })
+    }
+
+    #[inline]
+    fn recv_whole(&self, message: &mut Message, flags: c_int, ask: AskForPeer) -> Result<Option<Arc<PeerInfo>>> {
+        let waits = flags & DONTWAIT == 0;
+        Ok(match (ask, waits) {
+            (AskForPeer::No, true) => self.socket.recv_into(message).map(|()| None),
+            (AskForPeer::No, false) => self.socket.try_recv_into(message).map(|()| None),
+            (AskForPeer::Yes, true) => self.socket.recv_from_into(message),
+            (AskForPeer::Yes, false) => self.socket.try_recv_from_into(message),
+        }?)
+    }
+
+    fn keep_rest(&self, rest: Message, peer: Option<Arc<PeerInfo>>) {
+        *lock(&self.rest.frames) = (rest, peer);
+        self.rest.is_there.store(true, Ordering::Relaxed);
+    }
+
+    fn next_of_rest(&self) -> Option<(Frame, bool, Option<Arc<PeerInfo>>)> {
+        let mut rest = lock(&self.rest.frames);
+        let frame = rest.0.pop_front();
+        let has_more = !rest.0.is_empty();
+        self.rest.is_there.store(has_more, Ordering::Relaxed);
+        frame.map(|frame| (frame, has_more, rest.1.clone()))
+    }
+
+    fn recv_into(&self, buffer: *mut u8, len: usize, flags: c_int) -> Result<c_int> {
+        self.recv_frame(flags, AskForPeer::No, |received| {
+            let body = received.frame.as_slice();
+            // SAFETY: zmq_recv's caller says that the buffer has this length; the frame is not in it.
+            unsafe { ptr::copy_nonoverlapping(body.as_ptr(), buffer, body.len().min(len)) };
+            let body_len = body.len();
+            if body_len >= LARGE_BODY_LEN {
+                // Its memory is the socket's, to be used for the next.
+                *received.frame = Frame::new();
+            }
+            length(body_len)
+        })
+    }
+
+    fn recv_message(&self, place: &mut message::Message, flags: c_int) -> Result<c_int> {
+        self.recv_frame(flags, AskForPeer::Yes, |Received { frame, has_more, peer }| {
+            *place = message::Message::received(frame, has_more, peer);
+            length(place.body().len())
+        })
+    }
+}
+
+/// Bodies that are held by reference.
+const LARGE_BODY_LEN: usize = 8 * 1024;
+
+/// The length of a frame as libzmq returns it.
+fn length(len: usize) -> c_int {
+    c_int::try_from(len).unwrap_or(c_int::MAX)
+}
+
+/// Begins a call with a socket.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[inline]
+pub(crate) unsafe fn enter(socket: *mut c_void) -> Result<handle::Call<SocketHandle>> {
+    // SAFETY: as the caller says.
+    unsafe { handle::enter(socket) }
+}
+
+/// A new socket.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_socket(context: *mut c_void, socket_type: c_int) -> *mut c_void {
+    border::pointer(|| {
+        // SAFETY: as the caller says.
+        let context = unsafe { handle::enter::<ContextHandle>(context) }?;
+        let socket_type = u8::try_from(socket_type).ok().and_then(SocketType::from_number).ok_or(Errno::INVALID)?;
+        Ok(handle::open(SocketHandle::new(&context.0, socket_type)?))
+    })
+}
+
+/// Closes a socket; what is queued is still sent, for the linger time.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { handle::close::<SocketHandle>(socket) })
+}
+
+/// Listens at an endpoint.
+///
+/// # Safety
+/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_bind(socket: *mut c_void, endpoint: *const c_char) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
+        Ok(call.socket.bind(endpoint).map(drop)?)
+    })
+}
+
+/// Connects to an endpoint.
+///
+/// # Safety
+/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_connect(socket: *mut c_void, endpoint: *const c_char) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
+        let routing_id = mem::take(&mut call.settings().connect_routing_id);
+        if routing_id.is_empty() {
+            return Ok(call.socket.connect(endpoint)?);
+        }
+        Ok(call.socket.connect_as(endpoint, routing_id)?)
+    })
+}
+
+/// Stops listening at an endpoint.
+///
+/// # Safety
+/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_unbind(socket: *mut c_void, endpoint: *const c_char) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
+        call.check_alive()?;
+        call.socket.unbind(endpoint).map_err(|_| Errno::NOT_FOUND)
+    })
+}
+
+/// Disconnects from an endpoint.
+///
+/// # Safety
+/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, endpoint: *const c_char) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
+        call.check_alive()?;
+        call.socket.disconnect(endpoint).map_err(|_| Errno::NOT_FOUND)
+    })
+}
+
+/// Sends a frame.
+///
+/// # Safety
+/// See [`handle::enter`]; `data` points to `len` bytes.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_send(socket: *mut c_void, data: *const c_void, len: usize, flags: c_int) -> c_int {
+    border::status(|| {
+        // SAFETY: as the caller says.
+        let (call, body) = unsafe { (enter(socket)?, border::bytes(data.cast(), len)?) };
+        call.send_body(body, flags)?;
+        Ok(length(len))
+    })
+}
+
+/// Sends a frame whose body stays where and as it is for as long as the program runs: what is large is not copied.
+///
+/// # Safety
+/// See [`handle::enter`]; `data` points to `len` bytes that are never written to or freed again.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_send_const(
+    socket: *mut c_void,
+    data: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    border::status(|| {
+        // SAFETY: as the caller says.
+        let (call, body) = unsafe { (enter(socket)?, border::bytes::<'static>(data.cast(), len)?) };
+        if len < LARGE_BODY_LEN {
+            call.send_body(body, flags)?;
+        } else {
+            call.send_message(&mut bytes::Bytes::from_static(body).into(), flags)?;
+        }
+        Ok(length(len))
+    })
+}
+
+/// Receives a frame into a buffer. Returns the frame's length; what does not fit is cut off.
+///
+/// # Safety
+/// See [`handle::enter`]; `buffer` points to `len` bytes.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_recv(socket: *mut c_void, buffer: *mut c_void, len: usize, flags: c_int) -> c_int {
+    border::status(|| {
+        // SAFETY: as the caller says.
+        let call = unsafe { enter(socket) }?;
+        if buffer.is_null() && len > 0 {
+            return Err(Errno::FAULT);
+        }
+        call.recv_into(buffer.cast(), len, flags)
+    })
+}
+
+/// Sends a message as one frame; it is empty then. If it is not sent, it is as it was.
+///
+/// # Safety
+/// See [`handle::enter`]; `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_send(
+    message: *mut message::Message,
+    socket: *mut c_void,
+    flags: c_int,
+) -> c_int {
+    border::status(|| {
+        // SAFETY: as the caller says.
+        let (call, message) = unsafe { (enter(socket)?, message::borrow(message)?) };
+        let len = message.body().len();
+        call.send_message(message, flags)?;
+        message.clear();
+        Ok(length(len))
+    })
+}
+
+/// Receives a frame into a message, in the place of what was there.
+///
+/// # Safety
+/// See [`handle::enter`]; `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_recv(
+    message: *mut message::Message,
+    socket: *mut c_void,
+    flags: c_int,
+) -> c_int {
+    border::status(|| {
+        // SAFETY: as the caller says.
+        let (call, message) = unsafe { (enter(socket)?, message::borrow(message)?) };
+        call.recv_message(message, flags)
+    })
+}
+
+/// The older name of [`zmq_msg_send`].
+///
+/// # Safety
+/// As for [`zmq_msg_send`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_sendmsg(
+    socket: *mut c_void,
+    message: *mut message::Message,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { zmq_msg_send(message, socket, flags) }
+}
+
+/// The older name of [`zmq_msg_recv`].
+///
+/// # Safety
+/// As for [`zmq_msg_recv`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_recvmsg(
+    socket: *mut c_void,
+    message: *mut message::Message,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { zmq_msg_recv(message, socket, flags) }
+}
+
+impl SocketHandle {
+    /// What has no answer of its own for it says that the context is over.
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        if self.socket.is_shut_down() { Err(Errno::TERMINATED) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,66 @@
+//! `zmq_stopwatch_*`, `zmq_sleep`: time, for programs that measure.
+
+use std::{
+    ffi::{c_int, c_ulong, c_void},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    border,
+    errno::Errno,
+    handle::{self, Closed, Noun},
+};
+
+struct Stopwatch(Instant);
+
+impl Noun for Stopwatch {
+    const TAG: u32 = 0x57_0B_3A_70;
+    const NO_HANDLE: Errno = Errno::FAULT;
+
+    fn closed() -> &'static Closed<Self> {
+        static CLOSED: Closed<Stopwatch> = Closed::new();
+        &CLOSED
+    }
+}
+
+/// A stopwatch that runs from now on.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn zmq_stopwatch_start() -> *mut c_void {
+    border::pointer(|| Ok(handle::open(Stopwatch(Instant::now()))))
+}
+
+/// The microseconds since it was started; 0 for no stopwatch.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulong {
+    // SAFETY: as the caller says.
+    match unsafe { handle::enter::<Stopwatch>(watch) } {
+        Ok(call) => call.0.elapsed().as_micros() as c_ulong,
+        Err(errno) => {
+            errno.set();
+            0
+        }
+    }
+}
+
+/// The microseconds since it was started; it is gone then.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
+    // SAFETY: as the caller says.
+    let elapsed = unsafe { zmq_stopwatch_intermediate(watch) };
+    // SAFETY: as the caller says. That it is none was said above.
+    let _ = unsafe { handle::close::<Stopwatch>(watch) };
+    elapsed
+}
+
+/// Sleeps.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn zmq_sleep(seconds: c_int) {
+    thread::sleep(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+}
