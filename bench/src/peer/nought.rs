@@ -1,7 +1,7 @@
 //! nought: its blocking API, with and without spinning, and its asynchronous one on tokio.
 //!
 //! API: `send` of a slice, which is encoded in place, and `recv_into` a message that is used again, as with
-//! libzmq; `send_async` and `recv_async`. Everything by default.
+//! libzmq; `send_async` and `recv_into_async`. Everything by default.
 
 use std::future::{Future, ready};
 use std::thread;
@@ -170,7 +170,7 @@ impl Socket for AsyncSocket {
     }
 
     async fn recv(&mut self) -> Result<&[u8]> {
-        self.last = self.inner.recv_async().await?;
+        self.inner.recv_into_async(&mut self.last).await?;
         last_frame(&self.last)
     }
 

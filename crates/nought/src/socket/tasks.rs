@@ -43,6 +43,7 @@ async fn yield_now() {
 
 impl<K: Kind> Socket<K> {
     /// Counts a call; says whether it is the other tasks' turn.
+    #[inline]
     fn must_yield(state: &mut State) -> bool {
         state.calls = state.calls.wrapping_add(1);
         state.calls.is_multiple_of(CALLS_IN_A_ROW)
@@ -50,6 +51,7 @@ impl<K: Kind> Socket<K> {
 }
 
 impl<K: CanSend> Socket<K> {
+    #[inline]
     fn send_at_once(&self, message: &Outgoing<'_>) -> AtOnce<()> {
         let mut state = self.core().lock();
         if Self::must_yield(&mut state) {
@@ -95,8 +97,19 @@ impl<K: CanReceive> Socket<K> {
     /// Why there is none.
     pub async fn recv_async(&self) -> Result<Message, RecvError> {
         let mut message = Message::empty_frame();
-        self.receive_async(|state| self.core().recv_now(state, &mut message)).await?;
+        self.recv_into_async(&mut message).await?;
         Ok(message)
+    }
+
+    /// Receives a message into `message`, in the place of what is there, whose memory is used again; the task waits for
+    /// it, without a time-out of its own.
+    ///
+    /// Cancel-safe: a future that is dropped has taken nothing.
+    ///
+    /// # Errors
+    /// Why there is none; `message` then holds nothing of use.
+    pub async fn recv_into_async(&self, message: &mut Message) -> Result<(), RecvError> {
+        self.receive_async(|state| self.core().recv_now(state, message)).await
     }
 
     /// Receives a message, with what is known of the peer that sent it (see [`recv_from`](Self::recv_from)); the task
@@ -125,6 +138,7 @@ impl<K: CanReceive> Socket<K> {
         poll_fn(|context| poll_receive(&mut wait, context, &mut attempt)).await
     }
 
+    #[inline]
     fn receive_at_once<T>(&self, attempt: impl FnOnce(&mut State) -> Result<T, RecvRefusal>) -> AtOnce<T> {
         let mut state = self.core().lock();
         if Self::must_yield(&mut state) {
