@@ -12,8 +12,23 @@ pub(crate) mod code {
     pub(crate) const USAGE: u8 = 2;
     /// A time-out passed.
     pub(crate) const TIMED_OUT: u8 = 3;
-    /// Ended by a signal from the terminal: 128 and the number of SIGINT, as shells have it.
-    pub(crate) const INTERRUPTED: u8 = 130;
+    /// Ended by a signal: this and its number, as shells have it.
+    pub(crate) const SIGNAL: u8 = 128;
+}
+
+/// The signal by which the user ended the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signal(u8);
+
+impl Signal {
+    pub(crate) fn new(number: i32) -> Self {
+        Self(number as u8)
+    }
+
+    /// The exit code that tells of it.
+    pub(crate) fn code(self) -> u8 {
+        code::SIGNAL + self.0
+    }
 }
 
 /// Why a command did not do what it was to do.
@@ -26,7 +41,7 @@ pub(crate) enum Failure {
     /// What was waited for did not come in time.
     TimedOut(String),
     /// The user ended it. Without a text nothing is told.
-    Interrupted(String),
+    Interrupted(Signal, String),
     /// Nobody reads the output any more, as behind `| head`: an end, and no error.
     OutputClosed,
 }
@@ -43,7 +58,7 @@ impl Failure {
             Self::Error(_) => code::ERROR,
             Self::Usage(_) => code::USAGE,
             Self::TimedOut(_) => code::TIMED_OUT,
-            Self::Interrupted(_) => code::INTERRUPTED,
+            Self::Interrupted(signal, _) => signal.code(),
             Self::OutputClosed => code::OK,
         }
     }
@@ -54,8 +69,8 @@ impl Failure {
             Self::Error(error) => Some(format!("error: {}", show_chain(error))),
             Self::Usage(message) => Some(format!("error: {message}")),
             Self::TimedOut(message) => Some(format!("time-out: {message}")),
-            Self::Interrupted(message) if message.is_empty() => None,
-            Self::Interrupted(message) => Some(format!("interrupted: {message}")),
+            Self::Interrupted(_, message) if message.is_empty() => None,
+            Self::Interrupted(_, message) => Some(format!("interrupted: {message}")),
             Self::OutputClosed => None,
         }
     }

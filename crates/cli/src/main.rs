@@ -23,7 +23,7 @@ Exit codes:
   1    an error; its message is on standard error
   2    wrong arguments
   3    a time-out passed
-  130  interrupted (Ctrl-C)";
+  130  interrupted (Ctrl-C); other signals have 128 and their number, SIGTERM 143";
 
 /// ØMQ from the command line
 #[derive(Parser)]

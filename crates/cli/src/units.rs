@@ -1,6 +1,6 @@
 //! Durations and sizes as people write and read them.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 /// Reads a duration: `250ms`, `1.5s`, `2m`, or a number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -25,6 +25,11 @@ pub(crate) fn parse_positive_duration(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("zero is too short: write at least 1ms".to_owned()),
         duration => Ok(duration),
     }
+}
+
+/// Reads a whole number from zero on.
+pub(crate) fn parse_count<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| format!("{text:?} is no count: write a whole number from 0 on"))
 }
 
 /// Reads a number of bytes: `64`, `8K` (8,192), `1M`.

@@ -127,7 +127,7 @@ fn a_router_shows_and_takes_routing_ids() {
     run(&["cat", "dealer", "-c", &endpoint, "--id", "worker", "-n", "1", "hello"]).ok().prints("task\t1\n");
     router.wait().ok().prints("worker,hello\n");
 
-    let (router, endpoint) = bound(&["router", "-n", "1", "--wait-for", "1", "0x77\ttask"]);
+    let (router, endpoint) = bound(&["router", "-n", "1", "0x77\ttask"]);
     run(&["cat", "dealer", "-c", &endpoint, "--id", "0x77", "-n", "1", "hello"]).ok().prints("task\n");
     router.wait().ok().prints("w\thello\n");
 
@@ -184,7 +184,9 @@ fn time_outs_have_their_exit_code() {
     run(&["cat", "router", "-b", ANY_PORT, "-t", "20ms", "--to", "w", "x"]).with_code(3);
 
     drop(nobody);
-    run(&["cat", "push", "-c", &silent, "-t", "1s", "x"]).with_code(3).tells("refused");
+    let ended = run(&["cat", "push", "-c", &silent, "-t", "1s", "x"]).with_code(3).tells("refused");
+    let told = ended.errors.lines().last().unwrap();
+    assert_eq!(told.matches(&silent).count(), 1, "{told}");
 }
 
 #[test]
@@ -229,6 +231,53 @@ fn verbose_tells_what_happens() {
     let told = run(&["cat", "push", "-c", &endpoint, "-v", "x"]).ok().errors;
     assert!(told.contains("handshake succeeded"), "{told}");
     pull.wait().ok();
+}
+
+#[test]
+fn whoever_waits_for_a_peer_says_so_once() {
+    let (mut push, endpoint) = bound(&["push", "x"]);
+    assert_eq!(push.error_line("waiting"), format!("waiting for a peer to connect to {endpoint}"));
+    run(&["cat", "pull", "-c", &endpoint, "-n", "1"]).ok().prints("x\n");
+    assert_eq!(push.wait().ok().errors.matches("waiting").count(), 1);
+
+    let (mut publisher, endpoint) = bound(&["pub", "x"]);
+    assert_eq!(publisher.error_line("waiting"), format!("waiting for a peer to connect to {endpoint}"));
+
+    let (mut router, endpoint) = bound(&["router", "worker\ttask"]);
+    assert_eq!(router.error_line("waiting"), format!("waiting for the peer worker to connect to {endpoint}"));
+    run(&["cat", "dealer", "-c", &endpoint, "--id", "worker", "-n", "1", "hello"]).ok().prints("task\n");
+
+    let folder = Folder::new();
+    let endpoint = folder.ipc("nobody");
+    let mut req = start(&["cat", "req", "-c", &endpoint, "x"]);
+    let told = req.error_line("waiting");
+    assert!(told.starts_with(&format!("waiting for a peer at {endpoint} (")), "{told}");
+}
+
+#[test]
+fn a_number_that_a_router_gave_to_a_peer_is_not_waited_for() {
+    let (router, _) = bound(&["router", "0x0000000001\ttask"]);
+    router.wait().with_code(1);
+}
+
+#[test]
+fn ipv6_listens_to_both() {
+    let mut pull = start(&["cat", "pull", "--ipv6", "-b", "tcp://*:*", "-n", "2"]);
+    let endpoint = pull.endpoint();
+    let port = endpoint.rsplit(':').next().unwrap();
+    run(&["cat", "push", "-c", &format!("tcp://[::1]:{port}"), "six"]).ok();
+    run(&["cat", "push", "-c", &format!("tcp://127.0.0.1:{port}"), "four"]).ok();
+    let output = pull.wait().ok().output;
+    assert!(output.contains("six") && output.contains("four"), "{output}");
+}
+
+#[test]
+fn each_signal_has_its_exit_code() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let (pull, _) = bound(&["pull"]);
+        pull.signal(signal);
+        pull.wait().with_code(code);
+    }
 }
 
 #[test]

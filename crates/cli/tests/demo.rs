@@ -2,11 +2,18 @@
 
 mod common;
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    io::Read,
+    process::{Command, Stdio},
+};
 
 use common::{Ended, Folder, Running, run, send_signal, start, wait_until_gone};
 use image::{GenericImageView, Rgb, RgbImage};
-use rustix::process::Signal;
+use rustix::{
+    process::Signal,
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+};
 
 /// Enough that there is a middle to be disturbed in.
 const MANY: u32 = 60;
@@ -51,6 +58,39 @@ fn assert_complete(ended: &Ended, input: &Folder, output: &Folder) {
         let picture = image::open(output.path().join(&name)).unwrap();
         assert_eq!(picture.dimensions(), (80, 60), "{name}");
     }
+}
+
+/// Both ends of a new terminal.
+fn terminal() -> (File, File) {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let user = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    (controller.into(), user)
+}
+
+#[test]
+fn a_terminal_shows_a_bar_and_a_pipe_gets_lines() {
+    let (mut controller, user) = terminal();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_nought"))
+        .args(["demo", "--pictures", "12", "--side", "50"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(user)
+        .spawn()
+        .unwrap();
+    let mut shown = Vec::new();
+    // A terminal whose last user is gone ends in an error.
+    let _ = controller.read_to_end(&mut shown);
+    assert!(demo.wait().unwrap().success());
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(shown.contains('\u{2588}') && shown.contains("/12 pictures, ") && shown.contains('\u{1b}'), "{shown}");
+
+    let ended = run(&["demo", "--pictures", "12", "--side", "50"]).ok();
+    assert!(ended.errors.contains("12/12 pictures\n"), "{}", ended.errors);
+    assert!(!ended.errors.contains(['\u{1b}', '\u{2588}', '\r']), "{}", ended.errors);
 }
 
 #[test]

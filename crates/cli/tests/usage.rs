@@ -5,7 +5,7 @@ mod common;
 use common::{Folder, run};
 
 /// Arguments, and what is told about them.
-const WRONG: [(&[&str], &str); 31] = [
+const WRONG: [(&[&str], &str); 38] = [
     (&[], "Usage: nought <COMMAND>"),
     (&["demp"], "a similar subcommand exists: 'demo'"),
     (&["cat", "pull"], "write where to: --bind ENDPOINT to listen, or --connect ENDPOINT"),
@@ -33,6 +33,13 @@ const WRONG: [(&[&str], &str); 31] = [
     (&["cat", "push", "-b", "ipc://x", "--json", "a"], "no JSON"),
     (&["cat", "router", "-b", "ipc://x", "hello"], "write ID, a tab and the message, or --to ID"),
     (&["cat", "pull", "-b", "ipc://x", "-t", "soon"], "write 250ms, 1.5s, 2m, or a number of seconds"),
+    (&["cat", "pull", "-b", "ipc://x", "-n", "-3"], "\"-3\" is no count: write a whole number from 0 on"),
+    (&["cat", "push", "-b", "ipc://x", "--wait-for", "-1", "x"], "write a whole number from 0 on"),
+    (&["cat", "pull", "-b", "ipc://x", "-n", "few"], "\"few\" is no count: write a whole number from 0 on"),
+    (&["cat", "pull", "-b", "ipc://x", "-t", "-1s"], "write 250ms, 1.5s, 2m, or a number of seconds"),
+    (&["cat", "pub", "-b", "ipc://x", "--interval", "-1", "x"], "write 250ms, 1.5s, 2m, or a number of seconds"),
+    (&["bench", "throughput", "--size", "-64"], "write a number of bytes, or 8K, or 1M"),
+    (&["demo", "--pictures", "-3"], "-3 is not in 1..=10000"),
     (&["bench", "throughput", "--size", "64B"], "write a number of bytes, or 8K, or 1M"),
     (&["bench", "latency", "--count", "5", "--duration", "1s"], "cannot be used with '--duration <TIME>'"),
     (&["bench", "local-thr", "localhost", "1", "1"], "names no transport"),

@@ -125,7 +125,7 @@ impl SocketEvent {
 impl fmt::Display for SocketEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.local)?;
-        if let Some(remote) = &self.remote {
+        if let Some(remote) = self.remote.as_ref().filter(|remote| **remote != self.local) {
             write!(f, " ↔ {remote}")?;
         }
         write!(f, ": {}", self.kind)

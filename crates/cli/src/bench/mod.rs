@@ -45,15 +45,18 @@ pub(crate) struct PairArgs {
     transport: Vec<Transport>,
 
     /// Sizes of a message in bytes, or K or M, one after the other [default: 64 for throughput, 1 for latency]
-    #[arg(long, value_parser = units::parse_size, value_delimiter = ',', value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_delimiter = ',')]
+    #[arg(value_parser = units::parse_size, allow_hyphen_values = true)]
     size: Vec<usize>,
 
     /// How long each is measured, after a warm-up
-    #[arg(long, value_parser = units::parse_positive_duration, value_name = "TIME", default_value = "2s")]
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    #[arg(value_parser = units::parse_positive_duration, allow_hyphen_values = true)]
     duration: Duration,
 
     /// How many messages each takes, in the place of a duration
-    #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(2..))]
+    #[arg(long, value_name = "N", conflicts_with = "duration")]
+    #[arg(value_parser = clap::value_parser!(u64).range(2..), allow_negative_numbers = true)]
     count: Option<u64>,
 
     /// Sleep at once when waiting, in the place of polling for some microseconds first
@@ -71,10 +74,10 @@ pub(crate) struct RoleArgs {
     /// Where to bind or connect
     endpoint: String,
     /// The size of a message in bytes
-    #[arg(value_parser = units::parse_size)]
+    #[arg(value_parser = units::parse_size, allow_negative_numbers = true)]
     size: usize,
     /// The number of messages, the same on both sides
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     count: u64,
 }
 

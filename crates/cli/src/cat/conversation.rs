@@ -1,18 +1,25 @@
 //! Sending and receiving, as the socket's pattern wants it.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use nought::{Any, Message, RecvError, SendErrorKind, Socket, SocketType};
+use nought::{Any, Frame, Message, RecvError, SendErrorKind, Socket, SocketType};
 
-use super::{CatArgs, Events, Input, Printer, checks::Role};
+use super::{CatArgs, Events, Input, Printer, checks::Role, codec::show_routing_id};
 use crate::{failure::Failure, units::show_duration};
 
 /// How often something is looked at that no event tells of.
 const TICK: Duration = Duration::from_millis(2);
+
+/// After this time the user is told what is waited for.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// What is said over one socket.
 pub(super) struct Conversation {
@@ -40,12 +47,15 @@ struct Line {
     timeout: Option<Duration>,
     interval: Option<Duration>,
     wait_for: usize,
-    /// An addressee that is not there yet is waited for.
-    waits_for_addressee: bool,
+    /// Where peers are to be.
+    place: Arc<str>,
+    /// The user has been told that there is nobody.
+    told: Arc<AtomicBool>,
 }
 
 impl Conversation {
-    pub(super) fn new(args: CatArgs, socket: Arc<Socket<Any>>, events: Events, printer: Printer) -> Self {
+    /// A conversation with peers that come from `place`.
+    pub(super) fn new(args: CatArgs, socket: Arc<Socket<Any>>, place: &str, events: Events, printer: Printer) -> Self {
         let publishes = matches!(args.socket_type, SocketType::Pub | SocketType::XPub);
         let line = Line {
             socket,
@@ -53,7 +63,8 @@ impl Conversation {
             timeout: args.timeout,
             interval: args.interval,
             wait_for: args.wait_for.unwrap_or(usize::from(publishes)),
-            waits_for_addressee: args.addressee().is_some(),
+            place: place.into(),
+            told: Arc::default(),
         };
         let only_peer = args.has_only_peer().then_some(OnlyPeer::Expected);
         Self { line, printer, count: args.count, echo: args.echo, only_peer }
@@ -201,23 +212,48 @@ impl Line {
     }
 
     fn send(&self, message: Message) -> Result<(), Failure> {
-        let deadline = self.deadline();
+        let (start, deadline) = (Instant::now(), self.deadline());
+        let awaits_addressee = self.may_come(&message);
         let mut message = message;
         loop {
-            let result = match self.timeout {
-                Some(timeout) => self.socket.send_timeout(message, timeout),
-                None => self.socket.send(message),
-            };
-            let Err(error) = result else { return Ok(()) };
+            let patience = deadline
+                .map_or(SILENCE_MAX, |deadline| deadline.saturating_duration_since(Instant::now()).min(SILENCE_MAX));
+            let Err(error) = self.socket.send_timeout(message, patience) else { return Ok(()) };
             match error.kind() {
-                SendErrorKind::Unroutable if self.waits_for_addressee && !has_passed(deadline) => thread::sleep(TICK),
-                SendErrorKind::Unroutable if self.waits_for_addressee => {
+                SendErrorKind::Unroutable if awaits_addressee && has_passed(deadline) => {
                     return Err(self.timed_out("the peer did not come"));
                 }
-                SendErrorKind::TimedOut => return Err(self.timed_out("no peer took the message")),
+                SendErrorKind::Unroutable if awaits_addressee => thread::sleep(TICK),
+                SendErrorKind::TimedOut if has_passed(deadline) => {
+                    return Err(self.timed_out("no peer took the message"));
+                }
+                SendErrorKind::TimedOut => {}
                 _ => return Err(error.into()),
             }
             message = error.into_message();
+            self.tell_of_waiting(start, awaits_addressee.then(|| message[0].clone()));
+        }
+    }
+
+    /// Whether a peer to which the message names the way may still come: one whose name somebody has chosen, and no
+    /// number of a connection.
+    fn may_come(&self, message: &Message) -> bool {
+        match self.socket.socket_type() {
+            SocketType::Router | SocketType::Stream => message[0].first() != Some(&0),
+            _ => false,
+        }
+    }
+
+    /// Tells the user once that nobody is there, when that has been so for a while.
+    fn tell_of_waiting(&self, since: Instant, addressee: Option<Frame>) {
+        let whom = match addressee {
+            Some(id) => format!("the peer {}", show_routing_id(&id)),
+            None if self.socket.stats().peers == 0 => "a peer".to_owned(),
+            None => return,
+        };
+        if since.elapsed() >= SILENCE_MAX && !self.told.swap(true, Ordering::Relaxed) {
+            let trouble = self.events.trouble().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+            eprintln!("waiting for {whom} {}{trouble}", self.place);
         }
     }
 
@@ -235,7 +271,7 @@ impl Line {
     /// Waits for the peers without which nothing is to be sent; those of a publisher must have subscribed.
     fn wait_for_peers(&self) -> Result<(), Failure> {
         let publishes = matches!(self.socket.socket_type(), SocketType::Pub | SocketType::XPub);
-        let deadline = self.deadline();
+        let (start, deadline) = (Instant::now(), self.deadline());
         loop {
             let stats = self.socket.stats();
             if stats.peers >= self.wait_for && (!publishes || self.wait_for == 0 || stats.subscriptions > 0) {
@@ -245,6 +281,7 @@ impl Line {
                 let wanted = self.wait_for;
                 return Err(self.timed_out(&format!("{} of {wanted} peers came", stats.peers)));
             }
+            self.tell_of_waiting(start, None);
             thread::sleep(TICK);
         }
     }

@@ -9,10 +9,7 @@ mod output;
 
 use std::{
     ffi::OsString,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
@@ -26,7 +23,7 @@ use nought::{Any, Context, Frame, Socket, SocketType};
 use self::{conversation::Conversation, events::Events, input::Input, output::Printer};
 use crate::{
     endpoints,
-    failure::{Failure, code},
+    failure::{Failure, Signal},
     interrupt, units,
 };
 
@@ -49,7 +46,7 @@ Examples:
   printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nought cat stream --connect tcp://localhost:80 -i file -o raw
 
 A socket that only sends ends when its input does; one that receives ends after --count messages, or with --timeout
-when none comes. Exit codes: 0 done, 1 error, 2 wrong arguments, 3 time-out, 130 interrupted.";
+when none comes. Exit codes: 0 done, 1 error, 2 wrong arguments, 3 time-out, 130 interrupted, 143 ended by SIGTERM.";
 
 /// Send what is read, print what is received, with a socket of any type
 #[derive(Args, Debug)]
@@ -96,19 +93,20 @@ pub(crate) struct CatArgs {
     subscribe: Vec<String>,
 
     /// End after so many messages received (push, pub: sent); MESSAGEs to push, pub, req are repeated until then
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = units::parse_count::<u64>, allow_hyphen_values = true)]
     count: Option<u64>,
 
     /// Pause between two messages sent; MESSAGEs are then sent over and over
-    #[arg(long, value_name = "TIME", value_parser = units::parse_positive_duration)]
+    #[arg(long, value_name = "TIME", value_parser = units::parse_positive_duration, allow_hyphen_values = true)]
     interval: Option<Duration>,
 
     /// Longest wait for a message, a reply, or a peer to send to [default: for ever]
-    #[arg(short, long, value_name = "TIME", value_parser = units::parse_positive_duration)]
+    #[arg(short, long, value_name = "TIME")]
+    #[arg(value_parser = units::parse_positive_duration, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 
     /// Peers that must be there before the first message is sent [default: pub, xpub: 1 with a subscription]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_count::<usize>, allow_hyphen_values = true)]
     wait_for: Option<usize>,
 
     /// Answer each request with this (rep)
@@ -126,6 +124,10 @@ pub(crate) struct CatArgs {
     /// The routing id by which ROUTER peers know this socket (req, dealer, router)
     #[arg(long, value_name = "ID", value_parser = codec::parse_routing_id)]
     id: Option<Frame>,
+
+    /// Use IPv6 as well as IPv4, for tcp://* and for host names [default: with an address in brackets]
+    #[arg(long)]
+    ipv6: bool,
 
     /// Tell on standard error what happens to the connections
     #[arg(short, long)]
@@ -208,17 +210,24 @@ pub(crate) fn run(args: CatArgs) -> Result<(), Failure> {
     let bound = Arc::new(Mutex::new(Vec::new()));
     let interrupted = leave_cleanly_when_interrupted(&socket, &bound)?;
     open(&socket, &args, &mut lock(&bound))?;
-    let result = Conversation::new(args, socket, events, printer).run(input);
+    let place = place(&args, &lock(&bound));
+    let result = Conversation::new(args, socket, &place, events, printer).run(input);
     // Waits until all is sent, if nobody holds the socket any more.
     drop(context);
     watcher.finish();
-    if interrupted.load(Ordering::Acquire) { Err(Failure::Interrupted(String::new())) } else { result }
+    match interrupted.get() {
+        Some(signal) => Err(Failure::Interrupted(*signal, String::new())),
+        None => result,
+    }
 }
 
 fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
     // Messages are for peers that are there, and wait for room: a command that ends must know what was taken.
-    let mut builder =
-        context.any_socket_builder(args.socket_type).immediate(true).ipv6(mentions_ipv6(args)).linger(args.timeout);
+    let mut builder = context
+        .any_socket_builder(args.socket_type)
+        .immediate(true)
+        .ipv6(args.ipv6 || mentions_ipv6(args))
+        .linger(args.timeout);
     builder = match args.socket_type {
         SocketType::Router => builder.router_mandatory(true),
         SocketType::Pub | SocketType::XPub => builder.xpub_nodrop(true),
@@ -232,6 +241,13 @@ fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
 
 fn mentions_ipv6(args: &CatArgs) -> bool {
     args.bind.iter().chain(&args.connect).any(|endpoint| endpoint.starts_with("tcp://") && endpoint.contains('['))
+}
+
+/// Where peers are to be: `at` what is connected to, or whoever connects `to` what is bound.
+fn place(args: &CatArgs, bound: &[String]) -> String {
+    let to = (!bound.is_empty()).then(|| format!("to connect to {}", bound.join(", ")));
+    let at = (!args.connect.is_empty()).then(|| format!("at {}", args.connect.join(", ")));
+    [to, at].into_iter().flatten().collect::<Vec<_>>().join(", or ")
 }
 
 /// Subscribes, binds and connects. Notes the endpoints that are bound.
@@ -257,13 +273,14 @@ fn open(socket: &Socket<Any>, args: &CatArgs, bound: &mut Vec<String>) -> Result
 fn leave_cleanly_when_interrupted(
     socket: &Arc<Socket<Any>>,
     bound: &Arc<Mutex<Vec<String>>>,
-) -> Result<Arc<AtomicBool>, Failure> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let (is_interrupted, bound) = (Arc::clone(&interrupted), Arc::clone(bound));
+) -> Result<Arc<OnceLock<Signal>>, Failure> {
+    let interrupted = Arc::new(OnceLock::new());
+    let (told, bound) = (Arc::clone(&interrupted), Arc::clone(bound));
     // Not the socket itself, which lingers when its last handle goes.
     let socket = Arc::downgrade(socket);
-    interrupt::on_interrupt(move || {
-        is_interrupted.store(true, Ordering::Release);
+    interrupt::on_interrupt(move |signal| {
+        // The first says how it ends.
+        let signal = *told.get_or_init(|| signal);
         if let Some(socket) = socket.upgrade() {
             // An ipc endpoint leaves a file behind otherwise.
             lock(&bound).iter().for_each(|endpoint| socket.unbind(endpoint).unwrap_or_default());
@@ -271,7 +288,7 @@ fn leave_cleanly_when_interrupted(
             socket.context().shutdown();
         }
         thread::sleep(FAREWELL);
-        std::process::exit(code::INTERRUPTED.into());
+        std::process::exit(signal.code().into());
     })?;
     Ok(interrupted)
 }

@@ -138,7 +138,9 @@ impl Crew {
             match inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Child(index, News::Ready(line))) => lines[index - first] = Some(line),
                 Ok(Event::Child(index, News::Ended)) => return Err(self.failed_to_start(index)),
-                Ok(Event::Interrupted) => return Err(Failure::Interrupted("nothing is done yet".into())),
+                Ok(Event::Interrupted(signal)) => {
+                    return Err(Failure::Interrupted(signal, "nothing is done yet".into()));
+                }
                 Ok(Event::Picture(_)) | Err(RecvTimeoutError::Disconnected) => unreachable!("no picture is sent yet"),
                 Err(RecvTimeoutError::Timeout) => return Err(Failure::TimedOut("a process does not get ready".into())),
             }

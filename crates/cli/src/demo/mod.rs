@@ -47,7 +47,12 @@ use self::{
     service::Service,
     summary::Summary,
 };
-use crate::{failure::Failure, interrupt, offspring::News, units};
+use crate::{
+    failure::{Failure, Signal},
+    interrupt,
+    offspring::News,
+    units,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,11 +74,12 @@ pub(crate) struct DemoArgs {
 
     /// How many pictures to draw
     #[arg(long, value_name = "N", default_value = "48", conflicts_with = "input")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
     pictures: u32,
 
     /// Longest side of the results, in pixels; smaller pictures keep their size
-    #[arg(long, value_name = "PIXELS", default_value = "320", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    #[arg(long, value_name = "PIXELS", default_value = "320")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=16_384), allow_negative_numbers = true)]
     side: u32,
 
     /// How much brighter to make them, -255 to 255
@@ -86,11 +92,13 @@ pub(crate) struct DemoArgs {
     grayscale: bool,
 
     /// Pictures on their way at a time
-    #[arg(short, long, value_name = "N", default_value = "6", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", default_value = "6")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256), allow_negative_numbers = true)]
     parallel: u16,
 
     /// How long a reply may take before the request is sent again; doubled each time
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = units::parse_positive_duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "10s")]
+    #[arg(value_parser = units::parse_positive_duration, allow_hyphen_values = true)]
     timeout: Duration,
 }
 
@@ -102,7 +110,7 @@ enum Event {
     /// A child says something; it is known by its place in the crew.
     Child(usize, News),
     /// The user wants to stop.
-    Interrupted,
+    Interrupted(Signal),
 }
 
 /// Runs the demo from end to end.
@@ -111,7 +119,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
     let output = output_folder(&args)?;
     let (events, inbox) = mpsc::channel();
     let interrupted = events.clone();
-    interrupt::on_interrupt(move || drop(interrupted.send(Event::Interrupted)))?;
+    interrupt::on_interrupt(move |signal| drop(interrupted.send(Event::Interrupted(signal))))?;
     let mut crew = Crew::assemble(&events, &inbox)?;
     let steps = steps(&args, &crew);
     let client = Client { steps, output: output.clone(), patience: args.timeout, lanes: args.parallel.into() };
@@ -187,12 +195,10 @@ fn collect(inbox: &Receiver<Event>, crew: &mut Crew, total: usize, output: &Path
             }
             Event::Child(index, News::Ended) => progress.say(&crew.lose(index)?),
             Event::Child(_, News::Ready(_)) => {}
-            Event::Interrupted => {
+            Event::Interrupted(signal) => {
                 let done = summary.pictures();
-                return Err(Failure::Interrupted(format!(
-                    "{done} of {total} pictures are done, in {}",
-                    output.display()
-                )));
+                let message = format!("{done} of {total} pictures are done, in {}", output.display());
+                return Err(Failure::Interrupted(signal, message));
             }
         }
     }
