@@ -27,9 +27,10 @@ pub(crate) fn parse_positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a whole number from zero on.
-pub(crate) fn parse_count<N: FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("{text:?} is no count: write a whole number from 0 on"))
+/// Reads a whole number from `MIN` on.
+pub(crate) fn parse_count<N: FromStr + PartialOrd + From<u8>, const MIN: u8>(text: &str) -> Result<N, String> {
+    let count = text.parse().ok().filter(|count| *count >= N::from(MIN));
+    count.ok_or_else(|| format!("{text:?} is no count: write a whole number from {MIN} on"))
 }
 
 /// Reads a number of bytes: `64`, `8K` (8,192), `1M`.

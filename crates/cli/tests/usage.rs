@@ -5,7 +5,7 @@ mod common;
 use common::{Folder, run};
 
 /// Arguments, and what is told about them.
-const WRONG: [(&[&str], &str); 38] = [
+const WRONG: [(&[&str], &str); 40] = [
     (&[], "Usage: nought <COMMAND>"),
     (&["demp"], "a similar subcommand exists: 'demo'"),
     (&["cat", "pull"], "write where to: --bind ENDPOINT to listen, or --connect ENDPOINT"),
@@ -39,6 +39,8 @@ const WRONG: [(&[&str], &str); 38] = [
     (&["cat", "pull", "-b", "ipc://x", "-t", "-1s"], "write 250ms, 1.5s, 2m, or a number of seconds"),
     (&["cat", "pub", "-b", "ipc://x", "--interval", "-1", "x"], "write 250ms, 1.5s, 2m, or a number of seconds"),
     (&["bench", "throughput", "--size", "-64"], "write a number of bytes, or 8K, or 1M"),
+    (&["bench", "latency", "--count", "-5"], "\"-5\" is no count: write a whole number from 2 on"),
+    (&["bench", "local-thr", "tcp://*:1", "1", "0"], "write a whole number from 1 on"),
     (&["demo", "--pictures", "-3"], "-3 is not in 1..=10000"),
     (&["bench", "throughput", "--size", "64B"], "write a number of bytes, or 8K, or 1M"),
     (&["bench", "latency", "--count", "5", "--duration", "1s"], "cannot be used with '--duration <TIME>'"),

@@ -56,7 +56,7 @@ pub(crate) struct PairArgs {
 
     /// How many messages each takes, in the place of a duration
     #[arg(long, value_name = "N", conflicts_with = "duration")]
-    #[arg(value_parser = clap::value_parser!(u64).range(2..), allow_negative_numbers = true)]
+    #[arg(value_parser = units::parse_count::<u64, 2>, allow_negative_numbers = true)]
     count: Option<u64>,
 
     /// Sleep at once when waiting, in the place of polling for some microseconds first
@@ -77,7 +77,7 @@ pub(crate) struct RoleArgs {
     #[arg(value_parser = units::parse_size, allow_negative_numbers = true)]
     size: usize,
     /// The number of messages, the same on both sides
-    #[arg(value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(value_parser = units::parse_count::<u64, 1>, allow_negative_numbers = true)]
     count: u64,
 }
 

@@ -93,7 +93,7 @@ pub(crate) struct CatArgs {
     subscribe: Vec<String>,
 
     /// End after so many messages received (push, pub: sent); MESSAGEs to push, pub, req are repeated until then
-    #[arg(short = 'n', long, value_name = "N", value_parser = units::parse_count::<u64>, allow_hyphen_values = true)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = units::parse_count::<u64, 0>, allow_hyphen_values = true)]
     count: Option<u64>,
 
     /// Pause between two messages sent; MESSAGEs are then sent over and over
@@ -106,7 +106,7 @@ pub(crate) struct CatArgs {
     timeout: Option<Duration>,
 
     /// Peers that must be there before the first message is sent [default: pub, xpub: 1 with a subscription]
-    #[arg(long, value_name = "N", value_parser = units::parse_count::<usize>, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = units::parse_count::<usize, 0>, allow_hyphen_values = true)]
     wait_for: Option<usize>,
 
     /// Answer each request with this (rep)
