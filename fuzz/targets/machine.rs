@@ -4,6 +4,7 @@
 
 use std::{
     io::{self, IoSlice},
+    num::NonZeroU32,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -159,6 +160,15 @@ impl World {
         let shape = decisions.byte();
         let len = [0, 1, 60, 10_000][usize::from(shape & 3)];
         let body = vec![shape >> 6; len];
+        let addressed = match shape >> 4 & 3 {
+            0 => Message::from(&body[..]).with_group(decisions.bytes(2)),
+            // Numbers are counted from the seed, which is 0.
+            number => Message::from(&body[..]).with_routing_id(NonZeroU32::MIN.saturating_add(number.into())),
+        };
+        if self.sockets[0].socket_type().is_single_frame() && shape & 8 != 0 {
+            let _ = self.sockets[0].send(&addressed.into());
+            return;
+        }
         let _ = match shape >> 2 & 3 {
             0 => self.sockets[0].send(&(&body[..]).into()),
             1 => self.sockets[0].send(&Message::from(body).into()),
@@ -198,6 +208,7 @@ impl World {
         let prefix = decisions.bytes(usize::from(shape & 7));
         let socket = &mut self.sockets[usize::from(shape >> 3 & 1)];
         let _ = if shape & 16 == 0 { socket.subscribe(prefix) } else { socket.unsubscribe(prefix) };
+        let _ = if shape & 16 == 0 { socket.join(prefix) } else { socket.leave(prefix) };
     }
 
     fn pass_time(&mut self, decisions: &mut Decisions<'_>) {
@@ -248,6 +259,13 @@ impl World {
         match action & 3 {
             0 => drop(self.sockets[1].send(&(&body[..]).into())),
             1 => drop(self.sockets[1].recv(&mut Message::new())),
+            2 if action & 16 != 0 => {
+                let addressed = match self.sockets[1].socket_type() {
+                    SocketType::Radio => Message::from(body).with_group(decisions.bytes(1)),
+                    _ => Message::from(body).with_routing_id(NonZeroU32::MIN),
+                };
+                drop(self.sockets[1].send(&addressed.into()));
+            }
             2 => drop(self.sockets[1].send(&Message::from([decisions.bytes(5).to_vec(), body]).into())),
             _ => {
                 let last = self.sockets[1].connections().iter().map(|(id, _)| id).last();

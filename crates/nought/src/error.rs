@@ -10,7 +10,7 @@ use nought_proto::{
 use crate::socket::kind::Ability;
 use crate::transport::{AddressError, EndpointError, ListenError};
 
-pub use nought_proto::pattern::SubscribeRefusal as SubscribeError;
+pub use nought_proto::pattern::{GroupRefusal as GroupError, SubscribeRefusal as SubscribeError};
 
 /// What a raw socket is told that is to be joined within the process.
 const NOT_FOR_STREAM: &str =
@@ -32,12 +32,13 @@ pub enum SendErrorKind {
     TimedOut,
     /// It is not this socket's turn: a REQ must receive the reply first, a REP a request.
     OutOfTurn,
-    /// The peer named by the first frame is not there (ROUTER with mandatory, STREAM).
+    /// The peer is not there that the first frame names (ROUTER with mandatory, STREAM), or the message is addressed to
+    /// (SERVER, PEER); or it is addressed to none.
     Unroutable,
-    /// Sockets of this type do not send.
+    /// Sockets of this type do not send, or not to such an address.
     NotSupported,
     /// The message has no frame; or no frame behind the one that names its peer (ROUTER, STREAM); or several frames,
-    /// where the socket conflates.
+    /// where the socket conflates or its type has messages of one; or its group has an illegal name (RADIO).
     Malformed,
     /// A signal was handled meanwhile, and the socket is [`interruptible`](crate::SocketBuilder::interruptible).
     Interrupted,
@@ -91,10 +92,11 @@ impl fmt::Display for SendErrorKind {
             Self::WouldBlock => "no peer can take a message now",
             Self::TimedOut => "no peer could take the message within the send time-out",
             Self::OutOfTurn => "it is not this socket's turn to send: receive first",
-            Self::Unroutable => "no peer has the routing id of the message's first frame",
-            Self::NotSupported => "sockets of this type do not send",
+            Self::Unroutable => "no peer has the routing id that the message is for",
+            Self::NotSupported => "sockets of this type do not send, or not to such an address",
             Self::Malformed => {
-                "the message lacks a frame (the body, or the routing id before it), or has several on a conflating socket"
+                "the message lacks a frame (the body, or the routing id before it), has several where the socket takes \
+                 one, or is for a group whose name is longer than 255 bytes or holds a zero"
             }
             Self::Interrupted => "a signal was handled while the call waited",
             Self::Terminated => "the context or the socket is shut down",
@@ -298,6 +300,8 @@ pub enum ConnectError {
     RoutingId,
     /// The type of an [`Any`](crate::Any) has no names for its peers.
     WrongKind(WrongKind),
+    /// The socket is [`immediate`](crate::SocketBuilder::immediate): a peer has its number when it is there.
+    Immediate,
     /// STREAM sockets talk to foreign programs, over tcp or ipc.
     NotForStream,
     /// The context or the socket is shut down.
@@ -310,6 +314,7 @@ impl fmt::Display for ConnectError {
             Self::Endpoint(error) => error.fmt(f),
             Self::Address(error) => error.fmt(f),
             Self::WrongKind(error) => error.fmt(f),
+            Self::Immediate => f.write_str("the socket is immediate: switch that off, or use connect"),
             Self::RoutingId => f.write_str("a routing id has 1 to 255 bytes, the first of them not zero"),
             Self::NotForStream => f.write_str(NOT_FOR_STREAM),
             Self::Terminated => f.write_str("the context or the socket is shut down"),
@@ -360,3 +365,30 @@ impl fmt::Display for UnknownEndpoint {
 }
 
 impl std::error::Error for UnknownEndpoint {}
+
+/// A peer was not disconnected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnknownPeer {
+    /// No peer has this number.
+    RoutingId,
+    /// The type of an [`Any`](crate::Any) has no numbers for its peers.
+    WrongKind(WrongKind),
+}
+
+impl From<WrongKind> for UnknownPeer {
+    fn from(error: WrongKind) -> Self {
+        Self::WrongKind(error)
+    }
+}
+
+impl fmt::Display for UnknownPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoutingId => f.write_str("no peer has this routing id"),
+            Self::WrongKind(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for UnknownPeer {}

@@ -31,22 +31,24 @@ pub use nought_proto::{
     Frame, Message, Outgoing, ProtocolError, SocketType,
     connection::{Counters, PeerCredentials, PeerInfo},
     error::{Incompatibility, Misbehaviour},
+    message::Address,
     wire::{Version, metadata::Metadata},
 };
 
 pub use self::{
     context::{Context, ContextBuilder},
     error::{
-        BindError, ConnectError, RecvError, SendError, SendErrorKind, SocketError, SubscribeError, UnknownEndpoint,
-        WrongKind,
+        BindError, ConnectError, GroupError, RecvError, SendError, SendErrorKind, SocketError, SubscribeError,
+        UnknownEndpoint, UnknownPeer, WrongKind,
     },
     monitor::{DisconnectReason, MONITOR_EVENTS_MAX, Monitor, SocketEvent, SocketEventKind},
     poll::{PollEvent, PollItem, PollKey, Poller, Readiness, poll_with},
     proxy::{Forwarded, Proxy, ProxyControl, ProxyStatistics, proxy},
     socket::{
-        Any, CanConflate, CanReceive, CanSend, CanSubscribe, Dealer, HasRoutingId, Kind, Matches, Messages, Messenger,
-        NamesPeers, Pair, PeerStats, Pub, Publishes, Pull, Push, Rep, Req, Requests, Router, Routes, SeesSubscriptions,
-        SendBatchError, SendsSubscriptions, Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp, Stream,
-        Streams, Sub, XPub, XSub,
+        Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dish,
+        Gather, HasRoutingId, JoinsGroups, Kind, Matches, Messages, Messenger, NamesPeers, Pair, Peer, PeerStats, Pub,
+        Publishes, Pull, Push, Radio, Rep, Req, Requests, Router, Routes, Scatter, SeesSubscriptions, SendBatchError,
+        SendsSubscriptions, SendsToGroups, Server, Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp,
+        Stream, Streams, Sub, XPub, XSub,
     },
 };

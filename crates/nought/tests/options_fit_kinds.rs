@@ -14,7 +14,10 @@ use nought::{
 type Set = fn(SocketBuilder<Any>) -> SocketBuilder<Any>;
 
 const TIME: Option<Duration> = Some(Duration::from_secs(1));
-const ZMTP: &[SocketType] = &[Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, XPub, XSub];
+const ZMTP: &[SocketType] = &[
+    Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, XPub, XSub, Server, Client, Radio, Dish, Gather, Scatter,
+    Peer, Channel,
+];
 
 /// Name, setter, and which types have it.
 const OPTIONS: &[(&str, Set, &[SocketType])] = &[

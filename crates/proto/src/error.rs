@@ -64,13 +64,17 @@ pub enum Misbehaviour {
     SubscriptionFlood,
     /// The peer sends messages to a socket that receives none.
     UnexpectedMessage,
+    /// A group's name is longer than 255 bytes, or holds a zero byte (RFC 48, "Group").
+    Group,
+    /// A message of several frames to a socket whose messages have one (RFC 41, 49, 51 and 52).
+    Multipart,
 }
 
 /// What does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incompatibility {
-    /// The socket types do not talk to each other (RFC 28 to 31).
+    /// The socket types do not talk to each other.
     SocketType {
         /// Of this socket.
         ours: SocketType,
@@ -86,6 +90,8 @@ pub enum Incompatibility {
     },
     /// The peer's version of the protocol has no security, and this socket wants some.
     VersionWithoutSecurity,
+    /// The peer's version of the protocol does not know this socket's type.
+    VersionWithoutType(SocketType),
     /// Another connection has this routing id already.
     RoutingIdTaken,
     /// This socket takes one peer, and has it.
@@ -139,6 +145,8 @@ impl fmt::Display for Misbehaviour {
             Self::Subscription => "subscription at a socket that does not publish",
             Self::SubscriptionFlood => "more subscriptions than there is room for",
             Self::UnexpectedMessage => "message to a socket that receives none",
+            Self::Group => "illegal name of a group",
+            Self::Multipart => "message of several frames to a socket whose messages have one",
         })
     }
 }
@@ -154,6 +162,7 @@ impl fmt::Display for Incompatibility {
             Self::VersionWithoutSecurity => {
                 f.write_str("the peer's ZMTP version has no security, this socket wants it")
             }
+            Self::VersionWithoutType(ours) => write!(f, "the peer's ZMTP version does not know a {ours}"),
             Self::RoutingIdTaken => f.write_str("another peer has the same routing id"),
             Self::PeerTaken => f.write_str("the socket takes one peer and has it"),
         }

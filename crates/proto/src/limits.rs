@@ -22,6 +22,9 @@ pub const METADATA_LEN_MAX: usize = HANDSHAKE_COMMAND_LEN_MAX - 512;
 /// The longest routing id (RFC 37 gives its length one byte).
 pub const ROUTING_ID_LEN_MAX: usize = 255;
 
+/// The longest name of a group (RFC 48, "Group").
+pub const GROUP_LEN_MAX: usize = 255;
+
 /// The longest context of a PING (RFC 37).
 pub const PING_CONTEXT_LEN_MAX: usize = 16;
 

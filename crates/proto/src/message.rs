@@ -3,6 +3,7 @@
 use std::{
     collections::{VecDeque, vec_deque},
     fmt,
+    num::NonZeroU32,
     ops::Index,
     slice,
 };
@@ -24,6 +25,9 @@ const USUAL_FRAMES: usize = 4;
 /// assert_eq!(single.len(), 1);
 /// assert_eq!(&several[0], "weather.berlin");
 /// ```
+///
+/// Beside its frames it may have an [`Address`]: whom it goes to or comes from, where the socket type says that by a
+/// number or a group (SERVER, PEER, RADIO, DISH).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message(Parts);
 
@@ -31,6 +35,24 @@ pub struct Message(Parts);
 enum Parts {
     One(Frame),
     Many(VecDeque<Frame>),
+    /// Apart, so that messages without an address, which are most, need no room for it.
+    Addressed(Box<Addressed>),
+}
+
+/// The message in it has no address itself.
+#[derive(Clone, PartialEq, Eq)]
+struct Addressed {
+    address: Address,
+    message: Message,
+}
+
+/// Whom a message goes to or comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// The peer with this number (SERVER, PEER; RFC 41, RFC 51).
+    RoutingId(NonZeroU32),
+    /// Those who have joined this group: 0 to 255 bytes, none of them zero (RADIO, DISH; RFC 48).
+    Group(Frame),
 }
 
 impl Message {
@@ -50,6 +72,7 @@ impl Message {
         match &self.0 {
             Parts::One(_) => 1,
             Parts::Many(frames) => frames.len(),
+            Parts::Addressed(addressed) => addressed.message.len(),
         }
     }
 
@@ -68,6 +91,7 @@ impl Message {
         match &self.0 {
             Parts::One(frame) => Frames(FramesRepr::One(slice::from_ref(frame).iter())),
             Parts::Many(frames) => Frames(FramesRepr::Many(frames.iter())),
+            Parts::Addressed(addressed) => addressed.message.frames(),
         }
     }
 
@@ -76,6 +100,7 @@ impl Message {
         match &self.0 {
             Parts::One(frame) => (index == 0).then_some(frame),
             Parts::Many(frames) => frames.get(index),
+            Parts::Addressed(addressed) => addressed.message.get(index),
         }
     }
 
@@ -89,6 +114,7 @@ impl Message {
         match &mut self.0 {
             Parts::One(frame) => Some(frame),
             Parts::Many(frames) => frames.front_mut(),
+            Parts::Addressed(addressed) => addressed.message.first_mut(),
         }
     }
 
@@ -120,21 +146,102 @@ impl Message {
 
     /// The frames in their order, by value.
     pub fn into_frames(self) -> impl ExactSizeIterator<Item = Frame> + DoubleEndedIterator {
+        self.into_many().into_iter()
+    }
+
+    fn into_many(self) -> VecDeque<Frame> {
         match self.0 {
-            Parts::One(frame) => VecDeque::from([frame]).into_iter(),
-            Parts::Many(frames) => frames.into_iter(),
+            Parts::One(frame) => VecDeque::from([frame]),
+            Parts::Many(frames) => frames,
+            Parts::Addressed(addressed) => addressed.message.into_many(),
+        }
+    }
+
+    // ---- the address
+
+    /// Whom it goes to or comes from.
+    pub fn address(&self) -> Option<&Address> {
+        match &self.0 {
+            Parts::Addressed(addressed) => Some(&addressed.address),
+            _ => None,
+        }
+    }
+
+    /// The number of the peer that it goes to or comes from (SERVER, PEER).
+    pub fn routing_id(&self) -> Option<NonZeroU32> {
+        match self.address() {
+            Some(Address::RoutingId(routing_id)) => Some(*routing_id),
+            _ => None,
+        }
+    }
+
+    /// The group that it is for (RADIO, DISH).
+    pub fn group(&self) -> Option<&Frame> {
+        match self.address() {
+            Some(Address::Group(group)) => Some(group),
+            _ => None,
+        }
+    }
+
+    /// The message for the peer with this number.
+    ///
+    /// ```
+    /// # use nought_proto::Message;
+    /// # let request = Message::from("hi").with_routing_id(7.try_into().unwrap());
+    /// let reply = Message::from("hello").with_routing_id(request.routing_id().unwrap());
+    /// ```
+    #[must_use]
+    pub fn with_routing_id(mut self, routing_id: NonZeroU32) -> Self {
+        self.set_address(Some(Address::RoutingId(routing_id)));
+        self
+    }
+
+    /// The message for this group.
+    ///
+    /// ```
+    /// # use nought_proto::Message;
+    /// let message = Message::from("21 °C").with_group("weather");
+    /// assert_eq!(message.group().unwrap(), "weather");
+    /// ```
+    #[must_use]
+    pub fn with_group(mut self, group: impl Into<Frame>) -> Self {
+        self.set_address(Some(Address::Group(group.into())));
+        self
+    }
+
+    /// Addresses the message, in the place of the address that it has.
+    pub fn set_address(&mut self, address: Option<Address>) {
+        match (address, &mut self.0) {
+            (Some(address), Parts::Addressed(addressed)) => addressed.address = address,
+            (Some(address), _) => {
+                let message = std::mem::take(self);
+                self.0 = Parts::Addressed(Box::new(Addressed { address, message }));
+            }
+            (None, Parts::Addressed(addressed)) => *self = std::mem::take(&mut addressed.message),
+            (None, _) => {}
+        }
+    }
+
+    /// The message without its address, to be changed; the address stays.
+    pub(crate) fn unaddressed_mut(&mut self) -> &mut Self {
+        if self.address().is_none() {
+            return self;
+        }
+        match &mut self.0 {
+            Parts::Addressed(addressed) => &mut addressed.message,
+            _ => unreachable!("it has an address"),
         }
     }
 
     /// The frame of a message of one frame, into which the message is turned if it is another.
     #[inline]
     pub(crate) fn only_frame_mut(&mut self) -> &mut Frame {
-        if let Parts::Many(_) = self.0 {
+        if !matches!(self.0, Parts::One(_)) {
             self.0 = Parts::One(Frame::new());
         }
         match &mut self.0 {
             Parts::One(frame) => frame,
-            Parts::Many(_) => unreachable!("made one above"),
+            _ => unreachable!("made one above"),
         }
     }
 
@@ -146,6 +253,7 @@ impl Message {
         }
         match &mut self.0 {
             Parts::Many(frames) => frames,
+            Parts::Addressed(addressed) => addressed.message.as_many(),
             Parts::One(_) => unreachable!("made many above"),
         }
     }
@@ -168,6 +276,8 @@ impl PartialEq for Parts {
             (Self::One(one), Self::Many(many)) | (Self::Many(many), Self::One(one)) => {
                 many.len() == 1 && many[0] == *one
             }
+            (Self::Addressed(a), Self::Addressed(b)) => a == b,
+            (Self::Addressed(_), _) | (_, Self::Addressed(_)) => false,
         }
     }
 }
@@ -182,6 +292,9 @@ impl Default for Message {
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(address) = self.address() {
+            write!(f, "{address:?} ")?;
+        }
         f.debug_list().entries(self.frames()).finish()
     }
 }
@@ -343,6 +456,15 @@ impl Outgoing<'_> {
         self.len() == 0
     }
 
+    /// Whom it goes to, where the message says so.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Body(_) | Self::Bodies(_) => None,
+            Self::Borrowed(message) => message.address(),
+            Self::Owned(message) => message.address(),
+        }
+    }
+
     /// The body of the frame at `index`.
     pub fn body(&self, index: usize) -> Option<&[u8]> {
         match self {
@@ -456,6 +578,21 @@ mod tests {
         assert_eq!(Message::from("a"), Message::from(["a"]));
         assert_eq!(Message::from("a"), *"a");
         assert_ne!(Message::from(["a", "b"]), Message::from("a"));
+    }
+
+    #[test]
+    fn an_address_stays_whatever_becomes_of_the_frames() {
+        let routing_id = NonZeroU32::new(7).unwrap();
+        let mut message = Message::from("body").with_group("weather").with_routing_id(routing_id);
+        assert_eq!((message.routing_id(), message.group(), message.len()), (Some(routing_id), None, 1));
+        assert_ne!(message, Message::from("body"));
+        assert_eq!(message, *"body");
+        message.push_front("id");
+        assert_eq!((message.routing_id(), message.len()), (Some(routing_id), 2));
+        assert_eq!(message.pop_back().unwrap(), *"body");
+        assert_eq!(message.clone(), message);
+        message.set_address(None);
+        assert_eq!(message, Message::from("id"));
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct Options {
     pub xpub_manual: bool,
     /// PUB, XPUB: a peer whose queue is full makes sending wait, where otherwise the message is dropped for it.
     pub xpub_nodrop: bool,
-    /// PUB, XPUB: the distinct prefixes that one peer may be subscribed to at once; one that wants more is given up.
+    /// PUB, XPUB, RADIO: the distinct prefixes or groups that one peer may have at once; one that wants more is given up.
     /// Default 2^24.
     pub subscriptions_per_peer_max: usize,
     /// PUB, XPUB: sent to each new subscriber.

@@ -1,11 +1,11 @@
 //! The machine of one socket: its pattern, tied to its connections.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{io, num::NonZeroU32, sync::Arc, time::Instant};
 
 use crate::{
     connection::{
         Connection, ConnectionId, Connections, Flush, FrameBuffer, Output, PeerCredentials, PeerInfo, Pipe, Progress,
-        Read, ScannedCommand, Stage, heartbeat,
+        Read, ScannedCommand, Shape, Stage, heartbeat,
     },
     error::{Incompatibility, ProtocolError},
     event::Event,
@@ -13,7 +13,7 @@ use crate::{
     mechanism::Role,
     message::{Message, Outgoing},
     options::Options,
-    pattern::{self, Pattern, RecvRefusal, SendRefusal, SubscribeRefusal},
+    pattern::{self, GroupRefusal, Pattern, RecvRefusal, SendRefusal, SubscribeRefusal},
     socket_type::SocketType,
     wire::{
         Command,
@@ -47,7 +47,8 @@ impl Socket {
         options.conflate &= socket_type.can_conflate();
         let pattern = pattern::new(socket_type, &options);
         let is_raw = is_raw(socket_type, &options);
-        Self { socket_type, connections: Connections::new(options), pattern, is_raw, send_blocked: false }
+        let connections = Connections::new(options, Shape::of(socket_type));
+        Self { socket_type, connections, pattern, is_raw, send_blocked: false }
     }
 
     // ---- getters
@@ -72,9 +73,21 @@ impl Socket {
         &self.connections
     }
 
-    /// The number of prefixes subscribed to: by this socket (SUB, XSUB) or by its peers (PUB, XPUB).
+    /// The number of prefixes subscribed to, or of groups joined: by this socket (SUB, XSUB, DISH) or by its peers (PUB,
+    /// XPUB, RADIO).
     pub fn subscriptions(&self) -> usize {
         self.pattern.subscriptions()
+    }
+
+    /// The number by which messages name the peer, if the socket is a SERVER or PEER. It is there as soon as messages are
+    /// queued for the connection.
+    pub fn routing_id_of(&self, id: ConnectionId) -> Option<NonZeroU32> {
+        self.pattern.routing_id_of(id)
+    }
+
+    /// The connection to the peer that messages name by this number.
+    pub fn peer_with(&self, routing_id: NonZeroU32) -> Option<ConnectionId> {
+        self.pattern.peer_with(routing_id)
     }
 
     // ---- the application's side
@@ -98,7 +111,9 @@ impl Socket {
         }
         match message.len() {
             0 => Err(SendRefusal::Malformed),
-            2.. if self.connections.options.conflate => Err(SendRefusal::Malformed),
+            2.. if self.connections.options.conflate || self.socket_type.is_single_frame() => {
+                Err(SendRefusal::Malformed)
+            }
             _ => Ok(()),
         }
     }
@@ -112,7 +127,7 @@ impl Socket {
         if !self.socket_type.can_send() {
             return Err(SendRefusal::NotSupported);
         }
-        if self.connections.options.conflate {
+        if self.connections.options.conflate || self.socket_type.is_single_frame() {
             return Err(SendRefusal::Malformed);
         }
         let checked = self.pattern.check(&mut self.connections, first);
@@ -151,7 +166,7 @@ impl Socket {
     }
 
     /// Whether [`send`](Self::send) would find room. Where that depends on the peer that the message names (ROUTER with
-    /// mandatory, STREAM): whether any peer has some. Where it depends on the message otherwise (XPUB with nodrop):
+    /// mandatory, STREAM, SERVER, PEER): whether any peer has some. Where it depends on the message otherwise (XPUB with nodrop):
     /// whether something has changed since it found none.
     pub fn can_send(&mut self) -> bool {
         (!self.send_blocked || self.addresses_peers()) && self.pattern.can_send(&mut self.connections)
@@ -164,7 +179,7 @@ impl Socket {
     }
 
     fn addresses_peers(&self) -> bool {
-        matches!(self.socket_type, SocketType::Router | SocketType::Stream)
+        matches!(self.socket_type, SocketType::Router | SocketType::Stream | SocketType::Server | SocketType::Peer)
     }
 
     /// Whether [`recv`](Self::recv) would find a message.
@@ -191,6 +206,22 @@ impl Socket {
     pub fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
         self.send_blocked = false;
         self.pattern.unsubscribe(&mut self.connections, prefix)
+    }
+
+    /// Receives from now on the messages to this group.
+    ///
+    /// # Errors
+    /// If the socket type joins no groups, or it has joined this one.
+    pub fn join(&mut self, group: &[u8]) -> Result<(), GroupRefusal> {
+        self.pattern.join(&mut self.connections, group)
+    }
+
+    /// Receives messages to this group no longer.
+    ///
+    /// # Errors
+    /// If it has not joined it.
+    pub fn leave(&mut self, group: &[u8]) -> Result<(), GroupRefusal> {
+        self.pattern.leave(&mut self.connections, group)
     }
 
     /// Changes options; they apply from now on, to connections that are there, too, where that has a meaning.
@@ -381,7 +412,9 @@ impl Socket {
 
     fn reopen(&mut self, lost: ConnectionId, unsent: FrameBuffer, routing_id: Option<Frame>) -> ConnectionId {
         let unsent = match self.socket_type {
-            SocketType::Pub | SocketType::XPub | SocketType::Sub | SocketType::Stream => FrameBuffer::default(),
+            SocketType::Pub | SocketType::XPub | SocketType::Sub | SocketType::Stream | SocketType::Radio => {
+                FrameBuffer::default()
+            }
             _ => unsent,
         };
         let id = self.insert(Role::Client, routing_id);
@@ -545,6 +578,8 @@ impl Socket {
         match Command::decode(&body) {
             Ok(Command::Subscribe(prefix)) => self.subscription(id, true, prefix),
             Ok(Command::Cancel(prefix)) => self.subscription(id, false, prefix),
+            Ok(Command::Join(group)) => self.pattern.membership(&mut self.connections, id, true, group),
+            Ok(Command::Leave(group)) => self.pattern.membership(&mut self.connections, id, false, group),
             Ok(Command::Ping { ttl_deciseconds, context }) => self.ping(id, ttl_deciseconds, context),
             Ok(Command::Pong(_) | Command::Unknown(_)) => {}
             Ok(Command::Error(reason)) => {

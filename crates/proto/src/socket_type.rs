@@ -31,11 +31,27 @@ pub enum SocketType {
     XSub = 10,
     /// Raw bytes to and from peers that do not speak ZMTP.
     Stream = 11,
+    /// Answers clients, each addressed by a number (RFC 41).
+    Server = 12,
+    /// Talks to servers, spread over them (RFC 41).
+    Client = 13,
+    /// Distributes to all who joined the message's group (RFC 48).
+    Radio = 14,
+    /// Receives what is sent to the groups it joined (RFC 48).
+    Dish = 15,
+    /// Collects from its peers (RFC 49).
+    Gather = 16,
+    /// Spreads over its peers (RFC 49).
+    Scatter = 17,
+    /// Talks to its like, each addressed by a number (RFC 51).
+    Peer = 19,
+    /// One peer, both directions (RFC 52).
+    Channel = 20,
 }
 
 impl SocketType {
     /// All socket types, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 20] = [
         Self::Pair,
         Self::Pub,
         Self::Sub,
@@ -48,6 +64,14 @@ impl SocketType {
         Self::XPub,
         Self::XSub,
         Self::Stream,
+        Self::Server,
+        Self::Client,
+        Self::Radio,
+        Self::Dish,
+        Self::Gather,
+        Self::Scatter,
+        Self::Peer,
+        Self::Channel,
     ];
 
     /// The name as READY carries it (RFC 37, "The NULL Mechanism").
@@ -65,6 +89,14 @@ impl SocketType {
             Self::XPub => "XPUB",
             Self::XSub => "XSUB",
             Self::Stream => "STREAM",
+            Self::Server => "SERVER",
+            Self::Client => "CLIENT",
+            Self::Radio => "RADIO",
+            Self::Dish => "DISH",
+            Self::Gather => "GATHER",
+            Self::Scatter => "SCATTER",
+            Self::Peer => "PEER",
+            Self::Channel => "CHANNEL",
         }
     }
 
@@ -75,10 +107,10 @@ impl SocketType {
 
     /// The type with this number.
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
+        Self::ALL.into_iter().find(|socket_type| socket_type.number() == number)
     }
 
-    /// Whether a peer of type `peer` may talk to a socket of this type (RFC 28 to 31).
+    /// Whether a peer of type `peer` may talk to a socket of this type (RFC 28 to 31, 41, 48, 49, 51 and 52).
     pub fn accepts(self, peer: Self) -> bool {
         use SocketType::*;
         matches!(
@@ -92,23 +124,38 @@ impl SocketType {
                 | (Router, Req | Dealer | Router)
                 | (Push, Pull)
                 | (Pull, Push)
+                | (Client, Server)
+                | (Server, Client)
+                | (Radio, Dish)
+                | (Dish, Radio)
+                | (Gather, Scatter)
+                | (Scatter, Gather)
+                | (Peer, Peer)
+                | (Channel, Channel)
         )
     }
 
     /// Whether sockets of this type send messages.
     pub fn can_send(self) -> bool {
-        !matches!(self, Self::Sub | Self::Pull)
+        !matches!(self, Self::Sub | Self::Pull | Self::Dish | Self::Gather)
     }
 
     /// Whether sockets of this type receive messages.
     pub fn can_receive(self) -> bool {
-        !matches!(self, Self::Pub | Self::Push)
+        !matches!(self, Self::Pub | Self::Push | Self::Radio | Self::Scatter)
     }
 
     /// Whether it may keep only the newest message (libzmq's CONFLATE): the others need all their messages, or all
     /// frames of them.
     pub fn can_conflate(self) -> bool {
         matches!(self, Self::Dealer | Self::Pub | Self::Pull | Self::Push | Self::Sub)
+    }
+
+    /// Whether it is one of the types of RFC 41 to 52: their messages have one frame, which may be addressed, and they
+    /// are not known to peers of ZMTP 1.0 and 2.0.
+    pub fn is_single_frame(self) -> bool {
+        use SocketType::*;
+        matches!(self, Server | Client | Radio | Dish | Gather | Scatter | Peer | Channel)
     }
 
     /// Whether READY carries this socket's routing id (RFC 37, "Connection metadata").
@@ -164,7 +211,7 @@ mod tests {
             assert_eq!(SocketType::from_number(kind.number()), Some(kind));
             assert_eq!(kind.name().parse(), Ok(kind));
         }
-        assert_eq!(SocketType::from_number(12), None);
+        assert_eq!(SocketType::from_number(21), None);
         assert_eq!("PUSHY".parse::<SocketType>(), Err(UnknownSocketType));
     }
 }

@@ -302,7 +302,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_socket_type_can_be_written() {
-        assert_eq!(SOCKET_TYPES.map(|name| name.parse()), SocketType::ALL.map(Ok));
+    fn every_socket_type_without_addresses_can_be_written() {
+        let types: Vec<SocketType> = SocketType::ALL.into_iter().filter(|kind| !kind.is_single_frame()).collect();
+        assert_eq!(SOCKET_TYPES.map(|name| name.parse()).to_vec(), types.into_iter().map(Ok).collect::<Vec<_>>());
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     io,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,9 +16,10 @@ use super::{
     poller::Token,
 };
 use crate::{
-    error::{BindError, ConnectError, UnknownEndpoint},
+    error::{BindError, ConnectError, UnknownEndpoint, UnknownPeer, WrongKind},
     monitor::{SocketEvent, SocketEventKind},
     resolver::Lookup,
+    socket::kind::Ability,
     transport::{
         Channel, Connecting, Endpoint, Listener, Target, Transport, TransportOptions, is_exhaustion, is_transient,
     },
@@ -354,8 +356,13 @@ impl Core {
 // ---- connecting
 
 impl Core {
-    /// Begins to connect to an endpoint, and to keep connected.
-    pub(crate) fn connect(&self, endpoint: &str, routing_id: Option<Frame>) -> Result<(), ConnectError> {
+    /// Begins to connect to an endpoint, and to keep connected. Returns the number by which messages name the peer, where
+    /// they do and it is known by now.
+    pub(crate) fn connect(
+        &self,
+        endpoint: &str,
+        routing_id: Option<Frame>,
+    ) -> Result<Option<NonZeroU32>, ConnectError> {
         let parsed = Endpoint::parse(endpoint)?;
         if parsed.scheme() == INPROC {
             return self.connect_name(parsed.address(), routing_id);
@@ -369,14 +376,16 @@ impl Core {
         transport.check(parsed.address(), &options)?;
         state.endpoints.last = Some(endpoint.to_owned());
         if keeps_one_connection(state.machine.socket_type()) && state.endpoints.is_connecting_to(endpoint) {
-            return Ok(());
+            return Ok(None);
         }
+        let id = state.machine.open(routing_id);
+        let number = state.machine.routing_id_of(id);
         let connector = Connector {
             endpoint: endpoint.to_owned(),
             transport,
             address: parsed.address().to_owned(),
             options,
-            id: state.machine.open(routing_id),
+            id,
             targets: VecDeque::new(),
             attempts: 0,
             timer: None,
@@ -387,10 +396,10 @@ impl Core {
         let index = state.endpoints.add_connector(connector);
         self.resolve(&mut state, index, Instant::now());
         drop(self.settle(state));
-        Ok(())
+        Ok(number)
     }
 
-    fn connect_name(&self, name: &str, routing_id: Option<Frame>) -> Result<(), ConnectError> {
+    fn connect_name(&self, name: &str, routing_id: Option<Frame>) -> Result<Option<NonZeroU32>, ConnectError> {
         let mut state = self.lock();
         if state.terminated {
             return Err(ConnectError::Terminated);
@@ -399,11 +408,12 @@ impl Core {
             return Err(ConnectError::NotForStream);
         }
         let id = state.machine.open(routing_id);
+        let number = state.machine.routing_id_of(id);
         state.endpoints.last = Some(format!("{INPROC}://{name}"));
         state.endpoints.add_memory_connection(id, name);
         drop(state);
         self.context.names.connect(name, &self.arc(), id);
-        Ok(())
+        Ok(number)
     }
 
     /// Stops connecting to an endpoint. What is queued for it is sent within the linger time.
@@ -420,6 +430,21 @@ impl Core {
         let connector = state.endpoints.connectors.iter_mut().flatten().find(is_it).ok_or(UnknownEndpoint)?;
         connector.leaving = true;
         let id = connector.id;
+        self.retire(&mut state, id);
+        drop(self.settle(state));
+        Ok(())
+    }
+
+    /// Ends the connection to the peer that messages name by this number, as [`disconnect`](Self::disconnect) does.
+    pub(crate) fn disconnect_peer(&self, routing_id: NonZeroU32) -> Result<(), UnknownPeer> {
+        let mut state = self.lock();
+        WrongKind::check(Ability::Addresses, "disconnect_peer", state.machine.socket_type())?;
+        let id = state.machine.peer_with(routing_id).ok_or(UnknownPeer::RoutingId)?;
+        if let Some(index) = state.endpoints.keeper_of(id)
+            && let Some(connector) = state.endpoints.connector(index)
+        {
+            connector.leaving = true;
+        }
         self.retire(&mut state, id);
         drop(self.settle(state));
         Ok(())

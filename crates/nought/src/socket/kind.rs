@@ -2,7 +2,7 @@
 
 use nought_proto::SocketType;
 
-/// A kind of socket: one of the classic patterns, or [`Any`].
+/// A kind of socket: one of the patterns, or [`Any`].
 pub trait Kind: sealed::Sealed + Send + Sync + 'static {
     /// The socket type that [`Context::socket`](crate::Context::socket) makes; for [`Any`], which is made with the
     /// type as an argument, it is a PAIR.
@@ -57,6 +57,14 @@ abilities! {
     SendsSubscriptions;
     /// The kind that talks to foreign programs: STREAM.
     Streams;
+    /// Kinds that address each message to a peer by its number: SERVER and PEER.
+    Addresses;
+    /// The kind that knows a peer's number as soon as it connects: PEER.
+    ConnectsPeers;
+    /// The kind that sends to groups: RADIO.
+    SendsToGroups;
+    /// The kind that joins groups: DISH.
+    JoinsGroups;
 }
 
 macro_rules! kinds {
@@ -104,6 +112,22 @@ kinds! {
     XSub: CanSend CanReceive CanSubscribe SpeaksZmtp SendsSubscriptions;
     /// Raw bytes to and from peers that do not speak ØMQ; the first frame names the peer.
     Stream: CanSend CanReceive NamesPeers Streams;
+    /// Answers clients: each message has the number of the client that it comes from or goes to (RFC 41).
+    Server: CanSend CanReceive SpeaksZmtp Addresses;
+    /// Sends to its servers in turns, receives from them in turns (RFC 41).
+    Client: CanSend CanReceive SpeaksZmtp;
+    /// Distributes to all who have joined the message's group; one whose queue is full misses messages (RFC 48).
+    Radio: CanSend SpeaksZmtp SendsToGroups;
+    /// Receives what is sent to the groups that it has joined (RFC 48).
+    Dish: CanReceive SpeaksZmtp JoinsGroups;
+    /// Collects from its peers in turns (RFC 49).
+    Gather: CanReceive SpeaksZmtp;
+    /// Spreads over its peers in turns (RFC 49).
+    Scatter: CanSend SpeaksZmtp;
+    /// Talks to its like: each message has the number of the peer that it comes from or goes to (RFC 51).
+    Peer: CanSend CanReceive SpeaksZmtp Addresses ConnectsPeers;
+    /// One peer, both directions (RFC 52). Messages wait while there is no peer with room.
+    Channel: CanSend CanReceive SpeaksZmtp;
 }
 
 /// A kind that is known when the program runs. What it cannot do is an error of the call.

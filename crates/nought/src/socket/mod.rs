@@ -8,7 +8,7 @@ mod settings;
 mod stats;
 mod tasks;
 
-use std::{fmt, io, marker::PhantomData, os::fd::BorrowedFd, sync::Arc, time::Duration};
+use std::{fmt, io, marker::PhantomData, num::NonZeroU32, os::fd::BorrowedFd, sync::Arc, time::Duration};
 
 use nought_proto::{Frame, SocketType, limits::ROUTING_ID_LEN_MAX};
 
@@ -16,8 +16,9 @@ use self::kind::Ability;
 pub(crate) use self::options::SocketOptions;
 pub use self::{
     kind::{
-        Any, CanConflate, CanReceive, CanSend, CanSubscribe, Dealer, HasRoutingId, Kind, Matches, NamesPeers, Pair,
-        Pub, Publishes, Pull, Push, Rep, Req, Requests, Router, Routes, SeesSubscriptions, SendsSubscriptions,
+        Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dish,
+        Gather, HasRoutingId, JoinsGroups, Kind, Matches, NamesPeers, Pair, Peer, Pub, Publishes, Pull, Push, Radio,
+        Rep, Req, Requests, Router, Routes, Scatter, SeesSubscriptions, SendsSubscriptions, SendsToGroups, Server,
         SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,
     },
     options::SocketBuilder,
@@ -29,7 +30,7 @@ pub use self::{
 use crate::{
     context::Context,
     engine::{Core, wait::Patience},
-    error::{BindError, ConnectError, SubscribeError, UnknownEndpoint, WrongKind},
+    error::{BindError, ConnectError, GroupError, SubscribeError, UnknownEndpoint, UnknownPeer, WrongKind},
     monitor::Monitor,
     poll::Readiness,
 };
@@ -98,7 +99,7 @@ impl<K: Kind> Socket<K> {
     /// # Errors
     /// What is wrong with the endpoint. That nobody listens there is no error.
     pub fn connect(&self, endpoint: &str) -> Result<(), ConnectError> {
-        self.core.connect(endpoint, None)
+        self.core.connect(endpoint, None).map(drop)
     }
 
     /// Stops listening at an endpoint, and closes the connections that came that way once what is queued for them is
@@ -201,7 +202,49 @@ impl<K: NamesPeers> Socket<K> {
         if routing_id.is_empty() || routing_id.len() > ROUTING_ID_LEN_MAX || routing_id[0] == 0 {
             return Err(ConnectError::RoutingId);
         }
-        self.core.connect(endpoint, Some(routing_id))
+        self.core.connect(endpoint, Some(routing_id)).map(drop)
+    }
+}
+
+impl<K: ConnectsPeers> Socket<K> {
+    /// Connects to an endpoint, and returns the number by which messages name the peer there: it can be written to at
+    /// once, and keeps its number when the connection is made again.
+    ///
+    /// ```
+    /// use nought::{Context, Peer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let context = Context::new();
+    /// let anna = context.socket::<Peer>()?;
+    /// let endpoint = anna.bind("tcp://127.0.0.1:*")?;
+    /// let berta = context.socket::<Peer>()?;
+    /// let to_anna = berta.connect_peer(&endpoint)?;
+    /// berta.send_to(to_anna, "hello")?;
+    /// assert_eq!(anna.recv()?, "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the endpoint; or that the socket is [`immediate`](crate::SocketBuilder::immediate), and has no
+    /// place for peers that are not there.
+    pub fn connect_peer(&self, endpoint: &str) -> Result<NonZeroU32, ConnectError> {
+        WrongKind::check(Ability::ConnectsPeers, "connect_peer", self.socket_type())?;
+        if self.core.lock().machine.options().immediate {
+            return Err(ConnectError::Immediate);
+        }
+        self.core.connect(endpoint, None)?.ok_or(ConnectError::Immediate)
+    }
+}
+
+impl<K: Addresses> Socket<K> {
+    /// Ends the connection to the peer that messages name by this number. What is queued for it is still sent, for the
+    /// linger time; one that was connected to is not connected to again.
+    ///
+    /// # Errors
+    /// If there is no such peer.
+    pub fn disconnect_peer(&self, routing_id: NonZeroU32) -> Result<(), UnknownPeer> {
+        self.core.disconnect_peer(routing_id)
     }
 }
 
@@ -248,6 +291,51 @@ impl<K: CanSubscribe> Socket<K> {
     pub fn unsubscribe(&self, prefix: impl AsRef<[u8]>) -> Result<(), SubscribeError> {
         let mut state = self.core.lock();
         let result = state.machine.unsubscribe(prefix.as_ref());
+        drop(self.core.settle(state));
+        result
+    }
+}
+
+// ---- groups
+
+impl<K: JoinsGroups> Socket<K> {
+    /// Receives from now on the messages to this group: 0 to 255 bytes, none of them zero.
+    ///
+    /// ```
+    /// use nought::{Context, Dish, Radio};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let context = Context::new();
+    /// let radio = context.socket::<Radio>()?;
+    /// radio.bind("inproc://weather")?;
+    /// let dish = context.socket::<Dish>()?;
+    /// dish.join("berlin")?;
+    /// dish.connect("inproc://weather")?;
+    /// radio.send_to_group("berlin", "21 °C")?;
+    ///
+    /// let message = dish.recv()?;
+    /// assert_eq!(message, "21 °C");
+    /// assert_eq!(message.group().unwrap(), "berlin");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If it has joined the group already, it can be no group's name, or the kind of an [`Any`] joins none.
+    pub fn join(&self, group: impl AsRef<[u8]>) -> Result<(), GroupError> {
+        let mut state = self.core.lock();
+        let result = state.machine.join(group.as_ref());
+        drop(self.core.settle(state));
+        result
+    }
+
+    /// Receives messages to this group no longer.
+    ///
+    /// # Errors
+    /// If it has not joined it.
+    pub fn leave(&self, group: impl AsRef<[u8]>) -> Result<(), GroupError> {
+        let mut state = self.core.lock();
+        let result = state.machine.leave(group.as_ref());
         drop(self.core.settle(state));
         result
     }

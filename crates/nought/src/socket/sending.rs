@@ -1,10 +1,10 @@
 //! Sending.
 
-use std::{error, fmt, time::Duration};
+use std::{error, fmt, num::NonZeroU32, time::Duration};
 
-use nought_proto::{Message, Outgoing, pattern::SendRefusal};
+use nought_proto::{Frame, Message, Outgoing, pattern::SendRefusal};
 
-use super::{CanSend, Socket, Waits};
+use super::{Addresses, CanSend, SendsToGroups, Socket, Waits, kind::Ability};
 use crate::{
     engine::{Guard, State, wait::Ended, waiters::Interest},
     error::{SendError, SendErrorKind},
@@ -180,6 +180,54 @@ impl Waits {
             Ended::Terminated => SendErrorKind::Terminated,
             Ended::Interrupted => SendErrorKind::Interrupted,
         }
+    }
+}
+
+impl<K: CanSend + Addresses> Socket<K> {
+    /// Sends a message to the peer with this number; see [`send`](Self::send).
+    ///
+    /// ```
+    /// use nought::{Client, Context, Server};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let context = Context::new();
+    /// let server = context.socket::<Server>()?;
+    /// let endpoint = server.bind("tcp://127.0.0.1:*")?;
+    /// let client = context.socket::<Client>()?;
+    /// client.connect(&endpoint)?;
+    /// client.send("hi")?;
+    ///
+    /// let client_number = server.recv()?.routing_id().expect("each request has one");
+    /// server.send_to(client_number, "hello")?;
+    /// assert_eq!(client.recv()?, "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendErrorKind::Unroutable`] if there is no such peer; or see [`send`](Self::send).
+    pub fn send_to(&self, routing_id: NonZeroU32, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_addressed(Ability::Addresses, message.into().with_routing_id(routing_id))
+    }
+}
+
+impl<K: CanSend + SendsToGroups> Socket<K> {
+    /// Sends a message to all who have joined this group; see [`send`](Self::send), which sends to the group without a
+    /// name what has no other.
+    ///
+    /// # Errors
+    /// [`SendErrorKind::Malformed`] if it can be no group's name; or see [`send`](Self::send).
+    pub fn send_to_group(&self, group: impl Into<Frame>, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_addressed(Ability::SendsToGroups, message.into().with_group(group))
+    }
+}
+
+impl<K: CanSend> Socket<K> {
+    fn send_addressed(&self, ability: Ability, message: Message) -> Result<(), SendError> {
+        if !ability.is_of(self.socket_type()) {
+            return Err(SendError::new(SendErrorKind::NotSupported, message));
+        }
+        self.send(message)
     }
 }
 

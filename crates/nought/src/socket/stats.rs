@@ -14,7 +14,7 @@ pub struct SocketStats {
     pub peers: usize,
     /// Times that a connection was lost or failed and is made again.
     pub reconnects: u64,
-    /// Prefixes subscribed to: by this socket (SUB, XSUB) or by its peers (PUB, XPUB).
+    /// Prefixes subscribed to, or groups joined: by this socket (SUB, XSUB, DISH) or by its peers (PUB, XPUB, RADIO).
     pub subscriptions: usize,
 }
 

@@ -133,7 +133,7 @@ impl Handshake {
         match Signature::decode(input) {
             Signature::Incomplete => Ok(Step::Wait),
             Signature::Unversioned => {
-                self.refuse_without_security()?;
+                self.check_old_version()?;
                 // The signature that we sent is the header of our routing id's frame.
                 out.extend_from_slice(&self.routing_id);
                 self.stage = Stage::RoutingId(Version::V1_0, None);
@@ -161,7 +161,7 @@ impl Handshake {
     }
 
     fn begin_v2(&mut self, framing: Version, out: &mut Vec<u8>) -> Result<Stage, ProtocolError> {
-        self.refuse_without_security()?;
+        self.check_old_version()?;
         out.push(match self.socket_type {
             // RFC 15: they are constructs of the API, and PUB and SUB on the wire.
             SocketType::XPub => SocketType::Pub.number(),
@@ -173,8 +173,15 @@ impl Handshake {
         Ok(Stage::SocketTypeByte(framing))
     }
 
-    fn refuse_without_security(&self) -> Result<(), ProtocolError> {
-        if self.mechanism.accepts_none() { Ok(()) } else { Err(Incompatibility::VersionWithoutSecurity.into()) }
+    /// Whether a peer that speaks no ZMTP 3 will do.
+    fn check_old_version(&self) -> Result<(), ProtocolError> {
+        if !self.mechanism.accepts_none() {
+            return Err(Incompatibility::VersionWithoutSecurity.into());
+        }
+        if self.socket_type.is_single_frame() {
+            return Err(Incompatibility::VersionWithoutType(self.socket_type).into());
+        }
+        Ok(())
     }
 
     fn socket_type_byte(&mut self, version: Version, input: &[u8]) -> Step {

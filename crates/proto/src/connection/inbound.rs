@@ -12,10 +12,11 @@ use crate::{
     error::Misbehaviour,
     frame::Frame,
     limits::{
-        BODY_RESERVE_LEN_MAX, COMMAND_LEN_MAX, DEAD_COMMANDS_LEN_MAX, FRAME_HEADERS_LEN_MAX, LARGE_BODY_LEN,
-        READ_LEN_MAX, READ_LEN_MIN,
+        BODY_RESERVE_LEN_MAX, COMMAND_LEN_MAX, DEAD_COMMANDS_LEN_MAX, FRAME_HEADERS_LEN_MAX, GROUP_LEN_MAX,
+        LARGE_BODY_LEN, READ_LEN_MAX, READ_LEN_MIN,
     },
     message::Message,
+    socket_type::SocketType,
     wire::{Header, Version},
 };
 
@@ -43,6 +44,43 @@ pub(crate) struct Inbound {
 struct Filling {
     header: Header,
     body: Vec<u8>,
+}
+
+/// What a peer's messages must be like, where that is restricted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MessageRules {
+    /// The bytes of all bodies.
+    pub(crate) len_max: Option<u64>,
+    pub(crate) shape: Shape,
+}
+
+/// The frames that a message has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    #[default]
+    Any,
+    Single,
+    /// What a RADIO sends.
+    GroupAndBody,
+}
+
+impl Shape {
+    pub(crate) fn of(receiver: SocketType) -> Self {
+        match receiver {
+            SocketType::Dish => Self::GroupAndBody,
+            socket_type if socket_type.is_single_frame() => Self::Single,
+            _ => Self::Any,
+        }
+    }
+
+    fn check(self, header: &Header, is_first: bool) -> Result<(), Misbehaviour> {
+        match self {
+            Self::Single if header.more => Err(Misbehaviour::Multipart),
+            Self::GroupAndBody if header.more != is_first => Err(Misbehaviour::Envelope),
+            Self::GroupAndBody if is_first && header.body_len > GROUP_LEN_MAX => Err(Misbehaviour::Group),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A command that was met while scanning.
@@ -197,7 +235,7 @@ impl Inbound {
     pub(crate) fn scan(
         &mut self,
         version: Version,
-        max_message_size: Option<u64>,
+        rules: Option<MessageRules>,
         pool: &BodyPool,
     ) -> Result<Option<ScannedCommand>, Misbehaviour> {
         if let Some(command) = self.finish_filling(pool) {
@@ -205,7 +243,7 @@ impl Inbound {
         }
         while self.filling.is_none() {
             let Some(header) = Header::decode(version, &self.frames.bytes[self.scanned..])? else { break };
-            self.check(&header, max_message_size)?;
+            self.check(&header, rules)?;
             let body_at = self.scanned + header.header_len;
             if header.body_len >= LARGE_BODY_LEN && self.frames.has_body_at(body_at) {
                 // Of a sender in the same process.
@@ -257,11 +295,13 @@ impl Inbound {
         self.dead_len = 0;
     }
 
-    fn check(&self, header: &Header, max_message_size: Option<u64>) -> Result<(), Misbehaviour> {
+    fn check(&self, header: &Header, rules: Option<MessageRules>) -> Result<(), Misbehaviour> {
         if header.command {
             return if header.body_len > COMMAND_LEN_MAX { Err(Misbehaviour::CommandTooLong) } else { Ok(()) };
         }
-        let Some(max) = max_message_size else { return Ok(()) };
+        let Some(rules) = rules else { return Ok(()) };
+        rules.shape.check(header, !self.open_message)?;
+        let Some(max) = rules.len_max else { return Ok(()) };
         let is_too_large = self.open_message_len.saturating_add(header.body_len as u64) > max
             || self.open_headers_len + header.header_len > FRAME_HEADERS_LEN_MAX;
         if is_too_large { Err(Misbehaviour::MessageTooLarge) } else { Ok(()) }

@@ -27,7 +27,7 @@ pub use self::{
 use self::{handshake::Handshake, heartbeat::Heartbeat, inbound::Inbound};
 pub(crate) use self::{
     handshake::Progress,
-    inbound::ScannedCommand,
+    inbound::{MessageRules, ScannedCommand, Shape},
     pipe::{Taken, Written},
 };
 use crate::{

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Connection, Flush, FrameBuffer, Load, MemoryPipes, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo, Pipe, Read,
-    ScannedCommand, Stage, Taken, Written,
+    Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo, Pipe,
+    Read, ScannedCommand, Shape, Stage, Taken, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
 };
@@ -95,6 +95,8 @@ pub struct Connections {
     slots: Vec<Slot>,
     free: Vec<u32>,
     pub(crate) options: Options,
+    /// The frames that peers' messages must have.
+    shape: Shape,
     pub(super) spares: Vec<Vec<u8>>,
     bodies: BodyPool,
     flushes: VecDeque<ConnectionId>,
@@ -134,8 +136,8 @@ fn find_mut(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
 }
 
 impl Connections {
-    pub(crate) fn new(options: Options) -> Self {
-        Self { options, ..Self::default() }
+    pub(crate) fn new(options: Options, shape: Shape) -> Self {
+        Self { options, shape, ..Self::default() }
     }
 
     pub(crate) fn insert(&mut self, role: Role) -> ConnectionId {
@@ -234,9 +236,9 @@ impl Connections {
     }
 
     /// Encodes a message once, to be given to many by [`write_encoded`](Self::write_encoded).
-    pub(crate) fn encode(&mut self, version: Version, message: &Outgoing<'_>) -> FrameBuffer {
+    pub(crate) fn encode(&mut self, version: Version, envelope: &[Frame], message: &Outgoing<'_>) -> FrameBuffer {
         let mut frames = std::mem::take(&mut self.scratch);
-        frames.push_message(version, &[], message, 0);
+        frames.push_message(version, envelope, message, 0);
         frames
     }
 
@@ -315,16 +317,13 @@ impl Connections {
         has_room
     }
 
-    /// Sends a subscription or its end upstream.
-    pub(crate) fn write_subscription(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
+    /// Sends a subscription or its end upstream, as `encode` writes it for the connection's version.
+    pub(crate) fn write_subscription(&mut self, id: ConnectionId, encode: impl FnOnce(Version, &mut Vec<u8>)) {
         let may_be_told = |connection: &&mut Connection| connection.is_ready() && connection.takes_output();
         let Some(connection) = self.get_mut(id).filter(may_be_told) else { return };
         let version = connection.version;
-        let encode = |bytes: &mut Vec<u8>| {
-            command::encode_subscription(version, subscribe, prefix, bytes);
-        };
         // In older versions it is a message by its form alone: no high-water mark may drop it.
-        connection.push_command(encode);
+        connection.push_command(|bytes| encode(version, bytes));
         connection.sent_subscriptions = true;
         self.want_flush(id);
     }
@@ -710,11 +709,13 @@ impl Connections {
         if !connection.is_ready() {
             return Ok(None);
         }
-        let max_message_size = match connection.outbox {
-            Outbox::Wire(_) => self.options.max_message_size,
+        // A sender in the same process keeps the rules.
+        let rules = match connection.outbox {
+            Outbox::Wire(_) => Some(MessageRules { len_max: self.options.max_message_size, shape: self.shape }),
             Outbox::Memory(_) => None,
         };
-        let command = connection.inbound.scan(connection.version, max_message_size, &self.bodies)?;
+        let rules = rules.filter(|rules| rules.len_max.is_some() || rules.shape != Shape::Any);
+        let command = connection.inbound.scan(connection.version, rules, &self.bodies)?;
         if command.is_none()
             && let Outbox::Wire(_) = connection.outbox
         {

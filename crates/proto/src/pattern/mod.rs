@@ -1,19 +1,22 @@
 //! The socket patterns: a file for each, one trait, one table. A new pattern is a file and a row.
 
 mod dealer;
+mod dish;
 mod pair;
 mod publish;
 mod pull;
 mod push;
+mod radio;
 mod rep;
 mod req;
 mod router;
+mod server;
 mod stream;
 mod sub;
 mod xpub;
 mod xsub;
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use crate::{
     connection::{ConnectionId, Connections, PeerInfo},
@@ -23,7 +26,8 @@ use crate::{
     socket_type::SocketType,
 };
 
-/// The table of patterns.
+/// The table of patterns. The newer ones whose messages have one frame, which [`check_frames`](crate::Socket::send) and
+/// the connections see to, are the machines of older ones.
 pub(crate) fn new(socket_type: SocketType, options: &Options) -> Box<dyn Pattern> {
     match socket_type {
         SocketType::Pair => Box::new(pair::Pair::default()),
@@ -39,6 +43,13 @@ pub(crate) fn new(socket_type: SocketType, options: &Options) -> Box<dyn Pattern
         SocketType::XPub => Box::new(xpub::XPub::new(options)),
         SocketType::XSub => Box::new(xsub::XSub::default()),
         SocketType::Stream => Box::new(stream::Stream::new(options)),
+        SocketType::Server | SocketType::Peer => Box::new(server::Server::new(options)),
+        SocketType::Client => Box::new(dealer::Dealer::default()),
+        SocketType::Radio => Box::new(radio::Radio::default()),
+        SocketType::Dish => Box::new(dish::Dish::default()),
+        SocketType::Gather => Box::new(pull::Pull::default()),
+        SocketType::Scatter => Box::new(push::Push::default()),
+        SocketType::Channel => Box::new(pair::Pair::default()),
     }
 }
 
@@ -77,6 +88,9 @@ pub(crate) trait Pattern: Send {
     fn subscription(&mut self, connections: &mut Connections, id: ConnectionId, _subscribe: bool, _prefix: &[u8]) {
         connections.fail(id, Misbehaviour::Subscription.into());
     }
+
+    /// The peer joins a group, or leaves it. Who has no groups does not know the command, and ignores it (RFC 37).
+    fn membership(&mut self, _connections: &mut Connections, _id: ConnectionId, _joins: bool, _group: &[u8]) {}
 
     /// Hands a message on, or says why not.
     fn send(&mut self, _connections: &mut Connections, _message: &Outgoing<'_>) -> Result<(), SendRefusal> {
@@ -117,6 +131,26 @@ pub(crate) trait Pattern: Send {
         Err(SubscribeRefusal::NotSupported)
     }
 
+    /// Joins a group (DISH).
+    fn join(&mut self, _connections: &mut Connections, _group: &[u8]) -> Result<(), GroupRefusal> {
+        Err(GroupRefusal::NotSupported)
+    }
+
+    /// Leaves a group (DISH).
+    fn leave(&mut self, _connections: &mut Connections, _group: &[u8]) -> Result<(), GroupRefusal> {
+        Err(GroupRefusal::NotSupported)
+    }
+
+    /// The number by which messages name the peer (SERVER, PEER).
+    fn routing_id_of(&self, _id: ConnectionId) -> Option<NonZeroU32> {
+        None
+    }
+
+    /// The peer that messages name by this number (SERVER, PEER).
+    fn peer_with(&self, _routing_id: NonZeroU32) -> Option<ConnectionId> {
+        None
+    }
+
     /// The number of prefixes subscribed to, by this socket or by its peers.
     fn subscriptions(&self) -> usize {
         0
@@ -131,11 +165,13 @@ pub enum SendRefusal {
     WouldBlock,
     /// It is not this socket's turn: REP answers what it received, REQ waits for its reply (RFC 28).
     OutOfTurn,
-    /// ROUTER with mandatory, and STREAM: the peer named by the first frame is not there.
+    /// ROUTER with mandatory, and STREAM: the peer named by the first frame is not there. SERVER and PEER: the peer that
+    /// the message is addressed to is not there, or the message has no address.
     Unroutable,
     /// The socket type does not send.
     NotSupported,
-    /// The message has no frame, or lacks the frame that names its peer, or has several where one is allowed.
+    /// The message has no frame, or lacks the frame that names its peer, or has several where one is allowed; or it is
+    /// for a group with an illegal name.
     Malformed,
 }
 
@@ -180,3 +216,30 @@ impl fmt::Display for SubscribeRefusal {
 }
 
 impl std::error::Error for SubscribeRefusal {}
+
+/// Why a group was not joined or left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GroupRefusal {
+    /// The socket type has no groups to join.
+    NotSupported,
+    /// The socket has joined the group already.
+    Joined,
+    /// The socket has not joined the group.
+    NotJoined,
+    /// A group's name has at most 255 bytes, none of them zero.
+    Name,
+}
+
+impl fmt::Display for GroupRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSupported => "this socket type does not join groups; use DISH",
+            Self::Joined => "the socket has joined this group already",
+            Self::NotJoined => "the socket has not joined this group",
+            Self::Name => "the name of a group has at most 255 bytes, none of them zero",
+        })
+    }
+}
+
+impl std::error::Error for GroupRefusal {}

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
 use crate::{
-    connection::{ConnectionId, Connections, Written},
+    connection::{ConnectionId, Connections},
     error::Misbehaviour,
     frame::Frame,
-    limits::{LARGE_BODY_LEN, SUBSCRIPTION_BYTES_PER_PEER_MAX},
+    limits::SUBSCRIPTION_BYTES_PER_PEER_MAX,
     message::{Message, Outgoing},
     options::Options,
     routing::{
-        Upward,
+        Upward, count_drop, distribute,
         subscriptions::{Cancelled, Subscribed, Subscriptions},
     },
     wire::Version,
@@ -48,34 +48,6 @@ impl XPub {
             audience.sort_unstable();
             *audience = peers.iter().copied().filter(|peer| audience.binary_search(peer).is_err()).collect();
         }
-    }
-
-    fn distribute(&self, connections: &mut Connections, message: &Outgoing<'_>) {
-        match self.audience[..] {
-            [] => {}
-            [only] => {
-                let written = connections.write(only, &[], message, 0);
-                count_drop(connections, only, written);
-            }
-            _ => {
-                self.distribute_encoded(connections, Version::V3_1, message);
-                if !self.old_peers.is_empty() {
-                    self.distribute_encoded(connections, Version::V1_0, message);
-                }
-            }
-        }
-    }
-
-    /// Encodes the message once and gives it to all whose connection frames alike: all but those of 1.0, or those.
-    fn distribute_encoded(&self, connections: &mut Connections, version: Version, message: &Outgoing<'_>) {
-        let encoded = connections.encode(version, message);
-        for &id in &self.audience {
-            if self.old_peers.contains(&id) == (version == Version::V1_0) {
-                let written = connections.write_encoded(id, &encoded);
-                count_drop(connections, id, written);
-            }
-        }
-        connections.recycle(encoded);
     }
 
     /// Takes a subscription into the table, and passes it up where that is wanted.
@@ -162,12 +134,6 @@ fn apply(
     }
 }
 
-fn count_drop(connections: &mut Connections, id: ConnectionId, written: Written) {
-    if written == Written::Full {
-        connections.count(id, |counters| counters.dropped_at_hwm += 1);
-    }
-}
-
 fn notification(subscribe: bool, prefix: &[u8]) -> Message {
     let mut body = Vec::with_capacity(1 + prefix.len());
     body.push(u8::from(subscribe));
@@ -226,15 +192,7 @@ impl Pattern for XPub {
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         let topic = message.body(0).ok_or(SendRefusal::Malformed)?;
         self.check(connections, topic)?;
-        match message {
-            Outgoing::Body(_) | Outgoing::Bodies(_)
-                if self.audience.len() > 1 && message.body_len() >= LARGE_BODY_LEN =>
-            {
-                // One copy, shared by all.
-                self.distribute(connections, &Outgoing::Owned(message.to_message()));
-            }
-            _ => self.distribute(connections, message),
-        }
+        distribute(connections, &self.audience, &self.old_peers, &[], message);
         Ok(())
     }
 

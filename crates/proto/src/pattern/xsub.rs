@@ -1,26 +1,31 @@
 //! XSUB: receives what it subscribed to, and sends subscriptions as messages (RFC 29).
 
-use std::collections::{BTreeSet, HashMap};
-
 use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
 use crate::{
-    connection::{ConnectionId, Connections, Written},
+    connection::{ConnectionId, Connections},
     limits::SUBSCRIPTION_LEN_MAX,
     message::{Message, Outgoing},
     routing::{
-        FairQueue,
+        FairQueue, Upstream, count_drop,
         subscriptions::{Filter, Released},
     },
+    wire::command::encode_subscription,
 };
 
-#[derive(Default)]
 pub(super) struct XSub {
     incoming: FairQueue,
-    upstream: BTreeSet<ConnectionId>,
+    upstream: Upstream,
     subscriptions: Filter,
-    /// What peers that do not read are yet to be told: prefixes, and whether they are wanted. What is taken back before
-    /// it was told is gone, so that this is never more than what there is and what the peer was told.
-    untold: HashMap<ConnectionId, HashMap<Box<[u8]>, bool>>,
+}
+
+impl Default for XSub {
+    fn default() -> Self {
+        Self {
+            incoming: FairQueue::default(),
+            upstream: Upstream::new(encode_subscription),
+            subscriptions: Filter::default(),
+        }
+    }
 }
 
 impl XSub {
@@ -34,52 +39,30 @@ impl XSub {
         self.incoming.recv(connections, into)
     }
 
-    fn forward(&mut self, connections: &mut Connections, subscribe: bool, prefix: &[u8]) {
-        for &id in &self.upstream {
-            if !self.untold.contains_key(&id) && connections.has_room_for_subscriptions(id) {
-                connections.write_subscription(id, subscribe, prefix);
-                continue;
-            }
-            let untold = self.untold.entry(id).or_default();
-            if untold.get(prefix) == Some(&!subscribe) {
-                untold.remove(prefix);
-            } else {
-                untold.insert(prefix.into(), subscribe);
-            }
-        }
-    }
-
     fn send_upstream(&self, connections: &mut Connections, message: &Outgoing<'_>) {
-        for &id in &self.upstream {
-            if connections.write(id, &[], message, 0) == Written::Full {
-                connections.count(id, |counters| counters.dropped_at_hwm += 1);
-            }
+        for id in self.upstream.peers() {
+            let written = connections.write(id, &[], message, 0);
+            count_drop(connections, id, written);
         }
     }
 }
 
 impl Pattern for XSub {
     fn opened(&mut self, _connections: &mut Connections, id: ConnectionId) {
-        self.upstream.insert(id);
+        self.upstream.opened(id);
     }
 
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
-        self.upstream.insert(id);
-        self.untold.remove(&id);
-        self.subscriptions.for_each(|prefix| connections.write_subscription(id, true, prefix));
+        self.upstream.established(id);
+        self.subscriptions.for_each(|prefix| self.upstream.tell(connections, id, prefix));
     }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
-        self.upstream.remove(&id);
-        self.untold.remove(&id);
+        self.upstream.lost(id);
     }
 
     fn writable(&mut self, connections: &mut Connections, id: ConnectionId) {
-        if self.untold.contains_key(&id) && connections.has_room_for_subscriptions(id) {
-            for (prefix, subscribe) in self.untold.remove(&id).into_iter().flatten() {
-                connections.write_subscription(id, subscribe, &prefix);
-            }
-        }
+        self.upstream.writable(connections, id);
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
@@ -126,7 +109,7 @@ impl Pattern for XSub {
         }
         let is_new = self.subscriptions.subscribe(prefix).map_err(|_| SubscribeRefusal::Full)?;
         if is_new || connections.options.xsub_verbose {
-            self.forward(connections, true, prefix);
+            self.upstream.forward(connections, true, prefix);
         }
         Ok(())
     }
@@ -135,7 +118,7 @@ impl Pattern for XSub {
         match self.subscriptions.cancel(prefix) {
             Released::Unknown => return Err(SubscribeRefusal::Unknown),
             Released::StillHeld if !connections.options.xsub_verbose => {}
-            _ => self.forward(connections, false, prefix),
+            _ => self.upstream.forward(connections, false, prefix),
         }
         Ok(())
     }

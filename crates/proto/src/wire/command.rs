@@ -1,7 +1,10 @@
 //! Commands: a name and what belongs to it (RFC 37, "Commands").
 
 use super::{Header, Version};
-use crate::{error::Misbehaviour, limits::PING_CONTEXT_LEN_MAX};
+use crate::{
+    error::Misbehaviour,
+    limits::{GROUP_LEN_MAX, PING_CONTEXT_LEN_MAX},
+};
 
 /// A command after the handshake. Mechanisms read their own commands from the bare body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +14,10 @@ pub enum Command<'a> {
     Subscribe(&'a [u8]),
     /// They are no longer wanted.
     Cancel(&'a [u8]),
+    /// Messages to the group are wanted (RFC 48).
+    Join(&'a [u8]),
+    /// They are no longer wanted.
+    Leave(&'a [u8]),
     /// Wants a PONG with the same context.
     Ping {
         /// How long the peer may hear nothing before it takes the sender for gone, in tenths of a second; 0: no say.
@@ -36,6 +43,8 @@ impl<'a> Command<'a> {
         Ok(match name {
             b"SUBSCRIBE" => Self::Subscribe(data),
             b"CANCEL" => Self::Cancel(data),
+            b"JOIN" => Self::Join(check_group(data)?),
+            b"LEAVE" => Self::Leave(check_group(data)?),
             b"PING" => decode_ping(data)?,
             b"PONG" => Self::Pong(data),
             b"ERROR" => Self::Error(decode_error_reason(data)?),
@@ -48,6 +57,8 @@ impl<'a> Command<'a> {
         match *self {
             Self::Subscribe(prefix) => encode_parts(b"SUBSCRIBE", &[prefix], into),
             Self::Cancel(prefix) => encode_parts(b"CANCEL", &[prefix], into),
+            Self::Join(group) => encode_parts(b"JOIN", &[group], into),
+            Self::Leave(group) => encode_parts(b"LEAVE", &[group], into),
             Self::Ping { ttl_deciseconds, context } => {
                 encode_parts(b"PING", &[&ttl_deciseconds.to_be_bytes(), context], into);
             }
@@ -59,6 +70,11 @@ impl<'a> Command<'a> {
             Self::Unknown(name) => encode_parts(name, &[], into),
         }
     }
+}
+
+/// Whether it can be a group's name: 0 to 255 bytes, none of them zero (RFC 48, "Group").
+pub fn is_group(name: &[u8]) -> bool {
+    name.len() <= GROUP_LEN_MAX && !name.contains(&0)
 }
 
 /// Splits a command's body into its name and its data.
@@ -94,17 +110,19 @@ pub fn encode_parts(name: &[u8], data: &[&[u8]], into: &mut Vec<u8>) {
 }
 
 /// Appends a subscription or its end in the form that `version` knows: a command, or a message of one byte and the
-/// prefix (RFC 37 "SUBSCRIBE", RFC 29 "Subscription forwarding"). Says whether it was a message.
-pub fn encode_subscription(version: Version, subscribe: bool, prefix: &[u8], into: &mut Vec<u8>) -> bool {
+/// prefix (RFC 37 "SUBSCRIBE", RFC 29 "Subscription forwarding").
+pub fn encode_subscription(version: Version, subscribe: bool, prefix: &[u8], into: &mut Vec<u8>) {
     if version.has_subscription_commands() {
         let command = if subscribe { Command::Subscribe(prefix) } else { Command::Cancel(prefix) };
-        command.encode(into);
-        return false;
+        return command.encode(into);
     }
     Header::encode(version, false, prefix.len() + 1, into);
     into.push(u8::from(subscribe));
     into.extend_from_slice(prefix);
-    true
+}
+
+fn check_group(name: &[u8]) -> Result<&[u8], Misbehaviour> {
+    if is_group(name) { Ok(name) } else { Err(Misbehaviour::Group) }
 }
 
 fn decode_ping(data: &[u8]) -> Result<Command<'_>, Misbehaviour> {
@@ -138,6 +156,9 @@ mod tests {
             round_trip(Command::Cancel(&prefix));
             round_trip(Command::Ping { ttl_deciseconds: ttl, context: &context });
             round_trip(Command::Pong(&context));
+            let group: Vec<u8> = prefix.iter().copied().filter(|&byte| byte > 0).take(255).collect();
+            round_trip(Command::Join(&group));
+            round_trip(Command::Leave(&group));
             round_trip(Command::Error(&prefix[..prefix.len().min(255)]));
         }
 
@@ -155,6 +176,8 @@ mod tests {
         assert_eq!(Command::decode(b"\x04PING\0"), Err(Misbehaviour::Ping));
         assert_eq!(Command::decode(b"\x04PING\0\x0112345678901234567"), Err(Misbehaviour::Ping));
         assert_eq!(Command::decode(b"\x05ERROR\x04abc"), Err(Misbehaviour::ErrorReason));
+        assert_eq!(Command::decode(&[b"\x04JOIN", &[b'g'; 256][..]].concat()), Err(Misbehaviour::Group));
+        assert_eq!(Command::decode(b"\x05LEAVEa\0b"), Err(Misbehaviour::Group));
         assert_eq!(Command::decode(b"\x03NEW"), Ok(Command::Unknown(b"NEW")));
     }
 }

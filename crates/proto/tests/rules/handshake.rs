@@ -155,7 +155,7 @@ fn the_refusal_tells_the_peer_why_in_the_place_of_ready() {
 
 #[test]
 fn an_unknown_type_is_refused() {
-    let error = error_for(&wire::hello("SCATTER"));
+    let error = error_for(&wire::hello("PUSHY"));
     let ours = SocketType::Pull;
     assert_eq!(error, ProtocolError::Incompatible(Incompatibility::SocketType { ours, theirs: None }));
 }

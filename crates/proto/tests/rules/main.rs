@@ -3,6 +3,7 @@
 mod harness;
 
 mod atomicity;
+mod client_server;
 mod conflate;
 mod fair_queue_and_round_robin;
 mod handshake;
@@ -13,11 +14,14 @@ mod large_bodies;
 mod leaving;
 mod limits;
 mod pair;
+mod peer;
 mod pieces;
 mod pub_sub;
+mod radio_dish;
 mod reopen;
 mod req_rep;
 mod router;
+mod single_frames;
 mod stream;
 mod versions;
 mod xpub;

@@ -186,6 +186,13 @@ impl<P: Copy + Eq + Ord> Subscriptions<P> {
         }
     }
 
+    /// Calls `visit` once with each peer that holds exactly `topic`, in no particular order. O(*L* + its peers).
+    pub fn holders(&self, topic: &[u8], visit: impl FnMut(P)) {
+        if let Some(audience) = self.tree.find(topic).and_then(|node| self.tree.value(node)) {
+            self.peers.visit(self.crowds.members(&audience), visit);
+        }
+    }
+
     /// Calls `visit` with each prefix that is held, once and in no particular order: what a publisher forwards to a
     /// peer it has newly connected to. In proportion to the bytes of all the prefixes visited.
     pub fn for_each(&self, visit: impl FnMut(&[u8])) {

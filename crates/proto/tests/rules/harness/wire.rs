@@ -94,6 +94,14 @@ pub(crate) fn cancel(prefix: &str) -> Vec<u8> {
     command("CANCEL", prefix)
 }
 
+pub(crate) fn join(group: &str) -> Vec<u8> {
+    command("JOIN", group)
+}
+
+pub(crate) fn leave(group: &str) -> Vec<u8> {
+    command("LEAVE", group)
+}
+
 pub(crate) fn ping(ttl_deciseconds: u16, context: &str) -> Vec<u8> {
     command("PING", [&ttl_deciseconds.to_be_bytes(), context.as_bytes()].concat())
 }

@@ -1,0 +1,56 @@
+//! Sends a message to many: encoded once, shared where it is large, dropped and counted for those that have no room.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    connection::{ConnectionId, Connections, Written},
+    frame::Frame,
+    limits::LARGE_BODY_LEN,
+    message::Outgoing,
+    wire::Version,
+};
+
+/// Sends the frames of `envelope` and those of `message`, as one message, to everybody of the audience. Those of
+/// `old_peers` speak ZMTP 1.0, which frames differently.
+pub(crate) fn distribute(
+    connections: &mut Connections,
+    audience: &[ConnectionId],
+    old_peers: &BTreeSet<ConnectionId>,
+    envelope: &[Frame],
+    message: &Outgoing<'_>,
+) {
+    let shared;
+    let message = match (audience, message) {
+        ([], _) => return,
+        ([only], _) => {
+            let written = connections.write(*only, envelope, message, 0);
+            return count_drop(connections, *only, written);
+        }
+        (_, Outgoing::Body(_) | Outgoing::Bodies(_)) if message.body_len() >= LARGE_BODY_LEN => {
+            // One copy, shared by all.
+            shared = Outgoing::Owned(message.to_message());
+            &shared
+        }
+        _ => message,
+    };
+    for version in [Version::V3_1, Version::V1_0] {
+        if version == Version::V1_0 && old_peers.is_empty() {
+            return;
+        }
+        let encoded = connections.encode(version, envelope, message);
+        for &id in audience {
+            if old_peers.contains(&id) == (version == Version::V1_0) {
+                let written = connections.write_encoded(id, &encoded);
+                count_drop(connections, id, written);
+            }
+        }
+        connections.recycle(encoded);
+    }
+}
+
+/// Counts the message as dropped for a peer that had no room.
+pub(crate) fn count_drop(connections: &mut Connections, id: ConnectionId, written: Written) {
+    if written == Written::Full {
+        connections.count(id, |counters| counters.dropped_at_hwm += 1);
+    }
+}
