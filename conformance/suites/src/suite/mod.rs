@@ -1,0 +1,7 @@
+//! A file for each suite.
+
+pub(crate) mod jupyter;
+pub(crate) mod libzmq_source;
+pub(crate) mod libzmq_tests;
+pub(crate) mod pyzmq;
+pub(crate) mod zmq_crate;
