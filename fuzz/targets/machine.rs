@@ -47,6 +47,12 @@ impl World {
         options.router_mandatory = bits & 32 != 0;
         options.router_raw = bits & 136 == 136;
         options.probe_router = bits & 64 != 0;
+        options.router_notify_connect = bits & 4 != 0;
+        options.router_notify_disconnect = bits & 8 != 0;
+        options.hello_message = (bits & 16 != 0).then(|| "hello".into());
+        options.disconnect_message = (bits & 32 != 0).then(|| "gone".into());
+        options.hiccup_message = (bits & 128 != 0).then(|| "hiccup".into());
+        options.xpub_manual_last_value = bits & 8 != 0;
         options.xpub_nodrop = bits & 64 != 0;
         options.req_relaxed = bits & 128 != 0;
         options.req_correlate = bits & 16 != 0;
@@ -264,7 +270,7 @@ impl World {
                     SocketType::Radio => Message::from(body).with_group(decisions.bytes(1)),
                     _ => Message::from(body).with_routing_id(NonZeroU32::MIN),
                 };
-                drop(self.sockets[1].send(&addressed.into()));
+                let _ = self.sockets[1].send(&addressed.into());
             }
             2 => drop(self.sockets[1].send(&Message::from([decisions.bytes(5).to_vec(), body]).into())),
             _ => {

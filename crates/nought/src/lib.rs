@@ -46,9 +46,9 @@ pub use self::{
     proxy::{Forwarded, Proxy, ProxyControl, ProxyStatistics, proxy},
     socket::{
         Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dish,
-        Gather, HasRoutingId, JoinsGroups, Kind, Matches, Messages, Messenger, NamesPeers, Pair, Peer, PeerStats, Pub,
-        Publishes, Pull, Push, Radio, Rep, Req, Requests, Router, Routes, Scatter, SeesSubscriptions, SendBatchError,
-        SendsSubscriptions, SendsToGroups, Server, Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp,
-        Stream, Streams, Sub, XPub, XSub,
+        Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, Messages, Messenger, NamesPeers, Pair, Peer,
+        PeerStats, Pub, Publishes, Pull, Push, Radio, ReconnectStop, Rep, Req, Requests, Router, Routes, Scatter,
+        SeesDisconnects, SeesHiccups, SeesSubscriptions, SendBatchError, SendsSubscriptions, SendsToGroups, Server,
+        Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,
     },
 };

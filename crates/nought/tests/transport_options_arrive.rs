@@ -20,6 +20,7 @@ const OPTIONS: &[(Set, Expect)] = &[
     (|builder| builder.receive_buffer(Some(12_000)), |options| options.receive_buffer = Some(12_000)),
     (|builder| builder.type_of_service(0x28), |options| options.type_of_service = 0x28),
     (|builder| builder.priority(5), |options| options.priority = 5),
+    (|builder| builder.busy_poll(SECONDS(1)), |options| options.busy_poll = SECONDS(1)),
     (|builder| builder.bind_to_device(Some("lo".to_owned())), |options| options.bind_to_device = Some("lo".to_owned())),
     (|builder| builder.tcp_keepalive(Some(false)), |options| options.keep_alive.enabled = Some(false)),
     (|builder| builder.tcp_keepalive(Some(true)), |options| options.keep_alive.enabled = Some(true)),

@@ -7,6 +7,7 @@ use crate::{
     limits::{HANDSHAKE_TIMEOUT_DEFAULT, SUBSCRIPTIONS_PER_PEER_DEFAULT},
     mechanism::Security,
     message::Message,
+    socket_type::SocketType,
     wire::metadata::Metadata,
 };
 
@@ -53,8 +54,19 @@ pub struct Options {
     /// ROUTER: talks to peers that do not speak ZMTP, as a STREAM does but without notices (libzmq's deprecated
     /// ROUTER_RAW). It applies to sockets that are made with it.
     pub router_raw: bool,
+    /// ROUTER: an empty message tells that a peer of another process has come.
+    pub router_notify_connect: bool,
+    /// ROUTER: an empty message tells that a peer of another process is gone.
+    pub router_notify_disconnect: bool,
     /// ROUTER, DEALER, REQ: an empty message is sent to each new peer, so that a ROUTER learns of this socket.
     pub probe_router: bool,
+    /// ROUTER, DEALER, CLIENT, SERVER, PEER: sent to each peer, before all else, each time that a connection is made.
+    pub hello_message: Option<Frame>,
+    /// ROUTER, SERVER, PEER: received as the last message of a peer that had connected to this socket, when its connection
+    /// is lost.
+    pub disconnect_message: Option<Frame>,
+    /// DEALER, CLIENT, PEER: received when a connection is lost that this socket will make again.
+    pub hiccup_message: Option<Frame>,
     /// REQ: a request id goes with each request, and replies to older ones are dropped.
     pub req_correlate: bool,
     /// REQ: a request may be sent before the reply to the one before has come.
@@ -65,6 +77,8 @@ pub struct Options {
     pub xpub_verboser: bool,
     /// XPUB: subscriptions take effect only when the application says so.
     pub xpub_manual: bool,
+    /// XPUB: as with manual; and the first message after a subscription that took effect goes to that subscriber alone.
+    pub xpub_manual_last_value: bool,
     /// PUB, XPUB: a peer whose queue is full makes sending wait, where otherwise the message is dropped for it.
     pub xpub_nodrop: bool,
     /// PUB, XPUB, RADIO: the distinct prefixes or groups that one peer may have at once; one that wants more is given up.
@@ -103,12 +117,18 @@ impl Default for Options {
             router_mandatory: false,
             router_handover: false,
             router_raw: false,
+            router_notify_connect: false,
+            router_notify_disconnect: false,
             probe_router: false,
+            hello_message: None,
+            disconnect_message: None,
+            hiccup_message: None,
             req_correlate: false,
             req_relaxed: false,
             xpub_verbose: false,
             xpub_verboser: false,
             xpub_manual: false,
+            xpub_manual_last_value: false,
             xpub_nodrop: false,
             subscriptions_per_peer_max: SUBSCRIPTIONS_PER_PEER_DEFAULT,
             xpub_welcome: None,
@@ -117,5 +137,22 @@ impl Default for Options {
             stream_notify: true,
             id_seed: 0,
         }
+    }
+}
+
+impl Options {
+    /// Switches off what sockets of this type do not have.
+    pub(crate) fn fit(&mut self, socket_type: SocketType) {
+        use SocketType::*;
+        let only = |message: &mut Option<Frame>, types: &[SocketType]| {
+            message.take_if(|_| !types.contains(&socket_type));
+        };
+        self.conflate &= socket_type.can_conflate();
+        self.probe_router &= matches!(socket_type, Req | Dealer | Router);
+        self.router_notify_connect &= socket_type == Router;
+        self.router_notify_disconnect &= socket_type == Router;
+        only(&mut self.hello_message, &[Router, Dealer, Client, Server, Peer]);
+        only(&mut self.disconnect_message, &[Router, Server, Peer]);
+        only(&mut self.hiccup_message, &[Dealer, Client, Peer]);
     }
 }

@@ -44,7 +44,7 @@ pub struct Socket {
 impl Socket {
     /// A socket without connections.
     pub fn new(socket_type: SocketType, mut options: Options) -> Self {
-        options.conflate &= socket_type.can_conflate();
+        options.fit(socket_type);
         let pattern = pattern::new(socket_type, &options);
         let is_raw = is_raw(socket_type, &options);
         let connections = Connections::new(options, Shape::of(socket_type));
@@ -228,7 +228,7 @@ impl Socket {
     pub fn set_options(&mut self, change: impl FnOnce(&mut Options)) {
         change(&mut self.connections.options);
         self.send_blocked = false;
-        self.connections.options.conflate &= self.socket_type.can_conflate();
+        self.connections.options.fit(self.socket_type);
         self.become_raw_or_not();
         self.pattern.options_changed(&self.connections.options);
         self.connections.apply_hwms();
@@ -352,7 +352,7 @@ impl Socket {
     pub fn attach(&mut self, id: ConnectionId, out: Arc<Pipe>, input: Arc<Pipe>, peer: PeerInfo) {
         let admitted = self.admit(id, &peer);
         if admitted.is_ok() {
-            self.probe_router(id);
+            self.greet(id);
         }
         self.connections.attach_pipes(id, out, input, peer);
         match admitted {
@@ -372,14 +372,45 @@ impl Socket {
         self.connections.push_event(Event::Established(id));
         if !self.is_retired(id) {
             self.pattern.established(&mut self.connections, id);
+            if self.connections.options.router_notify_connect {
+                self.tell_of_peer(id, &Frame::new());
+            }
         }
     }
 
-    fn probe_router(&mut self, id: ConnectionId) {
-        let probes = matches!(self.socket_type, SocketType::Req | SocketType::Dealer | SocketType::Router);
-        if probes && self.connections.options.probe_router && !self.is_retired(id) {
-            self.connections.probe_router(id);
+    /// Sends what goes before all that is queued.
+    fn greet(&mut self, id: ConnectionId) {
+        if self.is_retired(id) || self.is_raw {
+            return;
         }
+        if let Some(hello) = self.connections.options.hello_message.clone() {
+            self.connections.greet(id, &hello);
+        }
+        if self.connections.options.probe_router {
+            self.connections.greet(id, &Frame::new());
+        }
+    }
+
+    /// Receives a message in the peer's name, behind what it has sent so far.
+    fn tell_of_peer(&mut self, id: ConnectionId, message: &Frame) {
+        if self.connections.insert_received(id, message) {
+            self.pattern.readable(&mut self.connections, id);
+        }
+    }
+
+    /// Receives what the options want to be told of the end of a connection, behind the last message that came.
+    fn tell_of_end(&mut self, id: ConnectionId, reopen: Reopen) {
+        let was_peer = |connection: &&Connection| !connection.retired && connection.counters().established > 0;
+        let Some(connection) = self.connections.get(id).filter(was_peer) else { return };
+        let options = &self.connections.options;
+        let is_of_process = connection.peer().version.is_none();
+        let notice = (options.router_notify_disconnect && !is_of_process && !self.is_raw).then(Frame::new);
+        let message = match (connection.role, reopen) {
+            (Role::Server, _) => options.disconnect_message.clone(),
+            (Role::Client, Reopen::Yes) => options.hiccup_message.clone(),
+            (Role::Client, Reopen::No) => None,
+        };
+        notice.into_iter().chain(message).for_each(|message| self.tell_of_peer(id, &message));
     }
 
     fn is_retired(&self, id: ConnectionId) -> bool {
@@ -400,6 +431,7 @@ impl Socket {
         let assigned_routing_id = connection.assigned_routing_id.clone();
         self.send_blocked = false;
         self.pattern.lost(&mut self.connections, id);
+        self.tell_of_end(id, reopen);
         let reopened = (reopen == Reopen::Yes).then(|| self.reopen(id, unsent, assigned_routing_id));
         if let Some(next) = reopened {
             self.connections.succeed(id, next);
@@ -505,7 +537,7 @@ impl Socket {
         match advanced {
             Ok(Progress::Done) => {
                 self.connections.begin_heartbeat(id, now);
-                self.probe_router(id);
+                self.greet(id);
                 self.establish(id);
             }
             Ok(_) => {}

@@ -429,8 +429,14 @@ impl Core {
         let is_it = |connector: &&mut Connector| connector.is_for(endpoint);
         let connector = state.endpoints.connectors.iter_mut().flatten().find(is_it).ok_or(UnknownEndpoint)?;
         connector.leaving = true;
-        let id = connector.id;
+        let (id, waits) = (connector.id, connector.waiting);
         self.retire(&mut state, id);
+        if waits
+            && state.options.reconnect_stop.after_disconnect
+            && let Some(index) = state.endpoints.keeper_of(id)
+        {
+            self.stop_connecting(&mut state, index, id);
+        }
         drop(self.settle(state));
         Ok(())
     }
@@ -600,11 +606,9 @@ impl Core {
             state.machine.lose(id, Reopen::No);
             return;
         };
-        let has_ended = connector.leaving && !unsent;
+        let has_ended = connector.leaving && (!unsent || state.options.reconnect_stop.after_disconnect);
         if has_ended || state.options.reconnect_interval.is_none() {
-            state.endpoints.take_connector(index);
-            state.machine.lose(id, Reopen::No);
-            return;
+            return self.stop_connecting(state, index, id);
         }
         let Some(next) = state.machine.lose(id, Reopen::Yes) else { return };
         self.go_on_retiring_as(state, id, next);
@@ -619,15 +623,24 @@ impl Core {
         self.schedule_retry(state, index, now);
     }
 
+    /// Forgets the endpoint, with what is queued for it.
+    pub(super) fn stop_connecting(&self, state: &mut State, index: u32, id: ConnectionId) {
+        if state.endpoints.connector(index).is_some_and(|connector| connector.id == id) {
+            state.endpoints.take_connector(index);
+        }
+        state.machine.lose(id, Reopen::No);
+        state.note_change(id);
+    }
+
     fn retry_later(&self, state: &mut State, index: u32, now: Instant, error: io::Error) {
+        let is_refused = error.kind() == io::ErrorKind::ConnectionRefused;
         self.tell_of_failure(state, index, error);
         let Some(connector) = state.endpoints.connector(index) else { return };
-        let id = connector.id;
-        if state.options.reconnect_interval.is_none() {
-            state.endpoints.take_connector(index);
-            state.machine.remove(id);
-            state.note_change(id);
-            return;
+        let (id, leaving) = (connector.id, connector.leaving);
+        let stop = state.options.reconnect_stop;
+        let stops = is_refused && stop.refused || leaving && stop.after_disconnect;
+        if stops || state.options.reconnect_interval.is_none() {
+            return self.stop_connecting(state, index, id);
         }
         self.schedule_retry(state, index, now);
     }

@@ -297,10 +297,14 @@ impl Core {
         state.note_change(id);
         let connection = state.machine.connections().get(id);
         let was_ready = connection.is_some_and(|connection| connection.counters().established > 0);
+        let has_failed_handshake = !was_ready && matches!(because, LostBecause::Protocol(_));
         self.publish_loss(state, &link, was_ready, because);
         match link.origin {
             Origin::Listener(_) => {
                 state.machine.lose(id, nought_proto::socket::Reopen::No);
+            }
+            Origin::Connector(index) if has_failed_handshake && state.options.reconnect_stop.handshake_failed => {
+                self.stop_connecting(state, index, id);
             }
             Origin::Connector(index) => self.connector_lost(state, index, id),
         }

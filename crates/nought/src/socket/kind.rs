@@ -57,6 +57,12 @@ abilities! {
     SendsSubscriptions;
     /// The kind that talks to foreign programs: STREAM.
     Streams;
+    /// Kinds that greet their peers: ROUTER, DEALER, CLIENT, SERVER and PEER.
+    Greets;
+    /// Kinds that are told when a peer that had connected is gone: ROUTER, SERVER and PEER.
+    SeesDisconnects;
+    /// Kinds that are told when a connection of theirs is interrupted: DEALER, CLIENT and PEER.
+    SeesHiccups;
     /// Kinds that address each message to a peer by its number: SERVER and PEER.
     Addresses;
     /// The kind that knows a peer's number as soon as it connects: PEER.
@@ -99,9 +105,9 @@ kinds! {
     /// Receives a request, then sends its reply (RFC 28).
     Rep: CanSend CanReceive SpeaksZmtp;
     /// Sends to its peers in turns, receives from them in turns (RFC 28).
-    Dealer: CanSend CanReceive SpeaksZmtp CanConflate HasRoutingId;
+    Dealer: CanSend CanReceive SpeaksZmtp CanConflate HasRoutingId Greets SeesHiccups;
     /// The first frame of each message names the peer (RFC 28).
-    Router: CanSend CanReceive SpeaksZmtp HasRoutingId NamesPeers Routes;
+    Router: CanSend CanReceive SpeaksZmtp HasRoutingId NamesPeers Routes Greets SeesDisconnects;
     /// Collects from its peers in turns (RFC 30).
     Pull: CanReceive SpeaksZmtp CanConflate;
     /// Spreads over its peers in turns (RFC 30).
@@ -113,9 +119,9 @@ kinds! {
     /// Raw bytes to and from peers that do not speak ØMQ; the first frame names the peer.
     Stream: CanSend CanReceive NamesPeers Streams;
     /// Answers clients: each message has the number of the client that it comes from or goes to (RFC 41).
-    Server: CanSend CanReceive SpeaksZmtp Addresses;
+    Server: CanSend CanReceive SpeaksZmtp Addresses Greets SeesDisconnects;
     /// Sends to its servers in turns, receives from them in turns (RFC 41).
-    Client: CanSend CanReceive SpeaksZmtp;
+    Client: CanSend CanReceive SpeaksZmtp Greets SeesHiccups;
     /// Distributes to all who have joined the message's group; one whose queue is full misses messages (RFC 48).
     Radio: CanSend SpeaksZmtp SendsToGroups;
     /// Receives what is sent to the groups that it has joined (RFC 48).
@@ -125,7 +131,7 @@ kinds! {
     /// Spreads over its peers in turns (RFC 49).
     Scatter: CanSend SpeaksZmtp;
     /// Talks to its like: each message has the number of the peer that it comes from or goes to (RFC 51).
-    Peer: CanSend CanReceive SpeaksZmtp Addresses ConnectsPeers;
+    Peer: CanSend CanReceive SpeaksZmtp Addresses ConnectsPeers Greets SeesDisconnects SeesHiccups;
     /// One peer, both directions (RFC 52). Messages wait while there is no peer with room.
     Channel: CanSend CanReceive SpeaksZmtp;
 }

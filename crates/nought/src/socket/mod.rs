@@ -17,11 +17,11 @@ pub(crate) use self::options::SocketOptions;
 pub use self::{
     kind::{
         Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dish,
-        Gather, HasRoutingId, JoinsGroups, Kind, Matches, NamesPeers, Pair, Peer, Pub, Publishes, Pull, Push, Radio,
-        Rep, Req, Requests, Router, Routes, Scatter, SeesSubscriptions, SendsSubscriptions, SendsToGroups, Server,
-        SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,
+        Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, NamesPeers, Pair, Peer, Pub, Publishes, Pull, Push,
+        Radio, Rep, Req, Requests, Router, Routes, Scatter, SeesDisconnects, SeesHiccups, SeesSubscriptions,
+        SendsSubscriptions, SendsToGroups, Server, SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,
     },
-    options::SocketBuilder,
+    options::{ReconnectStop, SocketBuilder},
     sending::SendBatchError,
     settings::SocketSettings,
     stats::{PeerStats, SocketStats},

@@ -5,8 +5,8 @@ use std::{marker::PhantomData, time::Duration};
 use nought_proto::{Frame, Message, Options, SocketType, limits::ROUTING_ID_LEN_MAX, wire::metadata::IllegalMetadata};
 
 use super::{
-    CanConflate, CanReceive, CanSend, HasRoutingId, Kind, Matches, Publishes, Requests, Routes, SeesSubscriptions,
-    SendsSubscriptions, Socket, SpeaksZmtp, Streams, kind::Ability,
+    CanConflate, CanReceive, CanSend, Greets, HasRoutingId, Kind, Matches, Publishes, Requests, Routes,
+    SeesDisconnects, SeesHiccups, SeesSubscriptions, SendsSubscriptions, Socket, SpeaksZmtp, Streams, kind::Ability,
 };
 use crate::{
     context::Context,
@@ -31,8 +31,21 @@ pub(crate) struct SocketOptions {
     pub(crate) recv_timeout: Option<Duration>,
     pub(crate) reconnect_interval: Option<Duration>,
     pub(crate) reconnect_interval_max: Duration,
+    pub(crate) reconnect_stop: ReconnectStop,
     pub(crate) spin: Duration,
     pub(crate) interruptible: bool,
+}
+
+/// When an endpoint is connected to no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReconnectStop {
+    /// See [`SocketBuilder::reconnect_stop_refused`].
+    pub refused: bool,
+    /// See [`SocketBuilder::reconnect_stop_handshake_failed`].
+    pub handshake_failed: bool,
+    /// See [`SocketBuilder::reconnect_stop_after_disconnect`].
+    pub after_disconnect: bool,
 }
 
 impl Default for SocketOptions {
@@ -47,6 +60,7 @@ impl Default for SocketOptions {
             recv_timeout: None,
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: Duration::from_secs(1),
+            reconnect_stop: ReconnectStop::default(),
             spin: spin::LIMIT_DEFAULT,
             interruptible: false,
         }
@@ -282,6 +296,27 @@ impl<K: Kind> SocketBuilder<K> {
         self
     }
 
+    /// Connects no more where nobody listens: the endpoint is forgotten, with what is queued for it, when the system says
+    /// that a connection was refused. Default: `false`.
+    pub fn reconnect_stop_refused(mut self, stop: bool) -> Self {
+        self.options.reconnect_stop.refused = stop;
+        self
+    }
+
+    /// Connects no more where the handshake failed: the endpoint is forgotten, with what is queued for it. Default:
+    /// `false`.
+    pub fn reconnect_stop_handshake_failed(mut self, stop: bool) -> Self {
+        self.options.reconnect_stop.handshake_failed = stop;
+        self
+    }
+
+    /// Connects no more after `disconnect`: what is queued goes out over the connection that is there, or is lost. Default:
+    /// `false`, it goes on connecting for the linger time.
+    pub fn reconnect_stop_after_disconnect(mut self, stop: bool) -> Self {
+        self.options.reconnect_stop.after_disconnect = stop;
+        self
+    }
+
     // ---- transports
 
     /// tcp: uses IPv6 as well as IPv4. Default: `false`, as in libzmq.
@@ -312,6 +347,12 @@ impl<K: Kind> SocketBuilder<K> {
     /// tcp: the priority of packets in this machine's queues. Default: 0.
     pub fn priority(self, priority: u32) -> Self {
         self.transport(|options| options.priority = priority)
+    }
+
+    /// tcp: how long the kernel polls the device for packets before a read waits (`SO_BUSY_POLL`), in whole microseconds;
+    /// more than the system's default needs a privilege. Default: `None`, the system's.
+    pub fn busy_poll(self, time: Option<Duration>) -> Self {
+        self.transport(|options| options.busy_poll = time)
     }
 
     /// tcp: the network interface to use. Default: any.
@@ -448,10 +489,47 @@ impl<K: Routes> SocketBuilder<K> {
         self.only(Ability::Routes, "router_handover").protocol(|options| options.router_handover = handover)
     }
 
+    /// ROUTER: receives an empty message of each peer of another process that has come. Default: `false`.
+    pub fn router_notify_connect(self, notify: bool) -> Self {
+        self.only(Ability::Routes, "router_notify_connect").protocol(|options| options.router_notify_connect = notify)
+    }
+
+    /// ROUTER: receives an empty message of each peer of another process that is gone, behind its last one. Default:
+    /// `false`.
+    pub fn router_notify_disconnect(self, notify: bool) -> Self {
+        self.only(Ability::Routes, "router_notify_disconnect")
+            .protocol(|options| options.router_notify_disconnect = notify)
+    }
+
     /// ROUTER: talks to programs that do not speak ZMTP, in messages of a routing id and bytes, as STREAM does but
     /// without notices. Default: `false`.
     pub fn router_raw(self, raw: bool) -> Self {
         self.only(Ability::Routes, "router_raw").protocol(|options| options.router_raw = raw)
+    }
+}
+
+impl<K: Greets> SocketBuilder<K> {
+    /// ROUTER, DEALER, CLIENT, SERVER, PEER: sends this message to each peer, before all else, each time that a connection
+    /// is made. Default: none.
+    pub fn hello_message(self, message: Option<Frame>) -> Self {
+        self.only(Ability::Greets, "hello_message").protocol(|options| options.hello_message = message)
+    }
+}
+
+impl<K: SeesDisconnects> SocketBuilder<K> {
+    /// ROUTER, SERVER, PEER: receives this message as the last one of a peer that had connected to this socket, when its
+    /// connection is lost. Default: none.
+    pub fn disconnect_message(self, message: Option<Frame>) -> Self {
+        self.only(Ability::SeesDisconnects, "disconnect_message")
+            .protocol(|options| options.disconnect_message = message)
+    }
+}
+
+impl<K: SeesHiccups> SocketBuilder<K> {
+    /// DEALER, CLIENT, PEER: receives this message when a connection is lost that this socket will make again. Default:
+    /// none.
+    pub fn hiccup_message(self, message: Option<Frame>) -> Self {
+        self.only(Ability::SeesHiccups, "hiccup_message").protocol(|options| options.hiccup_message = message)
     }
 }
 
@@ -483,6 +561,13 @@ impl<K: SeesSubscriptions> SocketBuilder<K> {
     /// subscription was received last. Default: `false`.
     pub fn xpub_manual(self, manual: bool) -> Self {
         self.only(Ability::SeesSubscriptions, "xpub_manual").protocol(|options| options.xpub_manual = manual)
+    }
+
+    /// XPUB: as [`xpub_manual`](Self::xpub_manual); and the first message that is sent after `subscribe` goes to that
+    /// subscriber alone, if it matches: the last value of a topic, which the others have. Default: `false`.
+    pub fn xpub_manual_last_value(self, last_value: bool) -> Self {
+        self.only(Ability::SeesSubscriptions, "xpub_manual_last_value")
+            .protocol(|options| options.xpub_manual_last_value = last_value)
     }
 }
 

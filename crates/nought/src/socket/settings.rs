@@ -6,7 +6,7 @@ use nought_proto::{Frame, Message, Options, wire::metadata::Metadata};
 
 use super::{
     CanReceive, CanSend, Kind, Publishes, Requests, Routes, SeesSubscriptions, Socket, SocketOptions, SpeaksZmtp,
-    kind::Ability,
+    kind::Ability, options::ReconnectStop,
 };
 use crate::{engine::State, error::WrongKind, transport::TransportOptions};
 
@@ -26,6 +26,8 @@ macro_rules! settings {
                 #[doc = concat!("See [`SocketBuilder::", stringify!($socket), "`](crate::SocketBuilder::", stringify!($socket), ").")]
                 pub $socket: $of_socket,
             )+
+            /// When endpoints are connected to no more.
+            pub reconnect_stop: ReconnectStop,
             /// What is bound or connected from now on asks of its transport.
             pub transport: TransportOptions,
         }
@@ -35,6 +37,7 @@ macro_rules! settings {
                 Self {
                     $($protocol: protocol.$protocol.clone(),)+
                     $($socket: socket.$socket.clone(),)+
+                    reconnect_stop: socket.reconnect_stop,
                     transport: socket.transport.clone(),
                 }
             }
@@ -58,14 +61,20 @@ settings! {
         routing_id: Frame,
         metadata: Metadata,
         probe_router: bool,
+        hello_message: Option<Frame>,
+        disconnect_message: Option<Frame>,
+        hiccup_message: Option<Frame>,
         router_mandatory: bool,
         router_handover: bool,
         router_raw: bool,
+        router_notify_connect: bool,
+        router_notify_disconnect: bool,
         req_correlate: bool,
         req_relaxed: bool,
         xpub_verbose: bool,
         xpub_verboser: bool,
         xpub_manual: bool,
+        xpub_manual_last_value: bool,
         xpub_nodrop: bool,
         xpub_welcome: Option<Message>,
         invert_matching: bool,

@@ -44,6 +44,10 @@ pub struct TransportOptions {
     /// `CAP_NET_ADMIN`. Default: 0, the system's.
     pub priority: u32,
 
+    /// tcp: how long the kernel polls the device for packets before a read waits (`SO_BUSY_POLL`), in whole microseconds.
+    /// Default: `None`, the system's.
+    pub busy_poll: Option<Duration>,
+
     /// tcp: the one network interface to use (`SO_BINDTODEVICE`), for instance a VRF. Default: `None`, any.
     pub bind_to_device: Option<String>,
 
@@ -72,6 +76,7 @@ impl Default for TransportOptions {
             receive_buffer: None,
             type_of_service: 0,
             priority: 0,
+            busy_poll: None,
             bind_to_device: None,
             keep_alive: KeepAlive::default(),
             connect_timeout: None,

@@ -375,6 +375,9 @@ fn tune(socket: &Socket, is_ipv6: bool, options: &TransportOptions) -> io::Resul
     if let Some(len) = options.receive_buffer {
         socket.set_recv_buffer_size(len as usize)?;
     }
+    if let Some(time) = options.busy_poll {
+        socket.set_busy_poll(u32::try_from(time.as_micros()).unwrap_or(i32::MAX as u32))?;
+    }
     classify(socket, is_ipv6, options)?;
     if let Some(device) = &options.bind_to_device {
         socket.bind_device(Some(device.as_bytes()))?;
@@ -783,6 +786,17 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(7));
             assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(3));
             assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);
+        }
+    }
+
+    /// More than the system's default needs a privilege.
+    #[test]
+    fn busy_polling_is_asked_of_the_system_or_refused_by_it() {
+        let mut wanted = options();
+        wanted.busy_poll = Some(Duration::from_micros(50));
+        match open("127.0.0.1:0".parse().unwrap(), &wanted) {
+            Ok(socket) => assert_eq!(socket.busy_poll().unwrap(), 50),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied),
         }
     }
 

@@ -222,6 +222,20 @@ impl Inbound {
         (end, dead_len)
     }
 
+    /// Puts a message of one frame behind all that have been scanned. What of another has come by then is dropped: it is
+    /// called where nothing has been scanned yet, or no more will come.
+    pub(crate) fn insert(&mut self, version: Version, body: &[u8]) {
+        if self.scanned > self.start || self.filling.is_some() {
+            self.keep_whole_messages(version);
+        }
+        let mut frame = Vec::new();
+        Header::encode(version, false, body.len(), &mut frame);
+        frame.extend_from_slice(body);
+        self.frames.bytes.splice(self.scanned..self.scanned, frame.iter().copied());
+        self.scanned += frame.len();
+        self.frames.messages += 1;
+    }
+
     fn drop_cut(&mut self) {
         self.frames.drop_front(self.start);
         self.scanned -= self.start;

@@ -482,16 +482,27 @@ impl Connections {
 
     // ---- what patterns decide
 
-    /// Sends the empty message by which a ROUTER learns of this socket, before all that is queued.
-    pub(crate) fn probe_router(&mut self, id: ConnectionId) {
+    /// Sends a message before all that is queued.
+    pub(crate) fn greet(&mut self, id: ConnectionId, message: &Frame) {
         let Some(connection) = self.get_mut(id) else { return };
         let version = connection.outbox_version;
         let Outbox::Wire(frames) = &mut connection.outbox else { return };
         let queued = std::mem::take(frames);
-        frames.push_message(version, &[], &Outgoing::Body(&[]), 0);
+        frames.push_message(version, &[], &Outgoing::Body(message), 0);
         frames.append(&queued);
         connection.counters.messages_out += 1;
         self.want_flush(id);
+    }
+
+    /// Puts a message of one frame among those that have come, behind those that were seen so far; `false` if that is not
+    /// possible, because a socket of the same process counts what it has sent.
+    pub(crate) fn insert_received(&mut self, id: ConnectionId, message: &Frame) -> bool {
+        let Some(connection) = self.get_mut(id) else { return false };
+        if let Outbox::Memory(_) = connection.outbox {
+            return false;
+        }
+        connection.inbound.insert(connection.version, message);
+        true
     }
 
     /// Reads a connection again that a high-water mark had stopped, if it does not any more.

@@ -31,22 +31,27 @@ pub(super) struct XPub {
     upward: Upward,
     /// With manual: the peer whose subscription was received last, to which `subscribe` applies. It may be gone.
     last_received_from: Option<ConnectionId>,
+    /// With last value: the peer whose subscription took effect last, to which alone the next message goes.
+    newest: Option<ConnectionId>,
     /// The peers that the message at hand goes to.
     audience: Vec<ConnectionId>,
 }
 
 impl XPub {
     pub(super) fn new(options: &Options) -> Self {
-        Self { is_manual: options.xpub_manual, ..Self::default() }
+        Self { is_manual: is_manual(options), ..Self::default() }
     }
 
     fn find_audience(&mut self, topic: &[u8], invert: bool) {
-        let Self { peers, subscriptions, audience, .. } = self;
+        let Self { peers, subscriptions, newest, audience, .. } = self;
         audience.clear();
         subscriptions.matches(topic, |peer| audience.push(peer));
         if invert {
             audience.sort_unstable();
             *audience = peers.iter().copied().filter(|peer| audience.binary_search(peer).is_err()).collect();
+        }
+        if let Some(newest) = newest {
+            audience.retain(|peer| peer == newest);
         }
     }
 
@@ -102,15 +107,28 @@ impl XPub {
         }
     }
 
-    fn apply_by_hand(&mut self, subscribe: bool, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+    fn apply_by_hand(
+        &mut self,
+        connections: &Connections,
+        subscribe: bool,
+        prefix: &[u8],
+    ) -> Result<(), SubscribeRefusal> {
         let peer = self.last_received_from.filter(|_| self.is_manual);
         let peer = peer.ok_or(SubscribeRefusal::NotSupported)?;
         if !self.peers.contains(&peer) {
             // It is gone, and its subscriptions with it: nothing is left to do, as in libzmq.
             return Ok(());
         }
-        apply(&mut self.subscriptions, peer, subscribe, prefix).map(drop)
+        apply(&mut self.subscriptions, peer, subscribe, prefix)?;
+        if subscribe && connections.options.xpub_manual_last_value {
+            self.newest = Some(peer);
+        }
+        Ok(())
     }
+}
+
+fn is_manual(options: &Options) -> bool {
+    options.xpub_manual || options.xpub_manual_last_value
 }
 
 /// Changes a table; says whether the prefix is new to it, or gone from it.
@@ -144,7 +162,7 @@ fn notification(subscribe: bool, prefix: &[u8]) -> Message {
 impl Pattern for XPub {
     /// What is in force stays in force, and manual counts for what the peers say from now on.
     fn options_changed(&mut self, options: &Options) {
-        if std::mem::replace(&mut self.is_manual, options.xpub_manual) == options.xpub_manual {
+        if std::mem::replace(&mut self.is_manual, is_manual(options)) == self.is_manual {
             return;
         }
         // Until manual was switched on, the peers had what they asked for.
@@ -192,6 +210,7 @@ impl Pattern for XPub {
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         let topic = message.body(0).ok_or(SendRefusal::Malformed)?;
         self.check(connections, topic)?;
+        self.newest = None;
         distribute(connections, &self.audience, &self.old_peers, &[], message);
         Ok(())
     }
@@ -220,12 +239,12 @@ impl Pattern for XPub {
         !self.upward.is_empty()
     }
 
-    fn subscribe(&mut self, _connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
-        self.apply_by_hand(true, prefix)
+    fn subscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        self.apply_by_hand(connections, true, prefix)
     }
 
-    fn unsubscribe(&mut self, _connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
-        self.apply_by_hand(false, prefix)
+    fn unsubscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
+        self.apply_by_hand(connections, false, prefix)
     }
 
     fn subscriptions(&self) -> usize {

@@ -13,6 +13,7 @@ mod in_process;
 mod large_bodies;
 mod leaving;
 mod limits;
+mod notices;
 mod pair;
 mod peer;
 mod pieces;

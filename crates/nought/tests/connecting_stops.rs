@@ -1,0 +1,87 @@
+//! Endpoints that are connected to no more: refused, failed in the handshake, or disconnected.
+
+mod support;
+
+use std::time::Duration;
+
+use nought::{Context, Pull, Push, SocketBuilder, SocketEventKind};
+use support::{PATIENCE, Transport, await_event, until, watchdog};
+
+const SHORT: Option<Duration> = Some(Duration::from_millis(1));
+
+fn connecting(context: &Context) -> SocketBuilder<Push> {
+    context.socket_builder::<Push>().reconnect_interval(SHORT)
+}
+
+#[test]
+fn where_nobody_listens() {
+    let _bounded = watchdog(PATIENCE);
+    let context = Context::new();
+    for stops in [true, false] {
+        let push = connecting(&context).reconnect_stop_refused(stops).build().unwrap();
+        push.connect(&Transport::Tcp.future_endpoint()).unwrap();
+        push.send("lost").unwrap();
+        if stops {
+            until("the endpoint is forgotten", || push.peers().is_empty());
+            assert_eq!((push.stats().totals.lost, push.stats().reconnects), (1, 0));
+        } else {
+            until("it is tried again", || push.stats().reconnects > 3);
+            assert_eq!(push.peers().len(), 1);
+            push.set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+#[test]
+fn where_the_handshake_fails() {
+    let _bounded = watchdog(PATIENCE);
+    let context = Context::new();
+    let other = context.socket::<Push>().unwrap();
+    let endpoint = other.bind(&Transport::Tcp.endpoint()).unwrap();
+    let push = connecting(&context).reconnect_stop_handshake_failed(true).build().unwrap();
+    let monitor = push.monitor();
+    push.connect(&endpoint).unwrap();
+    await_event(&monitor, "the failure", |kind| matches!(kind, SocketEventKind::HandshakeFailed { .. }).then_some(()));
+    until("the endpoint is forgotten", || push.peers().is_empty());
+    assert_eq!(push.stats().reconnects, 0);
+}
+
+#[test]
+fn a_connection_that_ends_is_made_again_all_the_same() {
+    let _bounded = watchdog(PATIENCE);
+    let context = Context::new();
+    let push = connecting(&context).reconnect_stop_handshake_failed(true).build().unwrap();
+    let endpoint = Transport::Tcp.future_endpoint();
+    push.connect(&endpoint).unwrap();
+    for _ in 0..2 {
+        let pull = context.socket::<Pull>().unwrap();
+        until("the port is free", || pull.bind(&endpoint).is_ok());
+        push.send("x").unwrap();
+        assert_eq!(support::recv(&pull), "x");
+        drop(pull);
+        until("the end is seen", || push.stats().peers == 0);
+    }
+}
+
+#[test]
+fn after_disconnect() {
+    let _bounded = watchdog(PATIENCE);
+    let context = Context::new();
+    let push = connecting(&context).reconnect_stop_after_disconnect(true).build().unwrap();
+    let endpoint = Transport::Tcp.future_endpoint();
+    push.connect(&endpoint).unwrap();
+    push.send("lost").unwrap();
+    until("it is tried again", || push.stats().reconnects > 1);
+    push.disconnect(&endpoint).unwrap();
+    until("the endpoint is forgotten", || push.peers().is_empty());
+    assert_eq!(push.stats().totals.lost, 1);
+
+    // One that is there gets what is queued.
+    let pull = context.socket::<Pull>().unwrap();
+    let endpoint = pull.bind(&Transport::Tcp.endpoint()).unwrap();
+    push.connect(&endpoint).unwrap();
+    until("it is there", || push.stats().peers == 1);
+    push.send("kept").unwrap();
+    push.disconnect(&endpoint).unwrap();
+    assert_eq!(support::recv(&pull), "kept");
+}
