@@ -9,7 +9,7 @@ use nought::{
     Context, Dealer, Incompatibility, Kind, Monitor, Pair, ProtocolError, Router, Socket, SocketBuilder,
     SocketEventKind,
 };
-use support::{Transport, await_event, connect, recv, watchdog};
+use support::{Transport, await_event, connect, recv, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -91,4 +91,37 @@ fn within_the_process_a_refused_peer_waits_for_the_next_that_binds_the_name() {
     let other = bound.context().socket::<Pair>().unwrap();
     other.bind(&name).unwrap();
     assert_eq!(recv(&other), "for another");
+}
+
+#[test]
+fn a_close_does_not_wait_for_a_peer_that_refuses() {
+    let _bounded = watchdog(LIMIT);
+    for transport in [Transport::Tcp, Transport::Ipc] {
+        for router_goes_first in [false, true] {
+            println!("{transport}, the router goes first: {router_goes_first}");
+            let context = Context::new();
+            let router = context.socket::<Router>().unwrap();
+            let build_twin = || {
+                let twin = context.socket_builder::<Dealer>().routing_id("twin").linger(None);
+                twin.reconnect_interval(Some(Duration::from_millis(10))).build().unwrap()
+            };
+            let (first, second) = (build_twin(), build_twin());
+            let endpoint = connect(&router, &first, transport);
+            let of_second = second.monitor();
+            second.connect(&endpoint).unwrap();
+            second.send("for nobody").unwrap();
+            refusal(&of_second);
+            if router_goes_first {
+                router.close();
+                second.close();
+            } else {
+                second.close();
+                until("it has ended", || context.sockets() == 2);
+                router.close();
+            }
+            first.close();
+            // It waits for all that lingers.
+            context.term();
+        }
+    }
 }

@@ -201,13 +201,14 @@ impl Core {
         }
     }
 
-    /// Whether what is queued for a connection that is not up may still be sent.
+    /// Whether what is queued for a connection that is not up may still be sent. A peer that has refused us is not
+    /// waited for: it would be for ever, if that is the linger time.
     fn may_be_joined(&self, state: &State, id: ConnectionId) -> bool {
         if state.endpoints.is_memory_connection(id) {
             let is_joined = state.machine.connections().get(id).is_some_and(|connection| connection.is_ready());
             return !is_joined && !state.is_context_over;
         }
-        state.endpoints.keeper_of(id).is_some()
+        state.endpoints.may_connect(id)
     }
 
     /// Ends a connection that has no link.

@@ -78,6 +78,8 @@ struct Connector {
     waiting: bool,
     /// The handshake with the present peer has succeeded.
     established: bool,
+    /// The last peer that was met has refused the connection in the handshake.
+    refused: bool,
     /// It is disconnected, and only there for what is queued.
     leaving: bool,
 }
@@ -134,6 +136,19 @@ impl Endpoints {
     /// The connector that keeps this connection.
     pub(super) fn keeper_of(&self, id: ConnectionId) -> Option<u32> {
         self.keepers.get(id).copied()
+    }
+
+    /// The peer of this connection has refused it.
+    pub(super) fn note_refusal_of(&mut self, id: ConnectionId) {
+        if let Some(connector) = self.keeper_of(id).and_then(|index| self.connector(index)) {
+            connector.refused = true;
+        }
+    }
+
+    /// Whether a connection that is not up may be made, as far as is known.
+    pub(super) fn may_connect(&self, id: ConnectionId) -> bool {
+        let keeper = self.keeper_of(id).and_then(|index| self.connectors.get(index as usize)?.as_ref());
+        keeper.is_some_and(|connector| !connector.refused)
     }
 
     fn add_connector(&mut self, connector: Connector) -> u32 {
@@ -391,6 +406,7 @@ impl Core {
             timer: None,
             waiting: false,
             established: false,
+            refused: false,
             leaving: false,
         };
         let index = state.endpoints.add_connector(connector);
@@ -592,6 +608,7 @@ impl Core {
         {
             connector.attempts = 0;
             connector.established = true;
+            connector.refused = false;
         }
         let Some(peer) = state.machine.connections().get(id).map(|connection| Arc::clone(connection.peer())) else {
             return;
@@ -661,6 +678,8 @@ impl Core {
         connector.waiting = true;
         connector.targets.clear();
         let endpoint = connector.endpoint.clone();
+        let id = connector.id;
+        state.note_change(id);
         state.reconnects += 1;
         state.endpoints.set_connect_timer(index, now.checked_add(delay));
         let kind = SocketEventKind::ConnectRetried { delay };

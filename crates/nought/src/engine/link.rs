@@ -298,6 +298,9 @@ impl Core {
         let connection = state.machine.connections().get(id);
         let was_ready = connection.is_some_and(|connection| connection.counters().established > 0);
         let has_failed_handshake = !was_ready && matches!(because, LostBecause::Protocol(_));
+        if matches!(because, LostBecause::Protocol(ProtocolError::RefusedByPeer(_))) {
+            state.endpoints.note_refusal_of(id);
+        }
         self.publish_loss(state, &link, was_ready, because);
         match link.origin {
             Origin::Listener(_) => {
