@@ -199,7 +199,7 @@ impl Settings {
     }
 
     fn apply_to_pattern(&self, socket_type: SocketType, mut options: SocketBuilder<Any>) -> SocketBuilder<Any> {
-        use SocketType::{Dealer, Pub, Req, Router, Stream, Sub, XPub};
+        use SocketType::{Dealer, Pub, Req, Router, Stream, Sub, XPub, XSub};
         if socket_type.can_conflate() {
             options = options.conflate(self.conflate != 0);
         }
@@ -210,7 +210,7 @@ impl Settings {
             options = options.invert_matching(self.invert_matching != 0);
         }
         if matches!(socket_type, Pub | XPub) {
-            options = options.xpub_nodrop(self.xpub_nodrop != 0);
+            options = options.xpub_nodrop(self.xpub_nodrop != 0).xpub_welcome(&self.xpub_welcome_msg[..]);
         }
         match socket_type {
             Router => options
@@ -222,6 +222,8 @@ impl Settings {
                 .xpub_verbose(self.xpub_verbose != 0)
                 .xpub_verboser(self.xpub_verboser != 0)
                 .xpub_manual(self.xpub_manual != 0),
+            // libzmq leaves it to publishers to find out which are new.
+            Sub | XSub => options.xsub_verbose(true),
             Stream => options.stream_notify(self.stream_notify != 0),
             _ => options,
         }

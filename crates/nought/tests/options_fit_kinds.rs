@@ -47,6 +47,7 @@ const OPTIONS: &[(&str, Set, &[SocketType])] = &[
     ("xpub_welcome", |b| b.xpub_welcome("x"), &[Pub, XPub]),
     ("invert_matching", |b| b.invert_matching(true), &[Pub, Sub, XPub]),
     ("xsub_verbose", |b| b.xsub_verbose(true), &[Sub, XSub]),
+    ("xsub_verbose_unsubscribe", |b| b.xsub_verbose_unsubscribe(true), &[Sub, XSub]),
     ("stream_notify", |b| b.stream_notify(true), &[Stream]),
 ];
 

@@ -88,8 +88,11 @@ pub struct Options {
     pub xpub_welcome: Option<Message>,
     /// PUB, XPUB, SUB, XSUB: messages that match no subscription are wanted, and not those that match one.
     pub invert_matching: bool,
-    /// XSUB: each subscription and each end of one is sent upstream, not only the first and the last of its prefix.
+    /// SUB, XSUB: each subscription is sent upstream, not only the first of its prefix.
     pub xsub_verbose: bool,
+    /// SUB, XSUB: each end of a subscription is sent upstream, not only the last of its prefix. A publisher that is not
+    /// told of each subscription, or counts none, ends all of them with the first.
+    pub xsub_verbose_unsubscribe: bool,
     /// STREAM: empty messages tell of connections and their ends. Default true.
     pub stream_notify: bool,
     /// The first of the numbers from which generated routing ids and request ids are counted. Default 0; a driver
@@ -134,6 +137,7 @@ impl Default for Options {
             xpub_welcome: None,
             invert_matching: false,
             xsub_verbose: false,
+            xsub_verbose_unsubscribe: false,
             stream_notify: true,
             id_seed: 0,
         }

@@ -578,9 +578,10 @@ impl<K: Publishes> SocketBuilder<K> {
         self.only(Ability::Publishes, "xpub_nodrop").protocol(|options| options.xpub_nodrop = nodrop)
     }
 
-    /// PUB, XPUB: sends this message to each new peer. Default: none.
+    /// PUB, XPUB: sends this message to each new peer; none if it is empty. Default: none.
     pub fn xpub_welcome(self, message: impl Into<Message>) -> Self {
-        self.only(Ability::Publishes, "xpub_welcome").protocol(|options| options.xpub_welcome = Some(message.into()))
+        let message = Some(message.into()).filter(|message| !message.as_slice().is_empty());
+        self.only(Ability::Publishes, "xpub_welcome").protocol(|options| options.xpub_welcome = message)
     }
 }
 
@@ -596,6 +597,14 @@ impl<K: SendsSubscriptions> SocketBuilder<K> {
     /// SUB, XSUB: sends every subscription upstream, not only the first to each prefix. Default: `false`.
     pub fn xsub_verbose(self, verbose: bool) -> Self {
         self.only(Ability::SendsSubscriptions, "xsub_verbose").protocol(|options| options.xsub_verbose = verbose)
+    }
+
+    /// SUB, XSUB: sends every end of a subscription upstream, not only the last of each prefix. A publisher counts no
+    /// subscriptions of one peer, and ends them all with the first that it hears of: this is for those that watch.
+    /// Default: `false`.
+    pub fn xsub_verbose_unsubscribe(self, verbose: bool) -> Self {
+        self.only(Ability::SendsSubscriptions, "xsub_verbose_unsubscribe")
+            .protocol(|options| options.xsub_verbose_unsubscribe = verbose)
     }
 }
 

@@ -79,6 +79,7 @@ settings! {
         xpub_welcome: Option<Message>,
         invert_matching: bool,
         xsub_verbose: bool,
+        xsub_verbose_unsubscribe: bool,
         stream_notify: bool,
     }
     socket {

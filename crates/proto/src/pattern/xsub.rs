@@ -117,7 +117,7 @@ impl Pattern for XSub {
     fn unsubscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
         match self.subscriptions.cancel(prefix) {
             Released::Unknown => return Err(SubscribeRefusal::Unknown),
-            Released::StillHeld if !connections.options.xsub_verbose => {}
+            Released::StillHeld if !connections.options.xsub_verbose_unsubscribe => {}
             _ => self.upstream.forward(connections, false, prefix),
         }
         Ok(())

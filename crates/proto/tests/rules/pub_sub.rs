@@ -97,7 +97,7 @@ fn subscriptions_are_counted_and_only_the_first_and_the_last_travel() {
 }
 
 #[test]
-fn verbose_upstream_each_one_travels() {
+fn verbose_upstream_each_subscription_travels_and_the_last_end() {
     let mut net = Net::new();
     let xsub = net.socket_with(SocketType::XSub, |options| options.xsub_verbose = true);
     let link = net.connect_test(xsub);
@@ -106,6 +106,23 @@ fn verbose_upstream_each_one_travels() {
     for _ in 0..2 {
         net.send(xsub, b"\x01a");
         assert_eq!(net.take(link), wire::subscribe("a"));
+    }
+    for told in [b"".to_vec(), wire::cancel("a")] {
+        net.send(xsub, b"\x00a");
+        assert_eq!(net.take(link), told, "the publisher counts no subscriptions of one peer");
+    }
+}
+
+#[test]
+fn verbose_upstream_each_end_travels() {
+    let mut net = Net::new();
+    let xsub = net.socket_with(SocketType::XSub, |options| options.xsub_verbose_unsubscribe = true);
+    let link = net.connect_test(xsub);
+    net.feed(link, wire::hello("XPUB"));
+    net.take(link);
+    for told in [wire::subscribe("a"), b"".to_vec()] {
+        net.send(xsub, b"\x01a");
+        assert_eq!(net.take(link), told);
     }
     for _ in 0..2 {
         net.send(xsub, b"\x00a");
