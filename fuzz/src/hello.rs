@@ -20,11 +20,17 @@ pub fn hello(version: Version, socket_type: SocketType) -> Vec<u8> {
     }
 }
 
-fn hello_3(minor: u8, socket_type: SocketType) -> Vec<u8> {
+/// A greeting of ZMTP 3.
+pub fn greeting(minor: u8, mechanism: &str) -> Vec<u8> {
     let mut bytes = SIGNATURE.to_vec();
     bytes.extend([3, minor]);
-    bytes.extend(b"NULL");
+    bytes.extend(mechanism.as_bytes());
     bytes.resize(64, 0);
+    bytes
+}
+
+fn hello_3(minor: u8, socket_type: SocketType) -> Vec<u8> {
+    let mut bytes = greeting(minor, "NULL");
     let name = socket_type.name().as_bytes();
     bytes.extend([4, 22 + name.len() as u8]);
     bytes.extend(b"\x05READY\x0BSocket-Type\0\0\0");

@@ -8,7 +8,8 @@ use std::{
 };
 
 use nought_proto::{
-    Connection, ConnectionId, Event, Message, Options, Socket, SocketType, limits::HANDSHAKE_READ_LEN, socket::Reopen,
+    Connection, ConnectionId, Event, Message, Options, Socket, SocketType, connection::Verdict,
+    limits::HANDSHAKE_READ_LEN, socket::Reopen, zap::Reply,
 };
 
 /// The fuzzer's bytes, taken one by one as decisions; zeros once they are used up.
@@ -152,7 +153,7 @@ impl Driver {
     fn new(socket_type: SocketType, options: Options, pieces: Pieces) -> Self {
         let mut socket = Socket::new(socket_type, options);
         let (id, now) = (socket.accept(), Instant::now());
-        socket.start(id, now);
+        socket.start(id, now, &mut |bytes| bytes.fill(7));
         let (received, events, sent) = (Vec::new(), Vec::new(), Vec::new());
         let mut driver = Self { socket, id, pieces, now, is_over: false, received, events, sent };
         driver.settle();
@@ -208,6 +209,10 @@ impl Driver {
 
     fn settle(&mut self) {
         while let Some(event) = self.socket.poll_event() {
+            if let Event::Authenticate(id, _) = event {
+                self.socket.judge(id, Verdict::Reply(Reply::success("somebody")), self.now);
+                continue;
+            }
             self.events.push(match &event {
                 Event::Failed(_, error) => format!("failed: {error}"),
                 Event::Established(_) => "established".into(),

@@ -102,7 +102,7 @@ impl World {
             self.sockets[0].open((action & 64 != 0).then(|| decisions.bytes(2).into()))
         };
         if action & 128 == 0 {
-            self.sockets[0].start(id, self.now);
+            self.sockets[0].start(id, self.now, &mut |bytes| bytes.fill(7));
         }
         self.connections.push((id, None));
     }
@@ -202,7 +202,7 @@ impl World {
                 if let Some(next) = self.sockets[0].lose(id, reopen) {
                     self.connections.push((next, None));
                     if action & 4 != 0 {
-                        self.sockets[0].start(next, self.now);
+                        self.sockets[0].start(next, self.now, &mut |bytes| bytes.fill(7));
                     }
                 }
             }

@@ -28,15 +28,18 @@ mod socket;
 pub mod transport;
 
 pub use nought_proto::{
-    Frame, Message, Outgoing, ProtocolError, SocketType,
+    Credentials, CurveClient, CurveServer, Frame, IllegalKey, KeyPair, Message, Outgoing, PlainClient, PlainTooLong,
+    ProtocolError, PublicKey, SecretKey, Security, SocketType,
     connection::{Counters, PeerCredentials, PeerInfo},
-    error::{Incompatibility, Misbehaviour},
+    error::{Denial, Incompatibility, Misbehaviour},
     message::Address,
     wire::{Version, metadata::Metadata},
+    z85, zap,
 };
 
 pub use self::{
     context::{Context, ContextBuilder},
+    engine::random::new_keys,
     error::{
         BindError, ConnectError, GroupError, RecvError, SendError, SendErrorKind, SocketError, SubscribeError,
         UnknownEndpoint, UnknownPeer, WrongKind,

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::socket_type::SocketType;
+use crate::{
+    socket_type::SocketType,
+    zap::{IllegalReply, Status},
+};
 
 /// Why a connection was closed: the peer broke a rule, or does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,12 +15,31 @@ pub enum ProtocolError {
     Misbehaved(Misbehaviour),
     /// The peer keeps the rules and still cannot be talked to.
     Incompatible(Incompatibility),
+    /// The peer was not let in.
+    Denied(Denial),
     /// The peer sent ERROR with this reason.
     RefusedByPeer(String),
     /// The handshake was not over in time.
     HandshakeTimedOut,
     /// Nothing came in for the heartbeat time-out.
     HeartbeatTimedOut,
+}
+
+/// Why a peer was not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Denial {
+    /// The authenticator says no.
+    Status {
+        /// What it says; not success.
+        status: Status,
+        /// Why.
+        text: String,
+    },
+    /// There is no authenticator, and the socket wants one.
+    NoAuthenticator,
+    /// The authenticator's reply is none.
+    IllegalReply(IllegalReply),
 }
 
 /// The rule of the wire protocol that was broken.
@@ -44,6 +66,16 @@ pub enum Misbehaviour {
     MessageInHandshake,
     /// The mechanism does not allow this command at this point.
     UnexpectedCommand,
+    /// A command of the mechanism has another length or other constants than it must have.
+    MechanismCommand,
+    /// A box of CURVE was not made with the right keys, or has been changed, or cut short (RFC 26).
+    Box,
+    /// The nonce of a box of CURVE is not greater than the one before (RFC 26, "short nonce").
+    Nonce,
+    /// A box of CURVE holds a frame with reserved flags (RFC 26, "payload-flags").
+    BoxFlags,
+    /// A frame came without a box, where CURVE is spoken.
+    Unsealed,
     /// The metadata's lengths do not fit the command (RFC 37, "metadata").
     Metadata,
     /// READY lacks Socket-Type (RFC 37, "Connection metadata").
@@ -88,6 +120,8 @@ pub enum Incompatibility {
         /// The peer's mechanism.
         theirs: String,
     },
+    /// Both want to be the server of the security mechanism.
+    Role,
     /// The peer's version of the protocol has no security, and this socket wants some.
     VersionWithoutSecurity,
     /// The peer's version of the protocol does not know this socket's type.
@@ -104,6 +138,12 @@ impl From<Misbehaviour> for ProtocolError {
     }
 }
 
+impl From<Denial> for ProtocolError {
+    fn from(reason: Denial) -> Self {
+        Self::Denied(reason)
+    }
+}
+
 impl From<Incompatibility> for ProtocolError {
     fn from(reason: Incompatibility) -> Self {
         Self::Incompatible(reason)
@@ -115,9 +155,20 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::Misbehaved(rule) => write!(f, "the peer broke the protocol: {rule}"),
             Self::Incompatible(reason) => reason.fmt(f),
+            Self::Denied(reason) => reason.fmt(f),
             Self::RefusedByPeer(reason) => write!(f, "the peer refused the connection: {reason}"),
             Self::HandshakeTimedOut => f.write_str("the handshake was not over in time"),
             Self::HeartbeatTimedOut => f.write_str("the peer has been silent for the heartbeat time-out"),
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { status, text } => write!(f, "the peer was not let in: {} {text}", status.code()),
+            Self::NoAuthenticator => f.write_str("there is no authenticator to let peers in"),
+            Self::IllegalReply(rule) => write!(f, "the authenticator's reply is none: {rule}"),
         }
     }
 }
@@ -135,6 +186,11 @@ impl fmt::Display for Misbehaviour {
             Self::CommandName => "malformed command name",
             Self::MessageInHandshake => "message frame in the handshake",
             Self::UnexpectedCommand => "command not allowed here",
+            Self::MechanismCommand => "malformed command of the security mechanism",
+            Self::Box => "box that cannot be opened: wrong key, or changed on the way",
+            Self::Nonce => "box with a nonce that is not greater than the one before",
+            Self::BoxFlags => "box with reserved flags",
+            Self::Unsealed => "frame without a box",
             Self::Metadata => "malformed metadata",
             Self::NoSocketType => "READY without Socket-Type",
             Self::RoutingId => "illegal routing id",
@@ -159,6 +215,7 @@ impl fmt::Display for Incompatibility {
             Self::Mechanism { ours, theirs } => {
                 write!(f, "the peer uses the security mechanism {theirs}, this socket {ours}")
             }
+            Self::Role => f.write_str("both want to be the server of the security mechanism"),
             Self::VersionWithoutSecurity => {
                 f.write_str("the peer's ZMTP version has no security, this socket wants it")
             }

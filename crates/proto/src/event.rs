@@ -1,6 +1,6 @@
 //! What the machine tells its driver.
 
-use crate::{connection::ConnectionId, error::ProtocolError};
+use crate::{connection::ConnectionId, error::ProtocolError, zap};
 
 /// Something happened on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,6 +8,9 @@ use crate::{connection::ConnectionId, error::ProtocolError};
 pub enum Event {
     /// The handshake is over; messages flow.
     Established(ConnectionId),
+    /// The handshake waits for somebody to say whether the peer may come in:
+    /// [`judge`](crate::Socket::judge) goes on with it.
+    Authenticate(ConnectionId, Box<zap::Request>),
     /// The connection must be closed: the peer broke a rule or does not fit. What is left to send is sent first where
     /// that is possible (an ERROR that says why).
     Failed(ConnectionId, ProtocolError),

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod connection;
+pub mod crypto;
 pub mod error;
 pub mod event;
 pub mod frame;
@@ -19,12 +20,16 @@ pub mod routing;
 pub mod socket;
 pub mod socket_type;
 pub mod wire;
+pub mod z85;
+pub mod zap;
 
 pub use self::{
     connection::{Connection, ConnectionId},
+    crypto::{IllegalKey, KeyPair, PublicKey, SecretKey},
     error::ProtocolError,
     event::Event,
     frame::Frame,
+    mechanism::{Credentials, CurveClient, CurveServer, PlainClient, PlainTooLong, Security},
     message::{Message, Outgoing},
     options::Options,
     socket::Socket,

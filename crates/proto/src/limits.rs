@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-/// The longest command a peer may send before it is authenticated. READY carries a handful of properties; 8 KiB
-/// leave room for application metadata and keep what a stranger makes us hold below two pages.
-pub const HANDSHAKE_COMMAND_LEN_MAX: usize = 8 * 1024;
+/// The longest command a peer may send before it is authenticated. READY carries a handful of properties, and CURVE's
+/// INITIATE 257 bytes more than those; this leaves room for application metadata and keeps what a stranger makes us hold
+/// below three pages.
+pub const HANDSHAKE_COMMAND_LEN_MAX: usize = 8 * 1024 + 512;
 
 /// What may be read from a peer at once before its handshake is over: the longest command and its header.
 pub const HANDSHAKE_READ_LEN: usize = HANDSHAKE_COMMAND_LEN_MAX + 16;
@@ -16,8 +17,8 @@ pub const COMMAND_LEN_MAX: usize = 1024 * 1024;
 pub const SUBSCRIPTION_LEN_MAX: usize = COMMAND_LEN_MAX - 1 - b"SUBSCRIBE".len();
 
 /// The properties that a socket may announce beside its type and its routing id, as they travel: what is left of
-/// [`HANDSHAKE_COMMAND_LEN_MAX`] by those two and the command's name.
-pub const METADATA_LEN_MAX: usize = HANDSHAKE_COMMAND_LEN_MAX - 512;
+/// [`HANDSHAKE_COMMAND_LEN_MAX`] by those two and what CURVE needs.
+pub const METADATA_LEN_MAX: usize = HANDSHAKE_COMMAND_LEN_MAX - 1024;
 
 /// The longest routing id (RFC 37 gives its length one byte).
 pub const ROUTING_ID_LEN_MAX: usize = 255;
@@ -45,6 +46,14 @@ pub const DRAINING_LEN_MAX: usize = 4 * WRITE_LEN;
 pub const READ_LEN_MIN: usize = 8 * 1024;
 /// See [`READ_LEN_MIN`].
 pub const READ_LEN_MAX: usize = 256 * 1024;
+
+/// What is read at once from a connection whose frames come in boxes: as much as is opened at once, and stays in the
+/// processor's cache meanwhile.
+pub const SEALED_READ_LEN: usize = 64 * 1024;
+
+/// What is put into boxes at once, for the same reason. It is written before the next part is sealed, so that a long queue
+/// takes no second memory.
+pub const SEAL_LEN: usize = 64 * 1024;
 
 /// What one message under a receive high-water mark is taken to need of the incoming buffer: a mark of 1 reads
 /// [`READ_LEN_MIN`] at once, the default mark of 1000 reads [`READ_LEN_MAX`].

@@ -44,6 +44,12 @@ pub struct Options {
     pub heartbeat_timeout: Option<Duration>,
     /// The security mechanism; a peer that wants another is refused. Default: none.
     pub security: Security,
+    /// What authenticators are told as the domain of the peers. With [`Security::Null`] they are asked only if there is
+    /// one. Default: empty, none.
+    pub zap_domain: String,
+    /// Peers are refused where nobody is there to judge them; and without a domain, nobody is asked, except for PLAIN
+    /// (libzmq's ZAP_ENFORCE_DOMAIN). Default false.
+    pub zap_enforce_domain: bool,
     /// Properties sent to the peer beside the socket type, their names starting with `X-`.
     pub metadata: Metadata,
 
@@ -116,6 +122,8 @@ impl Default for Options {
             heartbeat_ttl: None,
             heartbeat_timeout: None,
             security: Security::default(),
+            zap_domain: String::new(),
+            zap_enforce_domain: false,
             metadata: Metadata::new(),
             router_mandatory: false,
             router_handover: false,

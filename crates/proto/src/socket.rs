@@ -5,12 +5,13 @@ use std::{io, num::NonZeroU32, sync::Arc, time::Instant};
 use crate::{
     connection::{
         Connection, ConnectionId, Connections, Flush, FrameBuffer, Output, PeerCredentials, PeerInfo, Pipe, Progress,
-        Read, ScannedCommand, Shape, Stage, heartbeat,
+        Read, ScannedCommand, Shape, Stage, Verdict, heartbeat,
     },
-    error::{Incompatibility, ProtocolError},
+    crypto::Random,
+    error::{Denial, Incompatibility, ProtocolError},
     event::Event,
     frame::Frame,
-    mechanism::Role,
+    mechanism::{self, Credentials, Role},
     message::{Message, Outgoing},
     options::Options,
     pattern::{self, GroupRefusal, Pattern, RecvRefusal, SendRefusal, SubscribeRefusal},
@@ -19,6 +20,7 @@ use crate::{
         Command,
         metadata::{IDENTITY, Metadata, SOCKET_TYPE},
     },
+    zap,
 };
 
 /// A socket without I/O: messages on one side, bytes of its connections on the other.
@@ -286,13 +288,13 @@ impl Socket {
         }
     }
 
-    /// The transport's connection is there: the handshake begins.
-    pub fn start(&mut self, id: ConnectionId, now: Instant) {
+    /// The transport's connection is there: the handshake begins. Its keys, if it has any, are made of what `random` gives.
+    pub fn start(&mut self, id: ConnectionId, now: Instant, random: Random<'_>) {
         if self.is_raw {
             return self.start_raw(id);
         }
         let Some(role) = self.connections.get(id).map(|connection| connection.role) else { return };
-        let mechanism = self.connections.options.security.mechanism(&self.metadata(), role);
+        let mechanism = mechanism::new(&self.connections.options, &self.metadata(), role, random);
         let routing_id = self.connections.options.routing_id.clone();
         let timeout = self.connections.options.handshake_timeout;
         let socket_type = self.socket_type;
@@ -521,7 +523,11 @@ impl Socket {
         if let Some(heartbeat) = &mut connection.heartbeat {
             heartbeat.received(now);
         }
-        if connection.is_handshaking() {
+        self.go_on(id, now);
+    }
+
+    fn go_on(&mut self, id: ConnectionId, now: Instant) {
+        if self.connections.get(id).is_some_and(Connection::is_handshaking) {
             self.handshake(id, now);
         }
         match self.connections.get(id).map(|connection| &connection.stage) {
@@ -533,7 +539,11 @@ impl Socket {
 
     fn handshake(&mut self, id: ConnectionId, now: Instant) {
         let advanced = self.advance_handshake(id);
+        let credentials = self.connections.get_mut(id).and_then(Connection::take_credentials);
         self.connections.want_flush(id);
+        if let Some(credentials) = credentials {
+            return self.ask_for_verdict(id, credentials, now);
+        }
         match advanced {
             Ok(Progress::Done) => {
                 self.connections.begin_heartbeat(id, now);
@@ -566,6 +576,39 @@ impl Socket {
             connection.tell_refusal(reason);
         }
         self.connections.fail(id, error);
+    }
+
+    /// Asks whether the peer may come in, where somebody is to be asked.
+    fn ask_for_verdict(&mut self, id: ConnectionId, credentials: Credentials, now: Instant) {
+        let options = &self.connections.options;
+        if options.zap_enforce_domain && options.zap_domain.is_empty() && !options.security.needs_authenticator() {
+            return self.judge(id, Verdict::NobodyAsked, now);
+        }
+        let peer = self.connections.get(id).map(|connection| Arc::clone(connection.peer()));
+        let address = peer.and_then(|peer| peer.address.clone());
+        let address = zap::address_of(address.as_deref().unwrap_or_default());
+        let request = zap::Request::new(&options.zap_domain, address, options.routing_id.clone(), credentials);
+        self.connections.push_event(Event::Authenticate(id, Box::new(request)));
+    }
+
+    /// Goes on with a handshake that waits for its peer to be judged: [`Event::Authenticate`].
+    pub fn judge(&mut self, id: ConnectionId, verdict: Verdict, now: Instant) {
+        let options = &self.connections.options;
+        let enforces = options.zap_enforce_domain && !options.zap_domain.is_empty();
+        let must_ask = enforces || options.security.needs_authenticator();
+        let Some(connection) = self.connections.get_mut(id).filter(|connection| connection.awaits_verdict()) else {
+            return;
+        };
+        let judged = match verdict {
+            Verdict::NobodyAsked if must_ask => Err(Denial::NoAuthenticator.into()),
+            verdict => connection.judge(verdict),
+        };
+        if let Err(error) = judged {
+            self.connections.want_flush(id);
+            return self.connections.fail(id, error);
+        }
+        self.connections.resume(id);
+        self.go_on(id, now);
     }
 
     fn scan(&mut self, id: ConnectionId) {

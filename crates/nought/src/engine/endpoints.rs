@@ -14,6 +14,7 @@ use super::{
     Core, State,
     link::{Link, Origin},
     poller::Token,
+    random,
 };
 use crate::{
     error::{BindError, ConnectError, UnknownEndpoint, UnknownPeer, WrongKind},
@@ -590,7 +591,7 @@ impl Core {
         if let Some(link) = state.links.get(id) {
             state.machine.know_peer(id, Arc::clone(&link.remote), link.channel.peer_credentials());
         }
-        state.machine.start(id, now);
+        state.machine.start(id, now, &mut random::fill);
     }
 
     fn drop_connecting_link(&self, state: &mut State, id: ConnectionId) {

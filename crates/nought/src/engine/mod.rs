@@ -14,6 +14,7 @@ pub(crate) mod guard;
 pub(crate) mod link;
 pub(crate) mod memory;
 pub(crate) mod poller;
+pub(crate) mod random;
 pub(crate) mod spin;
 pub(crate) mod task;
 pub(crate) mod wait;
@@ -28,7 +29,7 @@ use std::{
 use nought_lock::BiasedLock;
 use nought_proto::{
     ConnectionId, Event, Message, Outgoing,
-    connection::{Flush, PeerInfo},
+    connection::{Flush, PeerInfo, Verdict},
     pattern::{RecvRefusal, SendRefusal},
 };
 use rustix::event::epoll;
@@ -342,6 +343,7 @@ impl Core {
     fn machine_event(&self, state: &mut State, event: Event) {
         match event {
             Event::Established(id) => self.established(state, id),
+            Event::Authenticate(id, _) => state.machine.judge(id, Verdict::NobodyAsked, Instant::now()),
             Event::Failed(id, error) => self.lose_link(state, id, LostBecause::Protocol(error)),
             Event::Closed(id) => self.lose_link(state, id, LostBecause::Closed),
             Event::Retired(id) => self.retire(state, id),

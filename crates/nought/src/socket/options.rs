@@ -2,7 +2,9 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use nought_proto::{Frame, Message, Options, SocketType, limits::ROUTING_ID_LEN_MAX, wire::metadata::IllegalMetadata};
+use nought_proto::{
+    Frame, Message, Options, Security, SocketType, limits::ROUTING_ID_LEN_MAX, wire::metadata::IllegalMetadata,
+};
 
 use super::{
     CanConflate, CanReceive, CanSend, Greets, HasRoutingId, Kind, Matches, Publishes, Requests, Routes,
@@ -445,6 +447,38 @@ impl<K: SpeaksZmtp> SocketBuilder<K> {
     /// is told nothing.
     pub fn heartbeat_ttl(self, ttl: Option<Duration>) -> Self {
         self.only(Ability::SpeaksZmtp, "heartbeat_ttl").protocol(|options| options.heartbeat_ttl = ttl)
+    }
+
+    /// The security mechanism, which must be the same at both ends: a [`CurveServer`](crate::CurveServer), a
+    /// [`CurveClient`](crate::CurveClient), a [`PlainClient`](crate::PlainClient), [`Security::PlainServer`]. Peers in the
+    /// same process need none. Default: [`Security::Null`], none.
+    ///
+    /// ```
+    /// use nought::{Context, CurveClient, CurveServer, Pull, Push, new_keys};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (server_keys, client_keys) = (new_keys(), new_keys());
+    /// let server_key = *server_keys.public_key();
+    ///
+    /// let context = Context::new();
+    /// let pull = context.socket_builder::<Pull>().security(CurveServer::new(server_keys)).build()?;
+    /// let endpoint = pull.bind("tcp://127.0.0.1:*")?;
+    /// let push = context.socket_builder::<Push>().security(CurveClient::new(server_key, client_keys)).build()?;
+    /// push.connect(&endpoint)?;
+    /// push.send("hello")?;
+    /// assert_eq!(pull.recv()?, "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A client without the server's key does not compile:
+    ///
+    /// ```compile_fail,E0061
+    /// let client = nought::CurveClient::new(nought::new_keys());
+    /// ```
+    pub fn security(self, security: impl Into<Security>) -> Self {
+        let security = security.into();
+        self.only(Ability::SpeaksZmtp, "security").protocol(|options| options.security = security)
     }
 
     /// A property that peers are told in the handshake: its name starts with `X-` and has letters, digits and `-_.+`.

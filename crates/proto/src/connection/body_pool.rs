@@ -25,7 +25,7 @@ struct Free {
 
 impl BodyPool {
     /// An empty vector with room for at least `len` bytes, and at most twice that: the application may keep it.
-    pub(super) fn take(&self, len: usize) -> Vec<u8> {
+    pub(crate) fn take(&self, len: usize) -> Vec<u8> {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The one returned last is the one that is still in the processor's cache.
         let fitting = free.bodies.iter().rposition(|body| (len..=2 * len).contains(&body.capacity()));
@@ -39,7 +39,7 @@ impl BodyPool {
     }
 
     /// Makes a body of it that comes back to the pool when the last of its clones is dropped.
-    pub(super) fn share(&self, body: Vec<u8>) -> Bytes {
+    pub(crate) fn share(&self, body: Vec<u8>) -> Bytes {
         if body.capacity() > BODY_RESERVE_LEN_MAX {
             return body.into();
         }

@@ -4,9 +4,11 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
 
+use super::body_pool::BodyPool;
 use crate::{
     frame::Frame,
-    limits::LARGE_BODY_LEN,
+    limits::{LARGE_BODY_LEN, SEAL_LEN},
+    mechanism::{Sealer, sealed_frame_len},
     message::Outgoing,
     wire::{Header, Version},
 };
@@ -32,6 +34,8 @@ pub struct FrameBuffer {
     pub(super) messages: usize,
     /// Commands among the frames.
     pub(super) commands: usize,
+    /// The frames travel in boxes, and take more bytes then.
+    travels_sealed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +112,7 @@ impl FrameBuffer {
         self.bodies_len = 0;
         self.messages = 0;
         self.commands = 0;
+        self.travels_sealed = false;
     }
 
     /// Appends a message: the frames of `envelope`, then those of `message` from the frame `skip` on.
@@ -161,6 +166,21 @@ impl FrameBuffer {
     fn push_large(&mut self, version: Version, more: bool, body: Bytes) {
         Header::encode(version, more, body.len(), &mut self.bytes);
         self.place_body(body);
+    }
+
+    /// Appends a frame that came in a box.
+    pub(crate) fn push_opened(&mut self, more: bool, command: bool, body: &[u8], pool: &BodyPool) {
+        if command {
+            Header::encode_command(body.len(), &mut self.bytes);
+        } else {
+            Header::encode(Version::V3_1, more, body.len(), &mut self.bytes);
+        }
+        if command || body.len() < LARGE_BODY_LEN {
+            return self.bytes.extend_from_slice(body);
+        }
+        let mut large = pool.take(body.len());
+        large.extend_from_slice(body);
+        self.place_body(pool.share(large));
     }
 
     /// Puts a body after all bytes so far.
@@ -251,17 +271,29 @@ impl FrameBuffer {
         let header = Header::decode(version, self.bytes.get(walk.at..)?).ok().flatten()?;
         let body_at = walk.at + header.header_len;
         let placed = self.bodies.get(walk.next_body).filter(|placed| placed.place == body_at && header.body_len > 0);
-        let place = FramePlace { starts_at_len: walk.sent, body_at, placed: placed.map(|_| walk.next_body) };
+        walk.sent += self.travel_len(&header);
+        let place = FramePlace { ends_at_len: walk.sent, body_at, placed: placed.map(|_| walk.next_body) };
         walk.next_body += usize::from(placed.is_some());
         walk.at = place.next_at(&header);
-        walk.sent += header.header_len + header.body_len;
         Some((header, place))
+    }
+
+    /// The bytes of a frame on the wire.
+    fn travel_len(&self, header: &Header) -> usize {
+        if self.travels_sealed { sealed_frame_len(header.body_len) } else { header.header_len + header.body_len }
+    }
+
+    fn body(&self, header: &Header, place: &FramePlace) -> &[u8] {
+        match place.placed {
+            Some(index) => &self.bodies[index].body,
+            None => &self.bytes[place.body_at..place.body_at + header.body_len],
+        }
     }
 
     /// The messages that have not been written whole when `written` bytes have been, encoded for `to`; commands are
     /// left out, they belong to the connection that is gone.
     pub(crate) fn messages_after(&self, written: usize, from: Version, to: Version) -> FrameBuffer {
-        self.select(from, to, |message| message.last().is_some_and(|(header, place)| place.end(header) > written))
+        self.select(from, to, |message| message.last().is_some_and(|(_, place)| place.ends_at_len > written))
     }
 
     /// The messages that are no subscriptions: those travel to older peers as messages of one frame that starts with 0
@@ -297,10 +329,7 @@ impl FrameBuffer {
     fn copy_frame(&self, header: &Header, place: &FramePlace, version: Version, to: &mut FrameBuffer) {
         match place.placed {
             Some(index) => to.push_large(version, header.more, self.bodies[index].body.clone()),
-            None => {
-                let body = &self.bytes[place.body_at..place.body_at + header.body_len];
-                to.push_frame(version, header.more, Body::Slice(body));
-            }
+            None => to.push_frame(version, header.more, Body::Slice(self.body(header, place))),
         }
     }
 }
@@ -316,8 +345,8 @@ struct Walk {
 
 #[derive(Clone, Copy)]
 pub(super) struct FramePlace {
-    /// How many bytes travel before this frame.
-    starts_at_len: usize,
+    /// How many bytes have travelled when this frame has.
+    ends_at_len: usize,
     body_at: usize,
     placed: Option<usize>,
 }
@@ -326,11 +355,6 @@ impl FramePlace {
     /// Where the next frame begins.
     pub(super) fn next_at(&self, header: &Header) -> usize {
         self.body_at + if self.placed.is_some() { 0 } else { header.body_len }
-    }
-
-    /// How many bytes have travelled when this frame has.
-    fn end(&self, header: &Header) -> usize {
-        self.starts_at_len + header.header_len + header.body_len
     }
 }
 
@@ -347,12 +371,56 @@ pub struct Output {
     /// The frames that are written whole, as far as was counted, and the messages behind them.
     counted: Walk,
     messages_left: usize,
+    sealing: Option<Sealing>,
+}
+
+/// The boxes for frames on their way, made a part at a time.
+#[derive(Debug)]
+struct Sealing {
+    sealer: Box<Sealer>,
+    /// The frames that are sealed.
+    sealed: Walk,
+    /// The part that is being written, and how much of it is.
+    part: Vec<u8>,
+    part_written: usize,
+    /// The bytes of all boxes.
+    len: usize,
+}
+
+impl Sealing {
+    /// Makes the next part, if this one is written.
+    fn go_on(&mut self, frames: &FrameBuffer) {
+        if self.part_written < self.part.len() {
+            return;
+        }
+        self.part.clear();
+        self.part_written = 0;
+        while self.part.len() < SEAL_LEN
+            && let Some((header, place)) = frames.walk_on(&mut self.sealed, Version::V3_1)
+        {
+            self.sealer.push(&header, frames.body(&header, &place), &mut self.part);
+        }
+        self.sealer.seal(&mut self.part);
+    }
 }
 
 impl Output {
     pub(crate) fn new(frames: FrameBuffer) -> Self {
         let messages_left = frames.messages;
         Self { frames, messages_left, ..Self::default() }
+    }
+
+    /// Frames that travel in boxes.
+    pub(crate) fn sealed(mut frames: FrameBuffer, sealer: Box<Sealer>) -> Self {
+        frames.travels_sealed = true;
+        let len = frames.frames(Version::V3_1).map(|(header, _)| frames.travel_len(&header)).sum();
+        let sealing = Sealing { sealer, sealed: Walk::default(), part: Vec::new(), part_written: 0, len };
+        Self { sealing: Some(sealing), ..Self::new(frames) }
+    }
+
+    /// The frames' buffer, and what seals the next ones.
+    pub(crate) fn into_parts(self) -> (FrameBuffer, Option<Box<Sealer>>) {
+        (self.frames, self.sealing.map(|sealing| sealing.sealer))
     }
 
     /// Bytes that go before all frames.
@@ -362,7 +430,7 @@ impl Output {
 
     /// The bytes that are left to write.
     pub fn remaining(&self) -> usize {
-        self.frames.len() - self.written
+        self.sealing.as_ref().map_or(self.frames.len(), |sealing| sealing.len) - self.written
     }
 
     /// The messages that were not written whole when they were last [counted](Self::count_messages_left).
@@ -389,7 +457,12 @@ impl Output {
     }
 
     /// Fills `slices` with what is to be written next, in order, and returns how many it used.
-    pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    pub fn io_slices<'a>(&'a mut self, slices: &mut [IoSlice<'a>]) -> usize {
+        if let Some(sealing) = &mut self.sealing {
+            sealing.go_on(&self.frames);
+            let part = &sealing.part[sealing.part_written..];
+            return slices.iter_mut().take(1).map(|slice| *slice = IoSlice::new(part)).count();
+        }
         let (mut at, mut used) = (self.bytes_written, 0);
         let mut put = |slice: &'a [u8]| {
             if !slice.is_empty() && used < slices.len() {
@@ -412,6 +485,10 @@ impl Output {
     /// Notes that `len` more bytes have been written.
     pub fn advance(&mut self, mut len: usize) {
         self.written += len;
+        if let Some(sealing) = &mut self.sealing {
+            sealing.part_written += len;
+            return debug_assert!(sealing.part_written <= sealing.part.len(), "wrote more than there was");
+        }
         while len > 0 {
             let next = self.frames.bodies.get(self.bodies_written);
             let bytes_end = next.map_or(self.frames.bytes.len(), |placed| placed.place);
@@ -438,7 +515,7 @@ mod tests {
 
     use super::*;
 
-    fn written(output: &Output) -> Vec<u8> {
+    fn written(output: &mut Output) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); 64];
         let used = output.io_slices(&mut slices);
         slices[..used].iter().flat_map(|slice| slice.iter().copied()).collect()
@@ -477,14 +554,14 @@ mod tests {
             steps in prop::collection::vec(1..10_000_usize, 0..64),
         ) {
             let mut output = Output::new(sample(&sizes));
-            let whole = written(&output);
+            let whole = written(&mut output);
             prop_assert_eq!(whole.len(), output.remaining());
             let mut at = 0;
             for step in steps {
                 let step = step.min(output.remaining());
                 output.advance(step);
                 at += step;
-                prop_assert_eq!(&written(&output)[..], &whole[at..]);
+                prop_assert_eq!(&written(&mut output)[..], &whole[at..]);
             }
         }
 

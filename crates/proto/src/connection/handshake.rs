@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::PeerCredentials;
 use crate::{
-    error::{Incompatibility, Misbehaviour, ProtocolError},
+    error::{Denial, Incompatibility, Misbehaviour, ProtocolError},
     frame::Frame,
     limits::{HANDSHAKE_COMMAND_LEN_MAX, ROUTING_ID_LEN_MAX},
-    mechanism::Mechanism,
+    mechanism::{Cipher, Credentials, Mechanism},
     socket_type::SocketType,
     wire::{
         Header, Version,
@@ -21,6 +21,7 @@ use crate::{
         greeting::{self, SIGNATURE_LEN, Signature, V3_REST_LEN, V3Rest},
         metadata::{IDENTITY, Metadata, SOCKET_TYPE},
     },
+    zap,
 };
 
 /// The handshake of one connection.
@@ -29,8 +30,10 @@ pub(crate) struct Handshake {
     socket_type: SocketType,
     routing_id: Frame,
     mechanism: Box<dyn Mechanism>,
-    /// The peer, as far as it is known.
+    /// The peer, as far as it is known, and whether that is what it says of itself.
     peer: PeerInfo,
+    has_metadata: bool,
+    judgement: Judgement,
 }
 
 /// How far a handshake has come.
@@ -42,6 +45,29 @@ pub(crate) enum Progress {
     Learned,
     /// Messages may follow.
     Done,
+}
+
+/// What is said of the peer's credentials.
+enum Judgement {
+    /// Nothing: nobody was asked, or not yet.
+    None,
+    /// What the peer shows is to be judged.
+    Wanted(Credentials),
+    /// It is being judged.
+    Awaited,
+    /// It is good, and this is what the authenticator has to say of the peer.
+    Passed { user_id: String, metadata: Metadata },
+}
+
+/// What comes of asking whether a peer may come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The authenticator has replied.
+    Reply(zap::Reply),
+    /// It has replied with something else.
+    IllegalReply(zap::IllegalReply),
+    /// Nobody is there to be asked.
+    NobodyAsked,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +94,12 @@ pub struct PeerInfo {
     pub socket_type: Option<SocketType>,
     /// The routing id that the peer announced; empty if none.
     pub routing_id: Frame,
-    /// All properties of the peer's READY.
+    /// All properties of the peer's READY or INITIATE: what it says of itself.
     pub metadata: Metadata,
+    /// Who the peer is, as an authenticator says; `None`: nobody was asked.
+    pub user_id: Option<String>,
+    /// Properties of the peer that the authenticator has given.
+    pub granted: Metadata,
     /// The peer's endpoint, as in `tcp://192.0.2.1:49152`; an unnamed Unix socket is `ipc://`; within the process, the
     /// name that joins the two sockets. `None` while there is no connection.
     pub address: Option<Arc<str>>,
@@ -86,7 +116,61 @@ impl Handshake {
         out: &mut Vec<u8>,
     ) -> Self {
         greeting::encode_signature(routing_id.len(), out);
-        Self { stage: Stage::Signature, socket_type, routing_id, mechanism, peer: PeerInfo::default() }
+        Self {
+            stage: Stage::Signature,
+            socket_type,
+            routing_id,
+            mechanism,
+            peer: PeerInfo::default(),
+            has_metadata: false,
+            judgement: Judgement::None,
+        }
+    }
+
+    /// What the peer shows of itself, if that is now to be judged. Said once.
+    pub(crate) fn take_credentials(&mut self) -> Option<Credentials> {
+        match std::mem::replace(&mut self.judgement, Judgement::Awaited) {
+            Judgement::Wanted(credentials) => Some(credentials),
+            other => {
+                self.judgement = other;
+                None
+            }
+        }
+    }
+
+    /// Whether it can only go on when the peer has been judged.
+    pub(crate) fn awaits_verdict(&self) -> bool {
+        matches!(self.judgement, Judgement::Wanted(_) | Judgement::Awaited)
+    }
+
+    /// Takes the verdict that is awaited.
+    ///
+    /// # Errors
+    /// Why the peer may not come in. `out` may hold an ERROR for it.
+    pub(crate) fn judge(&mut self, verdict: Verdict, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        let (user_id, metadata) = match verdict {
+            Verdict::Reply(reply) if reply.status == zap::Status::Success => (reply.user_id, reply.metadata),
+            Verdict::Reply(zap::Reply { status, text, .. }) => {
+                if status != zap::Status::TemporaryError {
+                    Command::Error(status.code().as_bytes()).encode(out);
+                }
+                return Err(Denial::Status { status, text }.into());
+            }
+            Verdict::IllegalReply(rule) => return Err(Denial::IllegalReply(rule).into()),
+            Verdict::NobodyAsked => {
+                self.judgement = Judgement::None;
+                self.mechanism.accept();
+                return Ok(());
+            }
+        };
+        self.judgement = Judgement::Passed { user_id, metadata };
+        self.mechanism.accept();
+        Ok(())
+    }
+
+    /// What each message goes through once the handshake is over.
+    pub(crate) fn into_cipher(self) -> Option<Box<Cipher>> {
+        self.mechanism.into_cipher()
     }
 
     /// The peer, as far as it is known.
@@ -198,6 +282,9 @@ impl Handshake {
             let theirs = rest.mechanism().to_owned();
             return Err(Incompatibility::Mechanism { ours: self.mechanism.name(), theirs }.into());
         }
+        if rest.as_server && self.mechanism.is_server() {
+            return Err(Incompatibility::Role.into());
+        }
         let is_3_0 = (revision, rest.minor) == (greeting::REVISION, 0);
         let version = if is_3_0 { Version::V3_0 } else { Version::V3_1 };
         self.peer.version = Some(version);
@@ -206,6 +293,15 @@ impl Handshake {
     }
 
     fn mechanism(&mut self, version: Version, input: &[u8], out: &mut Vec<u8>) -> Result<Step, ProtocolError> {
+        if let Some(credentials) = self.mechanism.poll_credentials() {
+            self.judgement = Judgement::Wanted(credentials);
+        }
+        if self.awaits_verdict() {
+            return Ok(Step::Wait);
+        }
+        if self.learn_metadata(version)? {
+            return Ok(Step::Learned(0));
+        }
         while let Some((name, data)) = self.mechanism.next_command() {
             command::encode_parts(name, &[&data], out);
         }
@@ -221,17 +317,25 @@ impl Handshake {
         }
         let frame_len = header.header_len + header.body_len;
         let Some(body) = input.get(header.header_len..frame_len) else { return Ok(Step::Wait) };
-        let (name, data) = command::split_name(body)?;
+        let (name, data) = split_command(body)?;
         if name == b"ERROR" {
             let reason = command::decode_error_reason(data)?;
             return Err(ProtocolError::RefusedByPeer(reason.escape_ascii().to_string()));
         }
         self.mechanism.handle_command(name, data)?;
-        if let Some(metadata) = self.mechanism.peer_metadata() {
-            self.peer = peer_from_metadata(version, metadata)?;
-            self.check_socket_type()?;
+        Ok(Step::Took(frame_len))
+    }
+
+    /// Takes what the peer says of itself; says whether it does for the first time.
+    fn learn_metadata(&mut self, version: Version) -> Result<bool, ProtocolError> {
+        let Some(metadata) = self.mechanism.peer_metadata().filter(|_| !self.has_metadata) else { return Ok(false) };
+        self.has_metadata = true;
+        self.peer = peer_from_metadata(version, metadata)?;
+        if let Judgement::Passed { user_id, metadata } = &self.judgement {
+            (self.peer.user_id, self.peer.granted) = (Some(user_id.clone()), metadata.clone());
         }
-        Ok(Step::Learned(frame_len))
+        self.check_socket_type()?;
+        Ok(true)
     }
 
     fn routing_id_frame(
@@ -269,6 +373,15 @@ enum Step {
     Took(usize),
     Learned(usize),
     Done,
+}
+
+/// Splits a command into its name and its data. The PLAIN of libzmq 4.3.4 writes the length of the name ERROR, and its
+/// first letter, as one byte of another value.
+fn split_command(body: &[u8]) -> Result<(&[u8], &[u8]), Misbehaviour> {
+    match body.strip_prefix(b"\x5ERROR") {
+        Some(data) => Ok((b"ERROR", data)),
+        None => command::split_name(body),
+    }
 }
 
 fn peer_from_metadata(version: Version, metadata: &Metadata) -> Result<PeerInfo, ProtocolError> {

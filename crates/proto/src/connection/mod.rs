@@ -14,29 +14,30 @@ mod table;
 
 use std::{sync::Arc, time::Instant};
 
+pub(crate) use self::{
+    body_pool::BodyPool,
+    handshake::Progress,
+    inbound::{Inbound, MessageRules, ScannedCommand, Shape},
+    pipe::{Taken, Written},
+};
 pub use self::{
     counters::Counters,
     frame_buffer::{FrameBuffer, Output},
-    handshake::PeerInfo,
+    handshake::{PeerInfo, Verdict},
     inbound::Read,
     peer_credentials::PeerCredentials,
     pipe::{Notify, Pipe},
     set::{ConnectionId, Connections},
     table::ConnectionTable,
 };
-use self::{handshake::Handshake, heartbeat::Heartbeat, inbound::Inbound};
-pub(crate) use self::{
-    handshake::Progress,
-    inbound::{MessageRules, ScannedCommand, Shape},
-    pipe::{Taken, Written},
-};
+use self::{handshake::Handshake, heartbeat::Heartbeat};
 use crate::{
     error::{Incompatibility, ProtocolError},
     frame::Frame,
     limits::{
         DRAINING_LEN_MAX, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
-    mechanism::{Mechanism, Role},
+    mechanism::{Cipher, Credentials, Mechanism, Opener, Role, Sealer},
     options::Options,
     socket_type::SocketType,
     wire::Version,
@@ -59,6 +60,10 @@ pub struct Connection {
     unsent: Option<Output>,
     /// What the driver is writing just now.
     in_flight: Load,
+    /// What frames go through on their way out, while no write has it.
+    sealer: Option<Box<Sealer>>,
+    /// What frames go through on their way in.
+    opener: Option<Box<Opener>>,
     /// The transport took all of the last write.
     pub(crate) draining: bool,
     /// The pattern found no room and wants to know of it.
@@ -175,6 +180,8 @@ impl Connection {
             prelude: Vec::new(),
             unsent: None,
             in_flight: Load::default(),
+            sealer: None,
+            opener: None,
             draining: false,
             wants_room: false,
             read_paused: false,
@@ -220,6 +227,11 @@ impl Connection {
     /// Whether the handshake is going on.
     pub fn is_handshaking(&self) -> bool {
         matches!(self.stage, Stage::Handshake(_))
+    }
+
+    /// Whether the handshake waits for the peer to be judged.
+    pub(crate) fn awaits_verdict(&self) -> bool {
+        matches!(&self.stage, Stage::Handshake(handshake) if handshake.awaits_verdict())
     }
 
     /// The version of ZMTP in use.
@@ -282,6 +294,9 @@ impl Connection {
     fn recv_is_full(&self, options: &Options) -> bool {
         if matches!(self.stage, Stage::Raw) {
             return self.inbound.len() >= READ_LEN_MAX;
+        }
+        if self.awaits_verdict() {
+            return true;
         }
         if self.has_backlog() {
             return true;
@@ -347,20 +362,23 @@ impl Connection {
         let Stage::Handshake(handshake) = &mut self.stage else { return Ok(Progress::Waits) };
         let (taken, progress) = handshake.advance(self.inbound.unscanned(), &mut self.prelude)?;
         self.inbound.consume(taken);
-        match progress {
-            Progress::Waits => {}
-            Progress::Learned => {
-                let PeerInfo { address, credentials, .. } = (*self.peer).clone();
-                self.peer = Arc::new(PeerInfo { address, credentials, ..handshake.peer().clone() });
-            }
-            Progress::Done => self.end_handshake(),
+        if progress != Progress::Waits {
+            let PeerInfo { address, credentials, .. } = (*self.peer).clone();
+            self.peer = Arc::new(PeerInfo { address, credentials, ..handshake.peer().clone() });
+        }
+        if progress == Progress::Done {
+            self.end_handshake();
         }
         Ok(progress)
     }
 
     fn end_handshake(&mut self) {
         self.adopt_version(self.peer.version.unwrap_or(Version::V3_1));
-        self.stage = Stage::Ready;
+        if let Stage::Handshake(handshake) = std::mem::replace(&mut self.stage, Stage::Ready)
+            && let Some(cipher) = handshake.into_cipher()
+        {
+            self.adopt_cipher(*cipher);
+        }
         self.draining = true;
         self.handshake_deadline = None;
         self.counters.established += 1;
@@ -370,6 +388,31 @@ impl Connection {
     pub(crate) fn tell_refusal(&mut self, reason: &Incompatibility) {
         if let Stage::Handshake(handshake) = &self.stage {
             handshake.refuse(reason, &mut self.prelude);
+        }
+    }
+
+    /// From now on frames travel in boxes; what has come behind the handshake is some already.
+    fn adopt_cipher(&mut self, Cipher { sealer, mut opener }: Cipher) {
+        let sealed = self.inbound.unscanned();
+        opener.take(sealed);
+        self.inbound.consume(sealed.len());
+        self.sealer = Some(Box::new(sealer));
+        self.opener = Some(Box::new(opener));
+    }
+
+    /// What the peer shows of itself, if the handshake now waits for it to be judged. Said once.
+    pub(crate) fn take_credentials(&mut self) -> Option<Credentials> {
+        match &mut self.stage {
+            Stage::Handshake(handshake) => handshake.take_credentials(),
+            _ => None,
+        }
+    }
+
+    /// Takes the verdict that the handshake waits for.
+    pub(crate) fn judge(&mut self, verdict: Verdict) -> Result<(), ProtocolError> {
+        match &mut self.stage {
+            Stage::Handshake(handshake) if handshake.awaits_verdict() => handshake.judge(verdict, &mut self.prelude),
+            _ => Ok(()),
         }
     }
 
@@ -393,7 +436,11 @@ impl Connection {
         match &mut self.outbox {
             Outbox::Wire(frames) if may_write && !frames.is_empty() => {
                 self.upkeep_len = 0;
-                Some(Output::new(std::mem::take(frames)))
+                let frames = std::mem::take(frames);
+                Some(match self.sealer.take() {
+                    None => Output::new(frames),
+                    Some(sealer) => Output::sealed(frames, sealer),
+                })
             }
             _ => None,
         }
@@ -414,6 +461,7 @@ impl Connection {
         self.close_pipes();
         self.outbox = Outbox::Wire(FrameBuffer::default());
         self.prelude = Vec::new();
+        self.opener = None;
         self.stage = Stage::Gone;
         self.draining = false;
         self.heartbeat = None;

@@ -705,10 +705,13 @@ impl Connections {
         let Some(connection) = find_mut(&mut self.slots, id) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
+        let limit = connection.read_limit(&self.options);
         let result = if connection.is_handshaking() {
             connection.inbound.read_from_stranger(HANDSHAKE_READ_LEN, read)?
+        } else if let Some(opener) = &mut connection.opener {
+            opener.read(limit, &mut self.spares, read)?
         } else {
-            connection.inbound.read(connection.read_limit(&self.options), &mut self.spares, read)?
+            connection.inbound.read(limit, &mut self.spares, read)?
         };
         connection.counters.bytes_in += result.len as u64;
         Ok(result)
@@ -725,8 +728,16 @@ impl Connections {
             Outbox::Wire(_) => Some(MessageRules { len_max: self.options.max_message_size, shape: self.shape }),
             Outbox::Memory(_) => None,
         };
+        if let Some(opener) = &mut connection.opener {
+            opener.open(&mut connection.inbound, self.options.max_message_size, &self.bodies, &mut self.spares);
+        }
         let rules = rules.filter(|rules| rules.len_max.is_some() || rules.shape != Shape::Any);
         let command = connection.inbound.scan(connection.version, rules, &self.bodies)?;
+        if command.is_none()
+            && let Some(failure) = connection.opener.as_ref().and_then(|opener| opener.failure())
+        {
+            return Err(failure.into());
+        }
         if command.is_none()
             && let Outbox::Wire(_) = connection.outbox
         {
@@ -749,7 +760,8 @@ impl Connections {
             connection.unsent = Some(output);
             return;
         }
-        let mut frames = output.frames;
+        let (mut frames, sealer) = output.into_parts();
+        connection.sealer = sealer.or(connection.sealer.take());
         frames.clear();
         let spare = frames.take_spare();
         if spare.capacity() >= READ_LEN_MIN && self.spares.len() < SPARE_BUFFERS {

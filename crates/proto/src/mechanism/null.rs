@@ -1,7 +1,8 @@
 //! NULL: no security; the client sends READY with its metadata, and the server replies with its own (RFC 37, "The NULL
-//! Security Mechanism").
+//! Security Mechanism"). With an authentication domain the peer's address is judged before that (RFC 27, "The NULL
+//! Mechanism").
 
-use super::{Mechanism, Role};
+use super::{Credentials, Mechanism, Role};
 use crate::{
     error::{Misbehaviour, ProtocolError},
     wire::metadata::Metadata,
@@ -9,18 +10,27 @@ use crate::{
 
 /// One side of the NULL handshake.
 #[derive(Debug)]
-pub struct Null {
+pub(super) struct Null {
     role: Role,
     ready: Option<Vec<u8>>,
     peer_metadata: Option<Metadata>,
+    judgement: Judgement,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    NotWanted,
+    Wanted,
+    Awaited,
+    Passed,
 }
 
 impl Null {
-    /// A handshake in which this side says `metadata` of itself.
-    pub fn new(metadata: &Metadata, role: Role) -> Self {
-        let mut ready = Vec::new();
-        metadata.encode(&mut ready);
-        Self { role, ready: Some(ready), peer_metadata: None }
+    /// A handshake in which this side says `metadata` of itself, and in this domain, if it has a name, wants its peer
+    /// judged.
+    pub(super) fn new(metadata: &Metadata, role: Role, zap_domain: &str) -> Self {
+        let judgement = if zap_domain.is_empty() { Judgement::NotWanted } else { Judgement::Wanted };
+        Self { role, ready: Some(metadata.to_bytes()), peer_metadata: None, judgement }
     }
 }
 
@@ -29,13 +39,8 @@ impl Mechanism for Null {
         "NULL"
     }
 
-    /// RFC 37 has the field zero for both sides.
-    fn is_server(&self) -> bool {
-        false
-    }
-
     fn accepts_none(&self) -> bool {
-        true
+        self.judgement == Judgement::NotWanted
     }
 
     fn next_command(&mut self) -> Option<(&'static [u8], Vec<u8>)> {
@@ -49,6 +54,18 @@ impl Mechanism for Null {
         }
         self.peer_metadata = Some(Metadata::decode(data)?);
         Ok(())
+    }
+
+    fn poll_credentials(&mut self) -> Option<Credentials> {
+        if self.judgement != Judgement::Wanted {
+            return None;
+        }
+        self.judgement = Judgement::Awaited;
+        Some(Credentials::Null)
+    }
+
+    fn accept(&mut self) {
+        self.judgement = Judgement::Passed;
     }
 
     fn peer_metadata(&self) -> Option<&Metadata> {

@@ -87,6 +87,11 @@ impl Header {
     }
 }
 
+/// The bytes of a header in ZMTP 2.0 and newer.
+pub(crate) fn header_len(body_len: usize) -> usize {
+    if body_len <= usize::from(u8::MAX) { 2 } else { 9 }
+}
+
 #[inline]
 fn encode_v2(flags: u8, body_len: usize, into: &mut Vec<u8>) {
     match u8::try_from(body_len) {

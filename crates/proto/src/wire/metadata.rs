@@ -29,6 +29,11 @@ impl Metadata {
         self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All properties, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
@@ -57,6 +62,13 @@ impl Metadata {
             into.extend_from_slice(&value_len.to_be_bytes());
             into.extend_from_slice(value);
         }
+    }
+
+    /// The properties as they travel.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        bytes
     }
 
     /// Reads properties to the end of `bytes`.

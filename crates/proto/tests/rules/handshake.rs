@@ -208,7 +208,7 @@ fn each_broken_rule_of_the_handshake_has_its_error() {
     let huge_value = [b"\x01X\xFF\xFF\xFF\xFF", &b"x"[..]].concat();
     assert_eq!(after_greeting(wire::command("READY", huge_value)), Misbehaviour::Metadata);
     assert_eq!(after_greeting(b"\x06\xFF\0\0\0\0\0\0\0".to_vec()), Misbehaviour::LengthOverflow);
-    assert_eq!(after_greeting(b"\x06\0\0\0\0\0\0\x20\x01".to_vec()), Misbehaviour::CommandTooLong);
+    assert_eq!(after_greeting(b"\x06\0\0\0\0\0\0\x22\x01".to_vec()), Misbehaviour::CommandTooLong);
     assert_eq!(after_greeting([wire::ready("PUSH"), wire::frame(4, "")].concat()), Misbehaviour::CommandName);
 }
 

@@ -3,6 +3,7 @@
 //! A [`Net`] does for its machines what a driver does, and nothing else, so that a test sees what the machine alone
 //! decides. All bytes travel in pieces as the test wants them, and two runs of a test are the same.
 
+pub(crate) mod curve;
 pub(crate) mod wire;
 
 use std::{
@@ -14,9 +15,10 @@ use std::{
 
 use nought_proto::{
     Connection, ConnectionId, Event, Frame, Message, Options, Outgoing, ProtocolError, Socket, SocketType,
-    connection::{Notify, Pipe},
+    connection::{Notify, PeerInfo, Pipe, Verdict},
     pattern::{RecvRefusal, SendRefusal},
     socket::Reopen,
+    zap,
 };
 
 /// One of the machines.
@@ -41,7 +43,13 @@ pub(crate) struct Net {
     links: Vec<LinkState>,
     pub(crate) now: Instant,
     pub(crate) pieces: Pieces,
+    /// Judges peers; `None`: nobody is there to be asked.
+    authenticator: Option<Box<Authenticator>>,
+    chance: u64,
 }
+
+/// What is said of a peer; `None`: nothing yet.
+type Authenticator = dyn FnMut(&zap::Request) -> Option<Verdict>;
 
 struct NodeState {
     socket: Socket,
@@ -81,7 +89,14 @@ impl Notify for Mail {
 
 impl Net {
     pub(crate) fn new() -> Self {
-        Self { nodes: Vec::new(), links: Vec::new(), now: Instant::now(), pieces: Pieces::Whole }
+        Self {
+            nodes: Vec::new(),
+            links: Vec::new(),
+            now: Instant::now(),
+            pieces: Pieces::Whole,
+            authenticator: None,
+            chance: 1,
+        }
     }
 
     pub(crate) fn in_pieces(pieces: Pieces) -> Self {
@@ -131,10 +146,20 @@ impl Net {
             End::Machine { node: from.0, id, connects: true },
             End::Machine { node: to.0, id: accepted, connects: false },
         ]);
-        let now = self.now;
-        self.at(from).start(id, now);
-        self.at(to).start(accepted, now);
+        self.start(from, id);
+        self.start(to, accepted);
         link
+    }
+
+    fn start(&mut self, node: Node, id: ConnectionId) {
+        let chance = &mut self.chance;
+        let mut random = |bytes: &mut [u8]| bytes.iter_mut().for_each(|byte| *byte = next_chance(chance));
+        self.nodes[node.0].socket.start(id, self.now, &mut random);
+    }
+
+    /// From now on peers are judged so.
+    pub(crate) fn judge_by(&mut self, authenticator: impl FnMut(&zap::Request) -> Option<Verdict> + 'static) {
+        self.authenticator = Some(Box::new(authenticator));
     }
 
     /// A peer that the test plays connects to the machine.
@@ -151,8 +176,7 @@ impl Net {
 
     pub(crate) fn start_test(&mut self, node: Node, id: ConnectionId, connects: bool) -> Link {
         let link = self.add_link([End::Machine { node: node.0, id, connects }, End::Test]);
-        let now = self.now;
-        self.at(node).start(id, now);
+        self.start(node, id);
         link
     }
 
@@ -215,6 +239,11 @@ impl Net {
             _ => None,
         });
         self.nodes[node.0].socket.connections().get(id.unwrap()).expect("the connection is there")
+    }
+
+    /// The peers of the machine.
+    pub(crate) fn connections_of(&mut self, node: Node) -> Vec<Arc<PeerInfo>> {
+        self.at(node).connections().iter().map(|(_, connection)| Arc::clone(connection.peer())).collect()
     }
 
     /// How many bytes the transport of the connecting end (or of the machine, if there is only one) still takes.
@@ -340,11 +369,20 @@ impl Net {
         }
         while let Some(event) = self.nodes[node].socket.poll_event() {
             moved = true;
-            match event {
-                Event::Failed(id, _) | Event::Closed(id) => self.give_up(node, id),
+            match &event {
+                Event::Authenticate(id, request) => {
+                    let verdict = match &mut self.authenticator {
+                        None => Some(Verdict::NobodyAsked),
+                        Some(authenticator) => authenticator(request),
+                    };
+                    if let Some(verdict) = verdict {
+                        self.nodes[node].socket.judge(*id, verdict, self.now);
+                    }
+                }
+                Event::Failed(id, _) | Event::Closed(id) => self.give_up(node, *id),
                 Event::Retired(id) => {
-                    self.nodes[node].socket.retire(id);
-                    self.nodes[node].retiring.push(id);
+                    self.nodes[node].socket.retire(*id);
+                    self.nodes[node].retiring.push(*id);
                 }
                 _ => {}
             }
@@ -543,6 +581,12 @@ pub(crate) fn bodies(messages: &[Message]) -> Vec<String> {
 
 pub(crate) fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
+}
+
+/// Bytes that are the same in each run.
+fn next_chance(state: &mut u64) -> u8 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 56) as u8
 }
 
 fn next_piece(pieces: &mut Pieces) -> usize {

@@ -12,6 +12,13 @@ pub(crate) fn greeting(major: u8, minor: u8, mechanism: &str) -> Vec<u8> {
     bytes
 }
 
+/// The same of a server of the mechanism.
+pub(crate) fn greeting_of_server(mechanism: &str) -> Vec<u8> {
+    let mut bytes = greeting(3, 1, mechanism);
+    bytes[32] = 1;
+    bytes
+}
+
 /// A frame of ZMTP 2.0 and newer.
 pub(crate) fn frame(flags: u8, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
@@ -21,6 +28,26 @@ pub(crate) fn frame(flags: u8, body: impl AsRef<[u8]>) -> Vec<u8> {
     };
     bytes.extend(body);
     bytes
+}
+
+/// Takes a frame of ZMTP 2.0 and newer off: its flags and its body.
+pub(crate) fn take_frame<'a>(bytes: &mut &'a [u8]) -> (u8, &'a [u8]) {
+    let (flags, header_len, body_len) = match **bytes {
+        [flags, len, ..] if flags & 2 == 0 => (flags, 2, usize::from(len)),
+        [flags, ..] => (flags, 9, u64::from_be_bytes(bytes[1..9].try_into().unwrap()) as usize),
+        [] => panic!("a frame"),
+    };
+    let (frame, rest) = bytes.split_at(header_len + body_len);
+    *bytes = rest;
+    (flags, &frame[header_len..])
+}
+
+/// Takes a command off, which must have this name; its data.
+pub(crate) fn take_command<'a>(name: &str, bytes: &mut &'a [u8]) -> &'a [u8] {
+    let (flags, body) = take_frame(bytes);
+    assert_eq!(flags & !2, 4, "a command");
+    let name = [&[name.len() as u8], name.as_bytes()].concat();
+    body.strip_prefix(&name[..]).unwrap_or_else(|| panic!("{} begins with another name", body.escape_ascii()))
 }
 
 /// A frame of ZMTP 1.0 (RFC 13): the length counts the flags.

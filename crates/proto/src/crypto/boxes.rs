@@ -1,0 +1,277 @@
+//! XSalsa20-Poly1305: NaCl's secret boxes, one by one or many at once.
+
+use fearless_simd::Level;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{
+    SharedKey, poly1305,
+    salsa20::{self, BLOCK_LEN, BLOCKS, Positions},
+};
+
+/// What a box is longer than what is in it.
+pub(crate) const TAG_LEN: usize = 16;
+
+/// Of the first block of a box's keystream, so much is the key of its tag.
+const TAG_KEY_LEN: usize = 32;
+
+/// The key of all boxes whose nonces have the same first 16 bytes.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct BoxKey {
+    subkey: salsa20::Key,
+    #[zeroize(skip)]
+    level: Level,
+    /// The first block of the keystream of each box that is being worked on.
+    first_blocks: Vec<[u8; BLOCK_LEN]>,
+}
+
+/// Where a box stands: its tag, and what it holds behind that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BoxPlace {
+    /// The last 8 bytes of its nonce.
+    pub(crate) nonce: [u8; 8],
+    pub(crate) tag_at: usize,
+    pub(crate) data_len: usize,
+}
+
+/// How many boxes could be opened: all, or those before the first that could not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    All,
+    Only(usize),
+}
+
+impl BoxPlace {
+    fn data_at(&self) -> usize {
+        self.tag_at + TAG_LEN
+    }
+
+    /// The number of blocks of keystream that it takes.
+    fn blocks(&self) -> usize {
+        (TAG_KEY_LEN + self.data_len).div_ceil(BLOCK_LEN)
+    }
+
+    /// Where in the buffer the data is that this block of keystream covers.
+    fn covered_by(&self, block: usize) -> std::ops::Range<usize> {
+        let start = (block * BLOCK_LEN).saturating_sub(TAG_KEY_LEN);
+        let end = ((block + 1) * BLOCK_LEN - TAG_KEY_LEN).min(self.data_len);
+        self.data_at() + start..self.data_at() + end
+    }
+}
+
+impl BoxKey {
+    pub(crate) fn new(key: &SharedKey, nonce_start: &[u8; 16]) -> Self {
+        let words = Zeroizing::new(salsa20::words(key.as_bytes()));
+        Self { subkey: salsa20::hsalsa20(&words, nonce_start), level: Level::new(), first_blocks: Vec::new() }
+    }
+
+    /// Appends a box with `data`.
+    pub(crate) fn seal(&mut self, nonce: [u8; 8], data: &[u8], into: &mut Vec<u8>) {
+        let tag_at = into.len();
+        into.resize(tag_at + TAG_LEN, 0);
+        into.extend_from_slice(data);
+        self.seal_all(&[BoxPlace { nonce, tag_at, data_len: data.len() }], into);
+    }
+
+    /// What is in the box; `None` if it was not made with this key and nonce.
+    pub(crate) fn open(&mut self, nonce: [u8; 8], boxed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let data_len = boxed.len().checked_sub(TAG_LEN)?;
+        let mut bytes = Zeroizing::new(boxed.to_vec());
+        let opened = self.open_all(&[BoxPlace { nonce, tag_at: 0, data_len }], &mut bytes);
+        bytes.drain(..TAG_LEN);
+        (opened == Opened::All).then_some(bytes)
+    }
+
+    /// Seals what stands at `places`, and fills in the tags.
+    pub(crate) fn seal_all(&mut self, places: &[BoxPlace], bytes: &mut [u8]) {
+        self.compute_first_blocks(places);
+        self.apply_keystream(places, bytes);
+        for (place, first_block) in places.iter().zip(&self.first_blocks) {
+            let tag = self.tag(place, first_block, bytes);
+            bytes[place.tag_at..place.data_at()].copy_from_slice(&tag);
+        }
+    }
+
+    /// Opens the boxes at `places`, in place. Those behind one that cannot be opened stay as they are.
+    pub(crate) fn open_all(&mut self, places: &[BoxPlace], bytes: &mut [u8]) -> Opened {
+        self.compute_first_blocks(places);
+        let is_genuine = |(place, first_block): (&BoxPlace, &[u8; BLOCK_LEN])| {
+            let tag = &bytes[place.tag_at..place.data_at()];
+            bool::from(self.tag(place, first_block, bytes).ct_eq(tag))
+        };
+        let forged = places.iter().zip(&self.first_blocks).position(|boxed| !is_genuine(boxed));
+        self.apply_keystream(&places[..forged.unwrap_or(places.len())], bytes);
+        forged.map_or(Opened::All, Opened::Only)
+    }
+
+    fn tag(&self, place: &BoxPlace, first_block: &[u8; BLOCK_LEN], bytes: &[u8]) -> [u8; TAG_LEN] {
+        let (key, _) = first_block.split_first_chunk().expect("a block is longer than a key");
+        poly1305::tag(self.level, key, &bytes[place.data_at()..][..place.data_len])
+    }
+
+    fn compute_first_blocks(&mut self, places: &[BoxPlace]) {
+        self.first_blocks.clear();
+        for places in places.chunks(BLOCKS) {
+            let mut positions = Positions::START;
+            places.iter().enumerate().for_each(|(lane, place)| positions.set(lane, place.nonce, 0));
+            let mut blocks = [[0; BLOCK_LEN]; BLOCKS];
+            salsa20::keystream(self.level, &self.subkey, &positions, &mut blocks);
+            self.first_blocks.extend_from_slice(&blocks[..places.len()]);
+        }
+    }
+
+    /// Adds the keystream to what stands at `places`: whatever boxes they belong to, blocks are computed side by side.
+    fn apply_keystream(&self, places: &[BoxPlace], bytes: &mut [u8]) {
+        for (place, first_block) in places.iter().zip(&self.first_blocks) {
+            let covered = place.covered_by(0);
+            add(&mut bytes[covered], &first_block[TAG_KEY_LEN..]);
+        }
+        let mut rest = places.iter().flat_map(|place| (1..place.blocks()).map(move |block| (place, block)));
+        let mut covered: [std::ops::Range<usize>; BLOCKS] = Default::default();
+        loop {
+            let mut positions = Positions::START;
+            let mut used = 0;
+            for (place, block) in rest.by_ref().take(BLOCKS) {
+                positions.set(used, place.nonce, block as u64);
+                covered[used] = place.covered_by(block);
+                used += 1;
+            }
+            if used == 0 {
+                return;
+            }
+            let mut blocks = [[0; BLOCK_LEN]; BLOCKS];
+            salsa20::keystream(self.level, &self.subkey, &positions, &mut blocks);
+            for (covered, block) in covered[..used].iter().zip(&blocks) {
+                add(&mut bytes[covered.clone()], block);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for BoxKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BoxKey").finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn add(bytes: &mut [u8], keystream: &[u8]) {
+    if let (Ok(bytes), Ok(keystream)) = (<&mut [u8; BLOCK_LEN]>::try_from(&mut *bytes), keystream.try_into()) {
+        return add_block(bytes, keystream);
+    }
+    bytes.iter_mut().zip(keystream).for_each(|(byte, key)| *byte ^= key);
+}
+
+#[inline]
+fn add_block(bytes: &mut [u8; BLOCK_LEN], keystream: &[u8; BLOCK_LEN]) {
+    for (bytes, keys) in bytes.as_chunks_mut::<16>().0.iter_mut().zip(keystream.as_chunks::<16>().0) {
+        *bytes = (u128::from_le_bytes(*bytes) ^ u128::from_le_bytes(*keys)).to_le_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crypto_box::{SalsaBox, aead::Aead};
+    use fearless_simd::prelude::*;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::{PublicKey, SecretKey};
+
+    /// With each width of vectors that this processor has.
+    fn keys(secret: [u8; 32], public: [u8; 32], nonce_start: &[u8; 16]) -> Vec<BoxKey> {
+        let shared = SecretKey::from_bytes(secret).shared_with(&PublicKey::from_bytes(public)).unwrap();
+        let key = BoxKey::new(&shared, nonce_start);
+        let best = Level::new();
+        let levels = [
+            Some(best),
+            best.as_sse2().map(|simd| simd.level()),
+            best.as_sse4_2().map(|simd| simd.level()),
+            best.as_avx2().map(|simd| simd.level()),
+        ];
+        let with = |level| {
+            let mut key = key.clone();
+            key.level = level;
+            key
+        };
+        levels.into_iter().flatten().map(with).collect()
+    }
+
+    fn lengths() -> impl Strategy<Value = usize> {
+        prop_oneof![4 => 0..100_usize, 2 => 400..1200_usize, 1 => 0..9000_usize]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn boxes_are_those_of_another_library(
+            secret: [u8; 32],
+            other: [u8; 32],
+            nonce: [u8; 24],
+            seed: u8,
+            lengths in prop::collection::vec(lengths(), 1..40),
+        ) {
+            let public = *crypto_box::SecretKey::from(other).public_key().as_bytes();
+            let theirs = SalsaBox::new(&public.into(), &secret.into());
+            let (start, end) = nonce.split_first_chunk::<16>().unwrap();
+            let nonce_of = |index: usize| {
+                let end = u64::from_be_bytes(end.try_into().unwrap()).wrapping_add(index as u64);
+                end.to_be_bytes()
+            };
+            let data: Vec<Vec<u8>> = lengths
+                .iter()
+                .enumerate()
+                .map(|(index, len)| (0..*len).map(|at| (at * 31 + index) as u8 ^ seed).collect())
+                .collect();
+            let expected: Vec<u8> = data
+                .iter()
+                .enumerate()
+                .flat_map(|(index, data)| {
+                    let nonce = [&start[..], &nonce_of(index)].concat();
+                    theirs.encrypt(nonce.as_slice().into(), &data[..]).unwrap()
+                })
+                .collect();
+            for mut key in keys(secret, public, start) {
+                let mut bytes = Vec::new();
+                let mut places = Vec::new();
+                for (index, data) in data.iter().enumerate() {
+                    places.push(BoxPlace { nonce: nonce_of(index), tag_at: bytes.len(), data_len: data.len() });
+                    bytes.extend_from_slice(&[0; TAG_LEN]);
+                    bytes.extend_from_slice(data);
+                }
+                key.seal_all(&places, &mut bytes);
+                prop_assert!(bytes == expected);
+                let mut one_by_one = Vec::new();
+                data.iter().enumerate().for_each(|(index, data)| key.seal(nonce_of(index), data, &mut one_by_one));
+                prop_assert!(one_by_one == expected);
+                prop_assert_eq!(key.open_all(&places, &mut bytes), Opened::All);
+                for (place, data) in places.iter().zip(&data) {
+                    prop_assert!(bytes[place.data_at()..][..place.data_len] == data[..]);
+                }
+            }
+        }
+
+        #[test]
+        fn a_box_that_was_changed_is_not_opened_and_those_before_it_are(
+            lengths in prop::collection::vec(lengths(), 1..20),
+            at: prop::sample::Index,
+            flip in 1..=255_u8,
+        ) {
+            let mut key = BoxKey::new(&SharedKey::from_bytes([7; 32]), &[9; 16]);
+            let (mut bytes, mut places) = (Vec::new(), Vec::new());
+            for (index, len) in lengths.into_iter().enumerate() {
+                places.push(BoxPlace { nonce: [index as u8; 8], tag_at: bytes.len(), data_len: len });
+                bytes.resize(bytes.len() + TAG_LEN + len, 0);
+            }
+            key.seal_all(&places, &mut bytes);
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            let changed = places.iter().rposition(|place| place.tag_at <= at).unwrap();
+            prop_assert_eq!(key.open_all(&places, &mut bytes), Opened::Only(changed));
+            for place in &places[..changed] {
+                prop_assert!(bytes[place.data_at()..][..place.data_len].iter().all(|&byte| byte == 0));
+            }
+        }
+    }
+}
