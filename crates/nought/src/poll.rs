@@ -41,8 +41,46 @@ impl Readiness {
         Self { readable: self.readable && other.readable, writable: self.writable && other.writable }
     }
 
-    fn is_any(self) -> bool {
+    pub(crate) fn is_any(self) -> bool {
         self.readable || self.writable
+    }
+}
+
+/// What a poller waits for at a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) readable: bool,
+    pub(crate) room: Option<Room>,
+}
+
+/// For which messages a poller waits for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// For some message.
+    ForAny,
+    /// For one that found none at this [epoch](nought_proto::Socket::room_epoch).
+    Since(u64),
+}
+
+impl From<Readiness> for Wanted {
+    fn from(interest: Readiness) -> Self {
+        Self { readable: interest.readable, room: interest.writable.then_some(Room::ForAny) }
+    }
+}
+
+impl Wanted {
+    fn readiness(self) -> Readiness {
+        Readiness { readable: self.readable, writable: self.room.is_some() }
+    }
+
+    /// What of it is there.
+    pub(crate) fn of(self, machine: &mut nought_proto::Socket) -> Readiness {
+        let writable = match self.room {
+            None => false,
+            Some(Room::ForAny) => machine.can_send(),
+            Some(Room::Since(epoch)) => machine.room_epoch() != epoch,
+        };
+        Readiness { readable: self.readable && machine.can_recv(), writable }
     }
 }
 
@@ -91,7 +129,7 @@ pub struct Poller<'s> {
 
 #[derive(Debug)]
 struct Item<'s> {
-    interest: Readiness,
+    wanted: Wanted,
     source: Source<'s>,
 }
 
@@ -143,7 +181,7 @@ impl<'s> Poller<'s> {
     ) -> io::Result<PollKey> {
         let index = self.items.len();
         epoll::add(&self.epoll, descriptor, epoll::EventData::new_u64(index as u64), flags)?;
-        self.items.push(Item { interest, source });
+        self.items.push(Item { wanted: interest.into(), source });
         Ok(PollKey(index))
     }
 
@@ -152,15 +190,20 @@ impl<'s> Poller<'s> {
     /// # Errors
     /// `NotFound` if the key was removed; or the system's refusal.
     pub fn modify(&mut self, key: PollKey, interest: Readiness) -> io::Result<()> {
+        self.want(key, interest.into())
+    }
+
+    pub(crate) fn want(&mut self, key: PollKey, wanted: Wanted) -> io::Result<()> {
         let item = self.items.get_mut(key.0).ok_or(io::ErrorKind::NotFound)?;
         match &item.source {
             Source::Removed => return Err(io::ErrorKind::NotFound.into()),
             Source::Socket(_) => {}
             Source::Descriptor(descriptor) => {
-                epoll::modify(&self.epoll, descriptor, epoll::EventData::new_u64(key.0 as u64), flags(interest))?;
+                let flags = flags(wanted.readiness());
+                epoll::modify(&self.epoll, descriptor, epoll::EventData::new_u64(key.0 as u64), flags)?;
             }
         }
-        item.interest = interest;
+        item.wanted = wanted;
         Ok(())
     }
 
@@ -227,8 +270,8 @@ impl<'s> Poller<'s> {
         for (index, item) in self.items.iter().enumerate() {
             let said = descriptors.iter().find(|(other, _)| *other == index).map(|(_, readiness)| *readiness);
             let readiness = match &item.source {
-                Source::Socket(core) => core.readiness_as_told(item.interest, said),
-                Source::Descriptor(_) => said.unwrap_or_default().and(item.interest),
+                Source::Socket(core) => core.readiness_as_told(item.wanted, said),
+                Source::Descriptor(_) => said.unwrap_or_default().and(item.wanted.readiness()),
                 Source::Removed => continue,
             };
             if readiness.is_any() {
@@ -241,15 +284,15 @@ impl<'s> Poller<'s> {
     /// Claims the sockets and sleeps.
     fn sleep(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
         let mut all_quiet = true;
-        self.sockets().for_each(|(core, interest)| all_quiet &= core.begin_watch(interest));
+        self.sockets().for_each(|(core, wanted)| all_quiet &= core.begin_watch(wanted));
         let result = self.ready_descriptors(if all_quiet { timeout } else { Some(Duration::ZERO) });
-        self.sockets().for_each(|(core, interest)| core.end_watch(interest));
+        self.sockets().for_each(|(core, wanted)| core.end_watch(wanted));
         result
     }
 
-    fn sockets(&self) -> impl Iterator<Item = (&'s Arc<Core>, Readiness)> {
+    fn sockets(&self) -> impl Iterator<Item = (&'s Arc<Core>, Wanted)> {
         self.items.iter().filter_map(|item| match &item.source {
-            Source::Socket(core) => Some((*core, item.interest)),
+            Source::Socket(core) => Some((*core, item.wanted)),
             _ => None,
         })
     }
@@ -377,24 +420,24 @@ impl Core {
     pub(crate) fn readiness(&self, interest: Readiness) -> Readiness {
         let mut state = self.lock();
         self.take_mail(&mut state);
-        if readiness(&mut state, interest) == interest {
+        if readiness(&mut state, interest.into()) == interest {
             // Nothing that the kernel might tell could add to it.
             drop(self.settle_rest(state));
             return interest;
         }
         state = self.pump(state, Instant::now());
-        readiness(&mut state, interest)
+        readiness(&mut state, interest.into())
     }
 
     /// The same, for an application that may wait for the socket's descriptor next.
     pub(crate) fn look_for_event_loop(&self) -> Readiness {
         let mut state = self.pump(self.lock(), Instant::now());
         self.reset_descriptor(&mut state);
-        readiness(&mut state, Readiness::BOTH)
+        readiness(&mut state, Readiness::BOTH.into())
     }
 
     /// The same, if the kernel `said` this of the socket's poller: asking that again would be a system call for nothing.
-    fn readiness_as_told(&self, interest: Readiness, said: Option<Readiness>) -> Readiness {
+    fn readiness_as_told(&self, wanted: Wanted, said: Option<Readiness>) -> Readiness {
         let mut state = self.lock();
         if said.is_some() || state.has_unfinished() {
             state = self.pump(state, Instant::now());
@@ -402,26 +445,25 @@ impl Core {
             self.take_mail(&mut state);
             state = self.settle(state);
         }
-        readiness(&mut state, interest)
+        readiness(&mut state, wanted)
     }
 
     /// Claims the socket for a poller; says whether it has nothing new already.
-    fn begin_watch(&self, interest: Readiness) -> bool {
+    fn begin_watch(&self, wanted: Wanted) -> bool {
         let mut state = self.lock();
         self.enter(&mut state);
-        state.waiters.external_receiving += u32::from(interest.readable);
-        state.waiters.external_sending += u32::from(interest.writable);
+        state.waiters.pollers.push(wanted);
         state.waiters.watching += 1;
         self.mail.sleep();
         state = self.settle_rest(state);
         // Another caller may have driven the socket since it was asked.
-        self.is_quiet(&mut state, |state| readiness(state, interest).is_any())
+        self.is_quiet(&mut state, |machine| wanted.of(machine).is_any())
     }
 
-    fn end_watch(&self, interest: Readiness) {
+    fn end_watch(&self, wanted: Wanted) {
         let mut state = self.lock();
-        state.waiters.external_receiving -= u32::from(interest.readable);
-        state.waiters.external_sending -= u32::from(interest.writable);
+        let position = state.waiters.pollers.iter().position(|other| *other == wanted);
+        position.map(|position| state.waiters.pollers.swap_remove(position));
         state.waiters.watching -= 1;
         if state.waiters.watching == 0 && !state.waiters.has_leader() {
             self.mail.wake_up();
@@ -430,12 +472,10 @@ impl Core {
     }
 }
 
-pub(crate) fn readiness(state: &mut State, interest: Readiness) -> Readiness {
+pub(crate) fn readiness(state: &mut State, wanted: Wanted) -> Readiness {
     if state.terminated {
+        let interest = wanted.readiness();
         return if interest.is_any() { interest } else { Readiness::BOTH };
     }
-    Readiness {
-        readable: interest.readable && state.machine.can_recv(),
-        writable: interest.writable && state.machine.can_send(),
-    }
+    wanted.of(&mut state.machine)
 }

@@ -11,7 +11,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::{
     engine::Core,
-    poll::{PollEvent, PollKey, Poller, Readiness},
+    poll::{PollEvent, PollKey, Poller, Readiness, Room, Wanted},
     socket::{CanSend, Kind, Socket},
 };
 
@@ -208,15 +208,22 @@ struct Held {
     taken: usize,
     /// Up to here they are handed on.
     handed_on: usize,
+    /// The other side's epoch at which the next one found no room.
+    no_room_at: u64,
 }
 
 impl Held {
     fn new() -> Self {
-        Self { messages: vec![Message::empty_frame(); BURST], taken: 0, handed_on: 0 }
+        Self { messages: vec![Message::empty_frame(); BURST], taken: 0, handed_on: 0, no_room_at: 0 }
     }
 
     fn is_empty(&self) -> bool {
         self.handed_on == self.taken
+    }
+
+    /// What the other side is waited for: the room that the next one found none of, whatever room there is for others.
+    fn awaited(&self) -> Option<Room> {
+        (!self.is_empty()).then_some(Room::Since(self.no_room_at))
     }
 
     fn waiting(&self) -> &[Message] {
@@ -296,19 +303,17 @@ impl<'p> Run<'p> {
 
     /// A side is read while nothing is held for the other, else the other is waited for.
     fn set_interests(&mut self, mode: Mode) -> io::Result<()> {
-        let interest = |reads: &Direction<'_>, writes: &Direction<'_>| match mode {
+        let wanted = |reads: &Direction<'_>, writes: &Direction<'_>| match mode {
             Mode::Forwarding => {
-                Readiness { readable: reads.is_open && reads.held.is_empty(), writable: !writes.held.is_empty() }
+                Wanted { readable: reads.is_open && reads.held.is_empty(), room: writes.held.awaited() }
             }
-            _ => Readiness::default(),
+            _ => Wanted::default(),
         };
-        let frontend = interest(&self.to_backend, &self.to_frontend);
-        self.poller.modify(self.frontend, frontend)?;
-        if self.backend != self.frontend {
-            let backend = interest(&self.to_frontend, &self.to_backend);
-            self.poller.modify(self.backend, backend)?;
+        if self.backend == self.frontend {
+            return self.poller.want(self.frontend, wanted(&self.to_backend, &self.to_backend));
         }
-        Ok(())
+        self.poller.want(self.frontend, wanted(&self.to_backend, &self.to_frontend))?;
+        self.poller.want(self.backend, wanted(&self.to_frontend, &self.to_backend))
     }
 
     fn forward(&mut self, ready: &[PollEvent]) {
@@ -416,7 +421,10 @@ impl<'p> Direction<'p> {
                     self.forwarded.messages += 1;
                     self.forwarded.bytes += message.body_len() as u64;
                 }
-                Err(SendRefusal::WouldBlock) => break,
+                Err(SendRefusal::WouldBlock) => {
+                    self.held.no_room_at = state.machine.room_epoch();
+                    break;
+                }
                 // Nobody this message could go to: it ends here, as it would at the socket itself.
                 Err(_) => self.forwarded.dropped += 1,
             }

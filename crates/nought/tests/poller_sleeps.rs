@@ -77,16 +77,21 @@ fn until_the_context_ends_even_if_nothing_is_asked_for() {
 }
 
 #[test]
-fn a_paused_proxy_ends_with_the_context() {
+fn paused_proxies_end_with_the_context() {
     let _bounded = watchdog(LIMIT);
-    let context = Context::new();
-    let (router, dealer) = (context.socket::<Router>().unwrap(), context.socket::<Dealer>().unwrap());
-    let running = thread::spawn(move || {
-        let (proxy, control) = Proxy::new(&router, &dealer).controlled().unwrap();
-        control.pause();
-        proxy.run().unwrap();
-    });
-    thread::sleep(Duration::from_millis(50));
-    context.term();
-    running.join().unwrap();
+    for proxies in [1, 2, 8] {
+        let context = Context::new();
+        let (router, dealer) = (context.socket::<Router>().unwrap(), context.socket::<Dealer>().unwrap());
+        thread::scope(|scope| {
+            for _ in 0..proxies {
+                scope.spawn(|| {
+                    let (proxy, control) = Proxy::new(&router, &dealer).controlled().unwrap();
+                    control.pause();
+                    proxy.run().unwrap();
+                });
+            }
+            thread::sleep(Duration::from_millis(50));
+            context.shutdown();
+        });
+    }
 }

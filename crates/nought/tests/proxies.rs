@@ -2,10 +2,17 @@
 
 mod support;
 
-use std::{io, thread, time::Duration};
+use std::{
+    io,
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
 
-use nought::{Context, Dealer, Proxy, ProxyControl, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub};
-use support::{Transport, recv, until, watchdog};
+use nought::{
+    Context, Dealer, Kind, Proxy, ProxyControl, Pub, Pull, Push, Rep, Req, Router, Socket, Stream, Sub, XPub, XSub,
+};
+use support::{PATIENCE, Transport, proc::cpu_time_of, recv, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -151,5 +158,101 @@ fn one_socket_at_both_ends_answers_itself() {
         assert_eq!(recv(&dealer), "hello");
         context.shutdown();
         running.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn one_socket_at_both_ends_goes_on_when_its_peer_has_room() {
+    const MESSAGES: usize = 1000;
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let mirror = context.socket_builder::<Dealer>().send_hwm(1).build().unwrap();
+    let dealer = context.socket_builder::<Dealer>().recv_hwm(1).build().unwrap();
+    dealer.connect(&mirror.bind("inproc://mirror").unwrap()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| nought::proxy(&mirror, &mirror).unwrap());
+        (0..MESSAGES).for_each(|_| dealer.send("hello").unwrap());
+        (0..MESSAGES).for_each(|_| assert_eq!(recv(&dealer), "hello"));
+        context.shutdown();
+    });
+}
+
+/// Asserts that a proxy sleeps while what it holds has no room.
+fn assert_sleeps(thread_name: &str) {
+    const LOOKED_AT: Duration = Duration::from_millis(400);
+    let (start, used) = (Instant::now(), cpu_time_of(thread_name));
+    thread::sleep(LOOKED_AT);
+    let used = cpu_time_of(thread_name) - used;
+    assert!(used < LOOKED_AT / 4, "{used:?} of {:?}", start.elapsed());
+}
+
+/// Runs a proxy, in a thread that is called `name`, while `meanwhile` runs.
+fn with_proxy<F: Kind, B: Kind>(
+    name: &str,
+    front: &Socket<F>,
+    back: &Socket<B>,
+    meanwhile: impl FnOnce(&ProxyControl),
+) {
+    let (proxy, control) = Proxy::new(front, back).controlled().unwrap();
+    thread::scope(|scope| {
+        thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, || proxy.run().unwrap()).unwrap();
+        let _end = Terminates(&control);
+        meanwhile(&control);
+    });
+}
+
+#[test]
+fn before_a_router_whose_peer_is_full_it_sleeps_and_the_other_direction_goes_on() {
+    const MESSAGES: usize = 10;
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let router = context.socket_builder::<Router>().router_mandatory(true).send_hwm(1).build().unwrap();
+    let (services, service) = (context.socket::<Dealer>().unwrap(), context.socket::<Dealer>().unwrap());
+    router.bind("inproc://router").unwrap();
+    service.connect(&services.bind("inproc://services").unwrap()).unwrap();
+    let [stuck, free] = ["stuck", "free"].map(|name| {
+        let dealer = context.socket_builder::<Dealer>().routing_id(name).recv_hwm(1).build().unwrap();
+        dealer.connect("inproc://router").unwrap();
+        dealer
+    });
+    with_proxy("full-router", &router, &services, |control| {
+        (0..MESSAGES).for_each(|_| service.send(["stuck", "reply"]).unwrap());
+        until("the peer is full", || control.statistics().to_frontend.messages == 2);
+        assert_sleeps("full-router");
+        free.send("request").unwrap();
+        assert_eq!(recv(&service)[1], *"request");
+        assert_sleeps("full-router");
+        (0..MESSAGES).for_each(|_| assert_eq!(recv(&stuck), "reply"));
+        service.send(["free", "reply"]).unwrap();
+        assert_eq!(recv(&free), "reply");
+    });
+}
+
+#[test]
+fn before_a_stream_whose_peer_does_not_read_it_sleeps() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let stream = context.socket_builder::<Stream>().send_hwm(1).linger(Some(Duration::ZERO)).build().unwrap();
+    let (back, service) = (context.socket::<Dealer>().unwrap(), context.socket::<Dealer>().unwrap());
+    let endpoint = stream.bind("tcp://127.0.0.1:*").unwrap();
+    service.connect(&back.bind("inproc://back").unwrap()).unwrap();
+    with_proxy("full-stream", &stream, &back, |control| {
+        let _peers = ["stuck", "free"].map(|_| TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap());
+        let [stuck, _free] = ["stuck", "free"].map(|_| recv(&service)[0].clone());
+        let forwarded = || control.statistics().to_frontend.messages;
+        let body = vec![0; 1 << 20];
+        let start = Instant::now();
+        let mut sent = 0;
+        // Until the proxy has one that it cannot hand on.
+        while sent < 2 || forwarded() == sent {
+            assert!(start.elapsed() < PATIENCE, "the peer takes {sent} MiB without reading");
+            service.send(vec![stuck.clone(), body.clone().into()]).unwrap();
+            sent += 1;
+            let sent_at = Instant::now();
+            while forwarded() < sent && sent_at.elapsed() < Duration::from_millis(300) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        assert_sleeps("full-stream");
     });
 }

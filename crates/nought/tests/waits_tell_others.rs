@@ -4,14 +4,17 @@
 mod support;
 
 use std::{
-    sync::mpsc::{self, Receiver, Sender},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
     thread,
     time::Duration,
 };
 
-use nought::{Context, Pair, Pull, SendErrorKind, Socket, Sub};
+use nought::{Context, Dealer, Pair, Pull, Router, SendErrorKind, Socket, Sub};
 use support::{
-    PATIENCE, Transport, connect,
+    PATIENCE, SetAtEnd, Transport, connect,
     executor::block_on,
     raw::{self, RawPeer},
     recv, until, watchdog,
@@ -135,6 +138,35 @@ fn a_receiver_is_told_by_a_sender_that_polls() {
         peer.send(&raw::frame(false, b"x"));
         assert_eq!(told(&is_done, "the receiver has its message"), "x");
         context.shutdown();
+    });
+}
+
+fn dealer(context: &Context, name: &str, endpoint: &str) -> Socket<Dealer> {
+    let dealer = context.socket_builder::<Dealer>().routing_id(name).recv_hwm(1).build().unwrap();
+    dealer.connect(endpoint).unwrap();
+    dealer
+}
+
+/// Others who send to peers that have no room know nothing of this one's peer.
+#[test]
+fn a_sender_hears_of_room_though_others_find_none() {
+    const MESSAGES: usize = 20_000;
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let router = context.socket_builder::<Router>().router_mandatory(true).send_hwm(1).build().unwrap();
+    router.bind("inproc://router").unwrap();
+    let (reads, _stuck) = (dealer(&context, "reads", "inproc://router"), dealer(&context, "stuck", "inproc://router"));
+    while router.try_send(["stuck", "x"]).is_ok() {}
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| (0..MESSAGES).for_each(|_| router.send(["reads", "x"]).unwrap()));
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                assert!(router.try_send(["stuck", "x"]).is_err());
+            }
+        });
+        let _end = SetAtEnd(&is_over);
+        (0..MESSAGES).for_each(|_| drop(recv(&reads)));
     });
 }
 

@@ -39,8 +39,8 @@ pub struct Socket {
     pattern: Box<dyn Pattern>,
     /// Its peers do not speak ZMTP.
     is_raw: bool,
-    /// A send found no room, and nothing has changed since that could have made some.
-    send_blocked: bool,
+    /// The [`room_epoch`](Self::room_epoch) at which a message last found no room.
+    no_room_at: Option<u64>,
 }
 
 impl Socket {
@@ -50,7 +50,7 @@ impl Socket {
         let pattern = pattern::new(socket_type, &options);
         let is_raw = is_raw(socket_type, &options);
         let connections = Connections::new(options, Shape::of(socket_type));
-        Self { socket_type, connections, pattern, is_raw, send_blocked: false }
+        Self { socket_type, connections, pattern, is_raw, no_room_at: None }
     }
 
     // ---- getters
@@ -102,7 +102,14 @@ impl Socket {
     pub fn send(&mut self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         self.check_frames(message)?;
         let sent = self.pattern.send(&mut self.connections, message);
-        self.send_blocked = sent == Err(SendRefusal::WouldBlock);
+        self.note_refusal(sent)
+    }
+
+    #[inline]
+    fn note_refusal(&mut self, sent: Result<(), SendRefusal>) -> Result<(), SendRefusal> {
+        if sent == Err(SendRefusal::WouldBlock) {
+            self.no_room_at = Some(self.room_epoch());
+        }
         sent
     }
 
@@ -133,8 +140,7 @@ impl Socket {
             return Err(SendRefusal::Malformed);
         }
         let checked = self.pattern.check(&mut self.connections, first);
-        self.send_blocked = checked == Err(SendRefusal::WouldBlock);
-        checked
+        self.note_refusal(checked)
     }
 
     /// Puts the next message into `into`.
@@ -171,13 +177,16 @@ impl Socket {
     /// mandatory, STREAM, SERVER, PEER): whether any peer has some. Where it depends on the message otherwise (XPUB with nodrop):
     /// whether something has changed since it found none.
     pub fn can_send(&mut self) -> bool {
-        (!self.send_blocked || self.addresses_peers()) && self.pattern.can_send(&mut self.connections)
+        let may_have_room = self.no_room_at != Some(self.room_epoch());
+        (may_have_room || self.addresses_peers()) && self.pattern.can_send(&mut self.connections)
     }
 
-    /// Whether the [`send`](Self::send) that found no room last might find some now, with the same message.
-    pub fn can_send_again(&mut self) -> bool {
-        // A peer that is gone makes no room: the message comes back as unroutable.
-        !self.send_blocked && (self.addresses_peers() || self.pattern.can_send(&mut self.connections))
+    /// Grows whenever something has changed that may decide about a message which found no room: there may be some, or
+    /// its peer is gone and it will be refused. Whoever waits to send remembers what it was when the message was refused,
+    /// and tries again when it is another: others, whose messages go elsewhere, may have been refused since.
+    #[inline]
+    pub fn room_epoch(&self) -> u64 {
+        self.connections.room_epoch
     }
 
     fn addresses_peers(&self) -> bool {
@@ -197,7 +206,7 @@ impl Socket {
     /// # Errors
     /// If the socket type does not subscribe, or the table is full.
     pub fn subscribe(&mut self, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
-        self.send_blocked = false;
+        self.connections.note_room();
         self.pattern.subscribe(&mut self.connections, prefix)
     }
 
@@ -206,7 +215,7 @@ impl Socket {
     /// # Errors
     /// If there is no such one.
     pub fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
-        self.send_blocked = false;
+        self.connections.note_room();
         self.pattern.unsubscribe(&mut self.connections, prefix)
     }
 
@@ -229,7 +238,7 @@ impl Socket {
     /// Changes options; they apply from now on, to connections that are there, too, where that has a meaning.
     pub fn set_options(&mut self, change: impl FnOnce(&mut Options)) {
         change(&mut self.connections.options);
-        self.send_blocked = false;
+        self.connections.note_room();
         self.connections.options.fit(self.socket_type);
         self.become_raw_or_not();
         self.pattern.options_changed(&self.connections.options);
@@ -263,7 +272,7 @@ impl Socket {
 
     fn open_queue(&mut self, id: ConnectionId) {
         if !self.connections.options.immediate {
-            self.send_blocked = false;
+            self.connections.note_room();
             self.pattern.opened(&mut self.connections, id);
         }
     }
@@ -370,7 +379,7 @@ impl Socket {
     }
 
     fn establish(&mut self, id: ConnectionId) {
-        self.send_blocked = false;
+        self.connections.note_room();
         self.connections.push_event(Event::Established(id));
         if !self.is_retired(id) {
             self.pattern.established(&mut self.connections, id);
@@ -431,7 +440,7 @@ impl Socket {
         let connection = self.connections.get_mut(id).filter(is_there)?;
         let unsent = connection.detach();
         let assigned_routing_id = connection.assigned_routing_id.clone();
-        self.send_blocked = false;
+        self.connections.note_room();
         self.pattern.lost(&mut self.connections, id);
         self.tell_of_end(id, reopen);
         let reopened = (reopen == Reopen::Yes).then(|| self.reopen(id, unsent, assigned_routing_id));
@@ -468,7 +477,7 @@ impl Socket {
     /// Sends no more to a connection, and lets what is queued for it go out; [`lose`](Self::lose) or
     /// [`remove`](Self::remove) ends it.
     pub fn retire(&mut self, id: ConnectionId) {
-        self.send_blocked = false;
+        self.connections.note_room();
         if let Some(connection) = self.connections.get_mut(id) {
             connection.retired = true;
         }
@@ -486,6 +495,7 @@ impl Socket {
         if let Some(connection) = self.connections.get_mut(id) {
             if !matches!(connection.stage, Stage::Gone) {
                 connection.detach();
+                self.connections.note_room();
                 self.pattern.lost(&mut self.connections, id);
             }
             self.pattern.removed(id);
@@ -633,7 +643,9 @@ impl Socket {
     fn tell_of_messages(&mut self, id: ConnectionId) {
         if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
             // The end of a subscription, as older peers send it, may be what a publisher waits for.
-            self.send_blocked &= !matches!(self.socket_type, SocketType::Pub | SocketType::XPub);
+            if matches!(self.socket_type, SocketType::Pub | SocketType::XPub) {
+                self.connections.note_room();
+            }
             self.pattern.readable(&mut self.connections, id);
         }
     }
@@ -666,7 +678,7 @@ impl Socket {
     }
 
     fn subscription(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
-        self.send_blocked = false;
+        self.connections.note_room();
         self.pattern.subscription(&mut self.connections, id, subscribe, prefix);
     }
 
@@ -711,7 +723,7 @@ impl Socket {
 
     fn offer_room(&mut self, id: ConnectionId) {
         if !self.is_retired(id) && self.connections.take_room_for(id) {
-            self.send_blocked = false;
+            self.connections.note_room();
             self.pattern.writable(&mut self.connections, id);
         }
     }

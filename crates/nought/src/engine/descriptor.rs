@@ -74,7 +74,7 @@ impl Core {
     /// Tells those who wait in an event loop, if the socket has become ready for something.
     pub(super) fn tell_descriptor(&self, state: &mut State) {
         let Some(before) = state.waiters.told.as_ref().map(|told| told.readiness) else { return };
-        let now = crate::poll::readiness(state, Readiness::BOTH);
+        let now = crate::poll::readiness(state, Readiness::BOTH.into());
         let is_news = now.readable && !before.readable || now.writable && !before.writable;
         if let (Some(descriptor), Some(told)) = (self.descriptor.get(), &mut state.waiters.told) {
             told.readiness = now;

@@ -10,7 +10,10 @@ use std::{
     time::Instant,
 };
 
-use super::{Core, Guard, State, spin, waiters::Interest};
+use super::{
+    Core, Guard, State, spin,
+    waiters::{Awaited, Interest, has_come},
+};
 
 /// Rounds of one poll that bring something, but not what is waited for, before the executor's other tasks have their turn.
 const ROUNDS_PER_POLL: u32 = 16;
@@ -20,6 +23,8 @@ const ROUNDS_PER_POLL: u32 = 16;
 pub(crate) struct TaskWait<'c> {
     core: &'c Core,
     interest: Interest,
+    /// Since the last attempt.
+    awaited: Option<Awaited>,
     key: u64,
     registered: bool,
     registered_at: Option<Instant>,
@@ -39,6 +44,7 @@ impl<'c> TaskWait<'c> {
         Self {
             core,
             interest,
+            awaited: None,
             key,
             registered: false,
             registered_at: None,
@@ -65,6 +71,8 @@ impl<'c> TaskWait<'c> {
                 self.finish(state);
                 return Poll::Ready(Ok(done));
             }
+            let awaited = self.interest.since_now(&state);
+            self.awaited = Some(awaited);
             state = self.core.write_before_waiting(state);
             if self.polls_again(&mut state) {
                 drop(state);
@@ -74,7 +82,7 @@ impl<'c> TaskWait<'c> {
                 break;
             }
             self.register(&mut state, context);
-            if !self.core.is_quiet(&mut state, |state| self.core.can_go_on(state, self.interest)) {
+            if !self.core.is_quiet(&mut state, |machine| has_come(machine, awaited)) {
                 continue;
             }
             drop(state);
@@ -92,8 +100,11 @@ impl<'c> TaskWait<'c> {
         'c: 'g,
     {
         let now = Instant::now();
-        let is_polling = !self.registered && self.polls > 0;
-        if !is_polling || self.core.look(&mut state, self.interest, self.polls, now) || state.unsettled {
+        let is_due = match self.awaited.filter(|_| !self.registered) {
+            Some(awaited) => self.core.look(&mut state, awaited, self.polls, now) || state.unsettled,
+            None => true,
+        };
+        if is_due {
             state = self.core.pump(state, now);
         }
         self.polls += 1;

@@ -13,7 +13,7 @@ use super::{
     Core, Guard, State,
     poller::event_buffer,
     spin,
-    waiters::{Interest, Leader},
+    waiters::{Awaited, Interest, Leader, has_come},
 };
 
 /// Polls of the only link between two looks at everything else.
@@ -88,6 +88,7 @@ impl Core {
         }
         let mut claimed = false;
         loop {
+            let awaited = interest.since_now(&state);
             let ended = if state.terminated {
                 Some(Ended::Terminated)
             } else if patience.is_over(now) {
@@ -106,7 +107,7 @@ impl Core {
             // What the attempt that failed has found out is settled with it.
             state = self.write_before_waiting(state);
             let woken;
-            (state, woken) = self.wait_once(state, interest, patience, now);
+            (state, woken) = self.wait_once(state, awaited, patience, now);
             now = Instant::now();
             state = self.pump(state, now);
             if let Some(done) = attempt(&mut state) {
@@ -124,28 +125,28 @@ impl Core {
     fn wait_once<'a>(
         &'a self,
         mut state: Guard<'a>,
-        interest: Interest,
+        awaited: Awaited,
         patience: Patience,
         now: Instant,
     ) -> (Guard<'a>, Woken) {
         if state.waiters.leader.is_some() {
-            return (self.follow(state, interest, patience.remaining(now)), Woken::AsUsual);
+            return (self.follow(state, awaited, patience.remaining(now)), Woken::AsUsual);
         }
-        state.waiters.leader = Some(Leader { interest, asleep: false });
-        *state.waiters.count(interest) += 1;
+        state.waiters.leader = Some(Leader { awaited, asleep: false });
+        *state.waiters.count(awaited.interest()) += 1;
         let budget = state.spin.budget().min(patience.remaining(now).unwrap_or(Duration::MAX));
         let mut seen = false;
         let mut woken = Woken::AsUsual;
         if !budget.is_zero() {
-            (state, seen) = self.poll_for(state, interest, now, budget);
+            (state, seen) = self.poll_for(state, awaited, now, budget);
         }
         if !seen {
             let slept_at = if budget.is_zero() { now } else { Instant::now() };
-            (state, woken) = self.sleep(state, interest, patience.remaining(slept_at));
+            (state, woken) = self.sleep(state, awaited, patience.remaining(slept_at));
             state.spin.slept(slept_at);
         }
         state.waiters.leader = None;
-        *state.waiters.count(interest) -= 1;
+        *state.waiters.count(awaited.interest()) -= 1;
         if state.waiters.receiving + state.waiters.sending > 0 {
             // One of those who followed leads now.
             self.followers.tell_one();
@@ -157,18 +158,18 @@ impl Core {
     fn poll_for<'a>(
         &'a self,
         mut state: Guard<'a>,
-        interest: Interest,
+        awaited: Awaited,
         since: Instant,
         budget: Duration,
     ) -> (Guard<'a>, bool) {
         let mut polls = 0_u32;
         let mut now = since;
         loop {
-            let mut seen = self.look(&mut state, interest, polls, now);
+            let mut seen = self.look(&mut state, awaited, polls, now);
             if !seen && state.unsettled {
                 // What this look brought may be what others wait for, or a timer's business.
                 state = self.settle(state);
-                seen = self.can_go_on(&mut state, interest);
+                seen = has_come(&mut state.machine, awaited);
             }
             if seen || state.terminated {
                 state.spin.paid();
@@ -189,29 +190,29 @@ impl Core {
     }
 
     /// One look at the cheapest place where something may have come.
-    pub(super) fn look(&self, state: &mut State, interest: Interest, polls: u32, now: Instant) -> bool {
+    pub(super) fn look(&self, state: &mut State, awaited: Awaited, polls: u32, now: Instant) -> bool {
         self.take_mail(state);
         let only_link =
-            interest == Interest::Recv && !polls.is_multiple_of(POLLS_PER_COLLECT) && self.poll_only_link(state, now);
+            awaited == Awaited::Message && !polls.is_multiple_of(POLLS_PER_COLLECT) && self.poll_only_link(state, now);
         if !only_link && (!state.links.is_empty() || state.endpoints.any()) {
             self.collect(state, now);
             self.read_ready(state, now);
         }
-        self.can_go_on(state, interest) || !state.unblocked.is_empty() || state.machine.wants_attention()
+        has_come(&mut state.machine, awaited) || !state.unblocked.is_empty() || state.machine.wants_attention()
     }
 
     /// Sleeps in the poller, as the leader.
-    fn sleep<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> (Guard<'a>, Woken) {
+    fn sleep<'a>(&'a self, mut state: Guard<'a>, awaited: Awaited, timeout: Option<Duration>) -> (Guard<'a>, Woken) {
         let mut woken = Woken::AsUsual;
         state = self.settle_rest(state);
         self.mail.sleep();
-        if self.is_quiet(&mut state, |state| self.can_go_on(state, interest)) {
+        if self.is_quiet(&mut state, |machine| has_come(machine, awaited)) {
             let mut buffer = event_buffer();
-            state.waiters.leader = Some(Leader { interest, asleep: true });
+            state.waiters.leader = Some(Leader { awaited, asleep: true });
             drop(state);
             let result = self.poller.wait(&mut buffer, timeout);
             state = self.lock();
-            state.waiters.leader = Some(Leader { interest, asleep: false });
+            state.waiters.leader = Some(Leader { awaited, asleep: false });
             match result {
                 Ok(events) => self.take_events(&mut state, events, Instant::now()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => woken = Woken::BySignal,
@@ -225,13 +226,13 @@ impl Core {
     }
 
     /// Waits for the leader or anyone else to tell.
-    fn follow<'a>(&'a self, mut state: Guard<'a>, interest: Interest, timeout: Option<Duration>) -> Guard<'a> {
-        if self.can_go_on(&mut state, interest) || state.machine.wants_attention() {
+    fn follow<'a>(&'a self, mut state: Guard<'a>, awaited: Awaited, timeout: Option<Duration>) -> Guard<'a> {
+        if has_come(&mut state.machine, awaited) || state.machine.wants_attention() {
             return state;
         }
-        *state.waiters.count(interest) += 1;
+        *state.waiters.count(awaited.interest()) += 1;
         state = self.wait_to_be_told(state, timeout);
-        *state.waiters.count(interest) -= 1;
+        *state.waiters.count(awaited.interest()) -= 1;
         state
     }
 

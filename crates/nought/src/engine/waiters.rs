@@ -2,13 +2,51 @@
 
 use std::task::Waker;
 
-use super::{Core, State, descriptor::Told, guard::AfterUnlock};
+use nought_proto::Socket;
 
-/// What is waited for.
+use super::{Core, State, descriptor::Told, guard::AfterUnlock};
+use crate::poll::Wanted;
+
+/// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
     Recv,
     Send,
+}
+
+impl Interest {
+    /// What a call waits for whose attempt has come to nothing just now.
+    pub(super) fn since_now(self, state: &State) -> Awaited {
+        match self {
+            Self::Recv => Awaited::Message,
+            Self::Send => Awaited::RoomSince(state.machine.room_epoch()),
+        }
+    }
+}
+
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    Message,
+    /// That something changes for its message, which found no room at this [epoch](Socket::room_epoch).
+    RoomSince(u64),
+}
+
+impl Awaited {
+    pub(super) fn interest(self) -> Interest {
+        match self {
+            Self::Message => Interest::Recv,
+            Self::RoomSince(_) => Interest::Send,
+        }
+    }
+}
+
+/// Whether a wait for this is over.
+pub(super) fn has_come(machine: &mut Socket, awaited: Awaited) -> bool {
+    match awaited {
+        Awaited::Message => machine.can_recv(),
+        Awaited::RoomSince(epoch) => machine.room_epoch() != epoch,
+    }
 }
 
 /// Those who wait.
@@ -19,11 +57,12 @@ pub(crate) struct Waiters {
     pub(super) sending: u32,
     /// The thread that is in the poller, or polls; the others wait for it.
     pub(super) leader: Option<Leader>,
-    /// Pollers of others that sleep on this socket's poller and must be woken through it, by interest.
-    pub(crate) external_receiving: u32,
-    pub(crate) external_sending: u32,
+    /// What pollers wait for that sleep on this socket's poller and must be woken through it.
+    pub(crate) pollers: Vec<Wanted>,
     /// What those know who wait for the socket in an event loop of theirs, if there are any.
     pub(super) told: Option<Told>,
+    /// The epoch up to which those who wait for room have been told.
+    told_of_room: u64,
     /// Pollers, tasks and event loops that want to be woken by mail.
     pub(crate) watching: u32,
     /// The wake-up is set and nobody has reset it.
@@ -49,33 +88,16 @@ pub(crate) struct Waiters {
 /// The thread that drives the socket for all others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leader {
-    pub(super) interest: Interest,
+    pub(super) awaited: Awaited,
     /// It sleeps in the poller, without the lock. Otherwise it is about to look by itself.
     pub(super) asleep: bool,
-}
-
-/// What the socket is ready for, of what somebody waits for.
-#[derive(Clone, Copy)]
-struct Ready {
-    recv: bool,
-    send: bool,
-}
-
-impl Ready {
-    fn is_for(self, interest: Interest) -> bool {
-        match interest {
-            Interest::Recv => self.recv,
-            Interest::Send => self.send,
-        }
-    }
 }
 
 impl Waiters {
     fn is_empty(&self) -> bool {
         self.receiving == 0
             && self.sending == 0
-            && self.external_receiving == 0
-            && self.external_sending == 0
+            && self.pollers.is_empty()
             && self.recv_wakers.is_empty()
             && self.send_wakers.is_empty()
             && self.told.is_none()
@@ -139,44 +161,31 @@ impl Waiters {
         }
     }
 
-    /// What somebody waits for.
-    fn awaited(&self) -> Ready {
-        Ready {
-            recv: self.receiving > 0 || self.external_receiving > 0 || !self.recv_wakers.is_empty(),
-            send: self.sending > 0 || self.external_sending > 0 || !self.send_wakers.is_empty(),
+    /// Whether threads or tasks wait for this.
+    fn awaits(&self, interest: Interest) -> bool {
+        match interest {
+            Interest::Recv => self.receiving > 0 || !self.recv_wakers.is_empty(),
+            Interest::Send => self.sending > 0 || !self.send_wakers.is_empty(),
         }
     }
 
-    /// Whether the leader sleeps and waits for this.
-    fn must_wake_leader(&self, ready: Ready) -> bool {
-        self.leader.is_some_and(|leader| leader.asleep && ready.is_for(leader.interest))
-    }
-
-    /// Whether pollers sleep and wait for this.
-    fn must_wake_pollers(&self, ready: Ready) -> bool {
-        ready.recv && self.external_receiving > 0 || ready.send && self.external_sending > 0
+    /// The leader, if it sleeps in the poller.
+    fn sleeping_leader(&self) -> Option<Leader> {
+        self.leader.filter(|leader| leader.asleep)
     }
 
     fn has_sleeper(&self) -> bool {
-        self.leader.is_some_and(|leader| leader.asleep) || self.external_receiving > 0 || self.external_sending > 0
+        self.sleeping_leader().is_some() || !self.pollers.is_empty()
     }
 }
 
 impl Core {
-    /// Whether a wait for this is over.
-    pub(crate) fn can_go_on(&self, state: &mut State, interest: Interest) -> bool {
-        match interest {
-            Interest::Recv => state.machine.can_recv(),
-            Interest::Send => state.machine.can_send_again(),
-        }
-    }
-
     /// Whether a caller may sleep: there is nothing left to look at, and what it waits for has not come, as `is_over`
     /// tells. That is asked before the last question, because whoever asks for messages drops those that do not match,
     /// and then something is left to do.
-    pub(crate) fn is_quiet(&self, state: &mut State, is_over: impl FnOnce(&mut State) -> bool) -> bool {
+    pub(crate) fn is_quiet(&self, state: &mut State, is_over: impl FnOnce(&mut Socket) -> bool) -> bool {
         let is_idle = self.mail.is_empty() && state.ready.is_empty() && !state.terminated;
-        is_idle && !is_over(state) && !state.machine.wants_attention()
+        is_idle && !is_over(&mut state.machine) && !state.machine.wants_attention()
     }
 
     /// Tells those whose wait is over.
@@ -189,26 +198,16 @@ impl Core {
 
     #[cold]
     fn tell_those_who_can_go_on(&self, state: &mut State) {
-        let awaited = state.waiters.awaited();
-        let ready = Ready {
-            recv: awaited.recv && (state.terminated || state.machine.can_recv()),
-            send: awaited.send && (state.terminated || state.machine.can_send_again()),
-        };
-        // A poller has no message that found no room: it asks whether there is any for some message.
-        let is_writable = ready.send || state.waiters.external_sending > 0 && state.machine.can_send();
         for interest in [Interest::Recv, Interest::Send] {
-            if ready.is_for(interest) {
+            if state.waiters.awaits(interest) && has_news(state, interest) {
                 state.waiters.wake_tasks_for(interest);
+                if *state.waiters.count(interest) > 0 {
+                    self.followers.tell_all();
+                }
             }
         }
-        if ready.recv && state.waiters.receiving > 0 || ready.send && state.waiters.sending > 0 {
-            self.followers.tell_all();
-        }
         self.tell_descriptor(state);
-        // Of links that are not read to their end the kernel does not tell again: a sleeper has to look.
-        let left_over = !state.ready.is_empty() && state.waiters.has_sleeper();
-        let polled = Ready { send: is_writable, ..ready };
-        if left_over || state.waiters.must_wake_leader(ready) || state.waiters.must_wake_pollers(polled) {
+        if must_wake_sleepers(state) {
             self.set_wake(state);
         }
     }
@@ -231,4 +230,31 @@ impl Core {
         self.followers.tell_all();
         self.tell_descriptor(state);
     }
+}
+
+/// Whether there is something for those who can be told once: followers and tasks, which then look by themselves.
+fn has_news(state: &mut State, interest: Interest) -> bool {
+    let has_come = match interest {
+        Interest::Recv => state.machine.can_recv(),
+        Interest::Send => {
+            let epoch = state.machine.room_epoch();
+            std::mem::replace(&mut state.waiters.told_of_room, epoch) != epoch
+        }
+    };
+    has_come || state.terminated
+}
+
+/// Whether one of those who sleep in this socket's poller must get up. They share one wake-up, and whoever looks first
+/// resets it, so that another may sleep on: that one is told again, for as long as there is something for it.
+fn must_wake_sleepers(state: &mut State) -> bool {
+    if !state.waiters.has_sleeper() {
+        return false;
+    }
+    // Of links that are not read to their end the kernel does not tell again: a sleeper has to look.
+    if state.terminated || !state.ready.is_empty() {
+        return true;
+    }
+    let State { machine, waiters, .. } = state;
+    waiters.sleeping_leader().is_some_and(|leader| has_come(machine, leader.awaited))
+        || waiters.pollers.iter().any(|wanted| wanted.of(machine).is_any())
 }

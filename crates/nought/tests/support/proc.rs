@@ -50,6 +50,15 @@ pub fn thread_cpu_time() -> Duration {
     Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
 }
 
+/// The processor time that the threads of this name have used.
+pub fn cpu_time_of(thread_name: &str) -> Duration {
+    let threads = fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok).map(|task| task.path());
+    let of_that_name =
+        threads.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread_name));
+    let used = of_that_name.filter_map(|task| fs::read_to_string(task.join("schedstat")).ok());
+    Duration::from_nanos(used.map(|used| used.split(' ').next().unwrap().parse::<u64>().unwrap()).sum())
+}
+
 /// The state of a process: `R`, `S`, `T` (stopped), `Z`; `None` if it is gone.
 pub fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -117,6 +117,8 @@ pub struct Connections {
     pub(crate) prefetched_from: Option<ConnectionId>,
     /// Who that was, if the connection has gone since.
     prefetched_peer: Option<(ConnectionId, Arc<PeerInfo>)>,
+    /// See [`Socket::room_epoch`](crate::Socket::room_epoch).
+    pub(crate) room_epoch: u64,
     /// What connections that are gone have counted.
     past: super::Counters,
     scratch: FrameBuffer,
@@ -219,6 +221,12 @@ impl Connections {
     /// Counts what concerns no single peer.
     pub(crate) fn count_unaddressed(&mut self, count: impl FnOnce(&mut super::Counters)) {
         count(&mut self.past);
+    }
+
+    /// Something has changed that may decide about a message which found no room.
+    #[inline]
+    pub(crate) fn note_room(&mut self) {
+        self.room_epoch += 1;
     }
 
     // ---- what patterns write

@@ -81,6 +81,8 @@ impl Pattern for XSub {
             [0, prefix @ ..] if message.len() == 1 => {
                 // The end of a subscription that does not exist is nobody's business, as in libzmq.
                 let _ = self.unsubscribe(connections, prefix);
+                // A subscription that found the table full may have a place now.
+                connections.note_room();
                 Ok(())
             }
             _ => {

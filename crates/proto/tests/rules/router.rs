@@ -290,16 +290,58 @@ fn mandatory_one_peer_that_is_full_does_not_make_the_socket_unwritable() {
     net.send(router, ["stuck", "x"]);
     assert_eq!(net.try_send(router, ["stuck", "x"]), Err(SendRefusal::WouldBlock));
     assert!(net.at(router).can_send(), "there is room for the other");
-    // Whoever waits to send just that must not try for ever.
-    assert!(!net.at(router).can_send_again());
+    let refused_at = net.at(router).room_epoch();
     net.room(links[1], 1);
     net.send(router, ["free", "x"]);
     assert_eq!(net.try_send(router, ["free", "x"]), Err(SendRefusal::WouldBlock));
     assert!(!net.at(router).can_send());
+    // Whoever waits to send just that must not try for ever.
+    assert_eq!(net.at(router).room_epoch(), refused_at);
     net.room(links[0], usize::MAX);
     net.pump();
-    assert!(net.at(router).can_send() && net.at(router).can_send_again());
+    assert!(net.at(router).can_send());
+    assert_ne!(net.at(router).room_epoch(), refused_at);
     net.send(router, ["stuck", "x"]);
+}
+
+#[test]
+fn mandatory_a_sender_that_waits_hears_of_room_though_others_find_none() {
+    let mut net = Net::new();
+    let router = net.socket_with(SocketType::Router, |options| {
+        options.router_mandatory = true;
+        options.send_hwm = 1;
+    });
+    let links = ["one", "other"].map(|name| {
+        let link = net.accept_test(router);
+        net.feed(link, wire::hello_as("DEALER", name));
+        net.take(link);
+        net.room(link, 1);
+        net.send(router, [name, "x"]);
+        link
+    });
+    assert_eq!(net.try_send(router, ["one", "x"]), Err(SendRefusal::WouldBlock));
+    let refused_at = net.at(router).room_epoch();
+    net.room(links[0], usize::MAX);
+    net.pump();
+    assert_eq!(net.try_send(router, ["other", "x"]), Err(SendRefusal::WouldBlock));
+    assert_ne!(net.at(router).room_epoch(), refused_at);
+    net.send(router, ["one", "x"]);
+}
+
+#[test]
+fn mandatory_a_sender_that_waits_hears_that_its_peer_is_given_up_before_it_was_there() {
+    let mut net = Net::new();
+    let router = net.socket_with(SocketType::Router, |options| {
+        options.router_mandatory = true;
+        options.send_hwm = 1;
+    });
+    let id = net.at(router).open(Some(Frame::from("expected")));
+    net.send(router, ["expected", "x"]);
+    assert_eq!(net.try_send(router, ["expected", "x"]), Err(SendRefusal::WouldBlock));
+    let refused_at = net.at(router).room_epoch();
+    net.at(router).remove(id);
+    assert_ne!(net.at(router).room_epoch(), refused_at);
+    assert_eq!(net.try_send(router, ["expected", "x"]), Err(SendRefusal::Unroutable));
 }
 
 #[test]
@@ -315,8 +357,9 @@ fn mandatory_a_sender_that_waits_hears_that_its_peer_is_gone() {
     net.room(link, 1);
     net.send(router, ["only", "x"]);
     assert_eq!(net.try_send(router, ["only", "x"]), Err(SendRefusal::WouldBlock));
+    let refused_at = net.at(router).room_epoch();
     net.close_test(link);
-    assert!(net.at(router).can_send_again());
+    assert_ne!(net.at(router).room_epoch(), refused_at);
     assert_eq!(net.try_send(router, ["only", "x"]), Err(SendRefusal::Unroutable));
 }
 
