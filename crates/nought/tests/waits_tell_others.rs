@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use nought::{Context, Dealer, Pair, Pull, Router, SendErrorKind, Socket, Sub};
+use nought::{Context, Dealer, Kind, Pair, Poller, Pull, Readiness, Rep, Req, Router, SendErrorKind, Socket, Sub};
 use support::{
     PATIENCE, SetAtEnd, Transport, connect,
     executor::block_on,
@@ -168,6 +168,40 @@ fn a_sender_hears_of_room_though_others_find_none() {
         let _end = SetAtEnd(&is_over);
         (0..MESSAGES).for_each(|_| drop(recv(&reads)));
     });
+}
+
+/// A poller waits in a thread of its own, until `change` is made.
+fn a_poller_is_told<K: Kind>(socket: &Socket<K>, interest: Readiness, change: impl FnOnce()) {
+    let (done, is_done) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut poller = Poller::new().unwrap();
+            poller.add(socket, interest).unwrap();
+            done.send(poller.poll(Some(PATIENCE * 2)).unwrap()[0].readiness)
+        });
+        thread::sleep(A_MOMENT);
+        assert!(is_done.try_recv().is_err(), "it waits");
+        change();
+        assert_eq!(told(&is_done, "the poller hears of the turn"), interest);
+    });
+}
+
+#[test]
+fn a_poller_is_told_whose_turn_it_is_by_whoever_changes_that() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let rep = context.socket::<Rep>().unwrap();
+    rep.bind("inproc://rep").unwrap();
+    let requesters = ["one", "other"].map(|_| {
+        let req = context.socket::<Req>().unwrap();
+        req.connect("inproc://rep").unwrap();
+        req
+    });
+    requesters.iter().for_each(|req| req.send("request").unwrap());
+    a_poller_is_told(&rep, Readiness::WRITABLE, || drop(rep.try_recv().unwrap()));
+    a_poller_is_told(&rep, Readiness::READABLE, || rep.try_send("reply").unwrap());
+    let answered = requesters.iter().find(|req| req.readiness().readable).unwrap();
+    a_poller_is_told(answered, Readiness::WRITABLE, || drop(answered.try_recv().unwrap()));
 }
 
 /// What does not match is dropped when the socket is asked whether it has a message; that makes room to read on, of which

@@ -3,6 +3,7 @@
 use super::{Pattern, RecvRefusal, SendRefusal};
 use crate::{
     connection::{ConnectionId, Connections, Written},
+    event::Event,
     frame::Frame,
     message::{Message, Outgoing},
     routing::FairQueue,
@@ -67,6 +68,7 @@ impl Pattern for Rep {
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         let Turn::Send(peer) = std::mem::take(&mut self.turn) else { return Err(SendRefusal::OutOfTurn) };
+        connections.push_event(Event::TurnChanged);
         // A requester that is gone, or does not read its replies, must not stop the service (RFC 28).
         match connections.write(peer, &self.envelope, message, 0) {
             Written::Yes => {}
@@ -93,6 +95,7 @@ impl Pattern for Rep {
         };
         self.open(into);
         self.turn = Turn::Send(peer);
+        connections.push_event(Event::TurnChanged);
         connections.received_from = Some(peer);
         Ok(())
     }

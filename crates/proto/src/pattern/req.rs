@@ -5,6 +5,7 @@ use super::{Pattern, RecvRefusal, SendRefusal, dealer::Dealer};
 use crate::{
     connection::{ConnectionId, Connections},
     error::Misbehaviour,
+    event::Event,
     frame::Frame,
     message::{Message, Outgoing},
     options::Options,
@@ -153,6 +154,7 @@ impl Pattern for Req {
         self.prefetch(connections);
         let (reply, id) = self.reply.take().ok_or(RecvRefusal::WouldBlock)?;
         self.turn = Turn::Send;
+        connections.push_event(Event::TurnChanged);
         *into = reply;
         connections.received_from = Some(id);
         Ok(())
