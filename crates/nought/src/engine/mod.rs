@@ -353,7 +353,7 @@ impl Core {
 
     /// Whether output is to be written by whoever is here: there is a lot of it, or nothing else is going on.
     fn should_write(&self, state: &mut State, id: ConnectionId, flush: Flush, round: &mut Round) -> bool {
-        let more_waits = state.machine.connections().get(id).is_some_and(|connection| connection.recv_queue_len() > 0);
+        let more_waits = state.machine.connections().get(id).is_some_and(|connection| connection.has_untaken());
         let Some(link) = state.links.get_mut(id) else { return false };
         if !link.can_write() {
             return false;
@@ -508,5 +508,30 @@ impl State {
             self.ready.push_back(id);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, Sub, XPub};
+
+    #[test]
+    fn a_publisher_that_reads_no_subscriptions_answers_at_once() {
+        let context = Context::new();
+        let (xpub, sub) = (context.socket::<XPub>().unwrap(), context.socket::<Sub>().unwrap());
+        sub.subscribe("a").unwrap();
+        sub.connect(&xpub.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+        while !xpub.readiness().readable {
+            std::thread::yield_now();
+        }
+        let core = xpub.core();
+        let mut state = core.lock();
+        let id = state.links.iter().next().unwrap().id;
+        assert!(state.machine.connections().get(id).unwrap().recv_queue_len() > 0, "a subscription waits");
+        state.links.get_mut(id).unwrap().received_since_write = true;
+        // Written just now: so it is no lone round.
+        state.last_round = Some(Instant::now() + Duration::from_secs(60));
+        assert!(core.should_write(&mut state, id, Flush::Dirty, &mut Round::default()));
     }
 }

@@ -261,6 +261,12 @@ impl Connection {
         self.inbound.messages() + self.passed_up.messages
     }
 
+    /// Whether messages have come that the pattern has not taken: those that wait for the application of a publisher do
+    /// not count, which may never ask for them.
+    pub fn has_untaken(&self) -> bool {
+        self.inbound.messages() > 0
+    }
+
     /// Whether nothing is left to write.
     pub fn is_flushed(&self) -> bool {
         match &self.outbox {
