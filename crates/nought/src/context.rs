@@ -143,11 +143,11 @@ pub struct ContextBuilder {
 }
 
 impl ContextBuilder {
-    /// The number of driver threads, at least 1. Sockets are spread over them. Callers do most input and output
+    /// The number of driver threads, at least 1: sockets need one even if their callers do the rest. Sockets are spread over them. Callers do most input and output
     /// themselves, so that more than one pays only with many sockets or very many connections. Default: 1.
     #[must_use]
     pub fn io_threads(mut self, io_threads: usize) -> Self {
-        self.io_threads = io_threads.max(1);
+        self.io_threads = io_threads;
         self
     }
 
@@ -168,8 +168,12 @@ impl ContextBuilder {
     /// Makes the context and starts its threads.
     ///
     /// # Errors
-    /// If the system cannot start a thread, or has no descriptors left.
+    /// `InvalidInput` for no threads at all; or if the system cannot start a thread, or has no descriptors left.
     pub fn build(self) -> io::Result<Context> {
+        if self.io_threads == 0 {
+            let why = "io_threads: write 1 or more; inproc needs a thread, too, for timers and for what is closed";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let shared = Shared {
             transports: self.transports,
             resolver: Resolver::new(),

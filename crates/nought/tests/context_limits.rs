@@ -33,6 +33,13 @@ fn sockets_are_limited_and_those_that_linger_count() {
 }
 
 #[test]
+fn a_context_without_threads_is_refused() {
+    let error = Context::builder().io_threads(0).build().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("write 1 or more"), "it says what to do: {error}");
+}
+
+#[test]
 fn a_context_that_is_shut_down_makes_none() {
     let context = Context::new();
     context.shutdown();

@@ -65,6 +65,18 @@ fn details_of_probes_that_are_switched_off_contradict() {
 }
 
 #[test]
+fn probes_more_often_than_the_kernel_can_are_refused() {
+    let context = Context::new();
+    let builder = || context.socket_builder::<Pull>();
+    for time in [Duration::ZERO, Duration::from_millis(999)] {
+        for builder in [builder().tcp_keepalive_idle(Some(time)), builder().tcp_keepalive_interval(Some(time))] {
+            assert!(matches!(builder.build(), Err(SocketError::Option(what)) if what.contains("1 second or more")));
+        }
+    }
+    builder().tcp_keepalive_idle(SECONDS(1)).tcp_keepalive_interval(SECONDS(1)).build().unwrap();
+}
+
+#[test]
 fn a_target_that_does_not_answer_is_left_for_the_next() {
     let _bounded = watchdog(Duration::from_secs(60));
     let context = Context::builder().transport(Arc::new(Lab::default())).build().unwrap();

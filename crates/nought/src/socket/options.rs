@@ -115,6 +115,12 @@ fn check(options: &SocketOptions) -> Result<(), &'static str> {
                     write more than zero, or None to switch them off");
     }
     let keep_alive = &options.transport.keep_alive;
+    if [keep_alive.idle, keep_alive.interval].into_iter().flatten().any(|time| time < Duration::from_secs(1)) {
+        return Err(
+            "tcp_keepalive_idle, tcp_keepalive_interval: write 1 second or more, which is what the kernel can do, \
+                    or None for the system's time",
+        );
+    }
     if keep_alive.enabled == Some(false) && keep_alive.has_details() {
         return Err("tcp_keepalive: it is switched off, leave its times and its count out, or write Some(true)");
     }
@@ -367,14 +373,14 @@ impl<K: Kind> SocketBuilder<K> {
         self.keep_alive(|keep_alive| keep_alive.enabled = enabled)
     }
 
-    /// tcp: the idle time before the first probe, in whole seconds. Switches [`tcp_keepalive`](Self::tcp_keepalive)
-    /// on, unless that is set. Default: the system's.
+    /// tcp: the idle time before the first probe, in whole seconds, at least 1 (a part of one counts as a whole).
+    /// Switches [`tcp_keepalive`](Self::tcp_keepalive) on, unless that is set. Default: the system's.
     pub fn tcp_keepalive_idle(self, idle: Option<Duration>) -> Self {
         self.keep_alive(|keep_alive| keep_alive.idle = idle)
     }
 
-    /// tcp: the time between probes, in whole seconds. Switches [`tcp_keepalive`](Self::tcp_keepalive) on, unless that
-    /// is set. Default: the system's.
+    /// tcp: the time between probes, in whole seconds, at least 1 (a part of one counts as a whole). Switches
+    /// [`tcp_keepalive`](Self::tcp_keepalive) on, unless that is set. Default: the system's.
     pub fn tcp_keepalive_interval(self, interval: Option<Duration>) -> Self {
         self.keep_alive(|keep_alive| keep_alive.interval = interval)
     }
