@@ -409,9 +409,9 @@ fn sleep_watching(
     sleep: &mut impl FnMut(&[BorrowedFd<'_>], Option<Duration>) -> io::Result<bool>,
 ) -> io::Result<bool> {
     let mut all_quiet = true;
-    items.iter().for_each(|item| all_quiet &= item.core.begin_watch(item.interest));
+    items.iter().for_each(|item| all_quiet &= item.core.begin_watch(item.interest.into()));
     let result = sleep(descriptors, if all_quiet { timeout } else { Some(Duration::ZERO) });
-    items.iter().for_each(|item| item.core.end_watch(item.interest));
+    items.iter().for_each(|item| item.core.end_watch(item.interest.into()));
     result
 }
 
