@@ -145,7 +145,7 @@ fn a_batch_ends_at_a_message_that_is_refused() {
     assert_eq!((error.kind(), error.sent()), (SendErrorKind::Unroutable, 2));
     assert_eq!(
         error.to_string(),
-        "no peer has the routing id of the message's first frame; 2 messages were sent before"
+        "no peer has the routing id that the message is for; 2 messages were sent before"
     );
     assert_eq!(error.into_unsent(), [Message::from(["nobody", "3"]), Message::from(["anna", "4"])]);
     assert_eq!(recv(&dealer), "1");
