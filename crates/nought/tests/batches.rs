@@ -143,10 +143,7 @@ fn a_batch_ends_at_a_message_that_is_refused() {
     let batch = [["anna", "1"], ["anna", "2"], ["nobody", "3"], ["anna", "4"]];
     let error = router.send_batch(batch).unwrap_err();
     assert_eq!((error.kind(), error.sent()), (SendErrorKind::Unroutable, 2));
-    assert_eq!(
-        error.to_string(),
-        "no peer has the routing id that the message is for; 2 messages were sent before"
-    );
+    assert_eq!(error.to_string(), "no peer has the routing id that the message is for; 2 messages were sent before");
     assert_eq!(error.into_unsent(), [Message::from(["nobody", "3"]), Message::from(["anna", "4"])]);
     assert_eq!(recv(&dealer), "1");
     assert_eq!(recv(&dealer), "2");

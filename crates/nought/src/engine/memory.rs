@@ -79,7 +79,7 @@ impl Notify for PipeEnd {
     }
 
     /// Seen at once, whether somebody uses the socket or not.
-    fn ended(&self) {
+    fn notify_at_once(&self) {
         let Some(core) = self.core.upgrade() else { return };
         if core.mail.add(self.id) {
             core.poller.wake();

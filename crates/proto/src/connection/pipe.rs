@@ -15,8 +15,9 @@ pub trait Notify: Send + Sync {
     /// There may be something to read, or room to write.
     fn notify(&self);
 
-    /// The other end is gone.
-    fn ended(&self) {
+    /// The same for what must not wait until the socket is next used: the other end is gone, or there is room for
+    /// commands that wait.
+    fn notify_at_once(&self) {
         self.notify();
     }
 }
@@ -45,9 +46,6 @@ struct Progress {
 
 const NOBODY_WAITS: u64 = u64::MAX;
 
-/// A writer wants to be told when the reader takes what is in the pipe, however much it has consumed.
-const WAITS_FOR_TAKING: u64 = NOBODY_WAITS - 1;
-
 /// From this many bytes on, what is in the pipe is a stream, for which it pays to take the buffer's memory in advance.
 const STREAM_LEN: usize = 1024;
 
@@ -73,6 +71,8 @@ struct Shared {
     /// Messages that the reader left behind when it went, for the writer to count.
     abandoned: u64,
     reader_waits: bool,
+    /// The writer has commands that wait until the reader has taken what is there.
+    commands_wait: bool,
     writer_gone: bool,
     reader_gone: bool,
     reader: Option<Arc<dyn Notify>>,
@@ -181,12 +181,9 @@ impl Pipe {
     /// Whether so little waits for the reader that commands may be added; if not, the writer is told when the reader
     /// has taken it.
     pub(crate) fn has_room_for_commands(&self, len_max: usize) -> bool {
-        let shared = self.lock();
-        let has_room = shared.reader_gone || shared.frames.len() <= len_max;
-        if !has_room {
-            self.progress.0.wake_at.fetch_min(WAITS_FOR_TAKING, Ordering::SeqCst);
-        }
-        has_room
+        let mut shared = self.lock();
+        shared.commands_wait = !shared.reader_gone && shared.frames.len() > len_max;
+        !shared.commands_wait
     }
 
     /// Announces a waiting writer; says whether there is room after all.
@@ -209,6 +206,9 @@ impl Pipe {
         }
         take(&mut shared.frames);
         shared.owned_len = STREAM_LEN;
+        if std::mem::take(&mut shared.commands_wait) {
+            notify_at_once(shared.writer.as_ref());
+        }
         Taken::Some
     }
 
@@ -275,7 +275,7 @@ impl Pipe {
         let mut shared = self.lock();
         shared.writer_gone = true;
         shared.writer = None;
-        ended(shared.reader.as_ref());
+        notify_at_once(shared.reader.as_ref());
         std::mem::take(&mut shared.abandoned)
     }
 
@@ -290,7 +290,7 @@ impl Pipe {
             return abandoned;
         }
         shared.abandoned += abandoned;
-        ended(shared.writer.as_ref());
+        notify_at_once(shared.writer.as_ref());
         0
     }
 
@@ -349,8 +349,8 @@ fn notify(whom: Option<&Arc<dyn Notify>>) {
     }
 }
 
-fn ended(whom: Option<&Arc<dyn Notify>>) {
+fn notify_at_once(whom: Option<&Arc<dyn Notify>>) {
     if let Some(whom) = whom {
-        whom.ended();
+        whom.notify_at_once();
     }
 }
