@@ -41,6 +41,14 @@ enum Suite {
     Jupyter(Selection),
     /// The tests of the crate zmq, Rust's binding.
     ZmqCrate(Selection),
+    /// Speed, by libzmq's own programs and by pyzmq. On a machine that does nothing else.
+    Perf {
+        #[command(flatten)]
+        selection: Selection,
+        /// How often each case is run on each library; the figures are medians.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
 }
 
 /// What of a suite is run, and on what.
@@ -78,5 +86,6 @@ fn run(suite: &Suite) -> Result<()> {
         Suite::Pyzmq(selection) => suite::pyzmq::run(&workspace, selection),
         Suite::Jupyter(selection) => suite::jupyter::run(&workspace, selection),
         Suite::ZmqCrate(selection) => suite::zmq_crate::run(&workspace, selection),
+        Suite::Perf { selection, rounds } => suite::perf::run(&workspace, selection, *rounds),
     }
 }

@@ -3,5 +3,6 @@
 pub(crate) mod jupyter;
 pub(crate) mod libzmq_source;
 pub(crate) mod libzmq_tests;
+pub(crate) mod perf;
 pub(crate) mod pyzmq;
 pub(crate) mod zmq_crate;

@@ -18,7 +18,7 @@ const TESTS: usize = 407;
 /// Runs them.
 pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<()> {
     let libraries = Library::all(workspace, &selection.on)?;
-    let environment = Environment::with(workspace, "pyzmq", REQUIREMENTS)?;
+    let environment = environment(workspace)?;
     let source = environment.source_of("pyzmq", version())?;
     let tests = workspace.folder("pyzmq")?;
     // Beside the package's folder zmq, which has not been built, its tests would import that.
@@ -26,6 +26,11 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<()> {
         link(&source.join(name), &tests.join(name))?;
     }
     python::run_tests(&environment, &tests, &libraries, selection, TESTS)
+}
+
+/// An environment with pyzmq and what its tests need.
+pub(super) fn environment(workspace: &Workspace) -> Result<Environment> {
+    Environment::with(workspace, "pyzmq", REQUIREMENTS)
 }
 
 /// pyzmq's version among the requirements.
