@@ -16,6 +16,12 @@ pub use nought_proto::pattern::{GroupRefusal as GroupError, SubscribeRefusal as 
 const NOT_FOR_STREAM: &str =
     "a STREAM socket, and a ROUTER with router_raw, talks to foreign programs: use tcp:// or ipc://";
 
+/// Why a socket with security has no datagrams.
+const UNPROTECTED: &str = "knows no security mechanism, and the socket has one: use tcp://, or a socket without";
+
+/// What types there are for datagrams.
+const DATAGRAM_TYPES: &str = "with udp://, RADIO connects, DISH and DGRAM bind; and DGRAM has no other";
+
 /// A message was not sent. It comes back with [`into_message`](Self::into_message).
 pub struct SendError {
     kind: SendErrorKind,
@@ -37,6 +43,8 @@ pub enum SendErrorKind {
     Unroutable,
     /// Sockets of this type do not send, or not to such an address.
     NotSupported,
+    /// The datagram is longer than 8192 bytes (DGRAM).
+    TooLong,
     /// The message has no frame; or no frame behind the one that names its peer (ROUTER, STREAM); or several frames,
     /// where the socket conflates or its type has messages of one; or its group has an illegal name (RADIO).
     Malformed,
@@ -69,6 +77,7 @@ impl From<SendRefusal> for SendErrorKind {
             SendRefusal::Unroutable => Self::Unroutable,
             SendRefusal::NotSupported => Self::NotSupported,
             SendRefusal::Malformed => Self::Malformed,
+            SendRefusal::TooLong => Self::TooLong,
             _ => Self::WouldBlock,
         }
     }
@@ -94,6 +103,7 @@ impl fmt::Display for SendErrorKind {
             Self::OutOfTurn => "it is not this socket's turn to send: receive first",
             Self::Unroutable => "no peer has the routing id that the message is for",
             Self::NotSupported => "sockets of this type do not send, or not to such an address",
+            Self::TooLong => "a datagram has at most 8192 bytes: send it in pieces, or use another transport",
             Self::Malformed => {
                 "the message lacks a frame (the body, or the routing id before it), has several where the socket takes \
                  one, or is for a group whose name is longer than 255 bytes or holds a zero"
@@ -241,6 +251,18 @@ pub enum BindError {
     NameInUse(String),
     /// STREAM sockets talk to foreign programs, over tcp or ipc.
     NotForStream,
+    /// Sockets of this type are not bound to such endpoints: `udp://` is for DISH and DGRAM, all else not for DGRAM.
+    WrongTransport {
+        /// The socket's type.
+        socket_type: SocketType,
+        /// What stands before `://`.
+        scheme: String,
+    },
+    /// The socket has a security mechanism, and datagrams know none.
+    Unprotected {
+        /// What stands before `://`.
+        scheme: String,
+    },
     /// The system refused to watch the listener.
     System {
         /// Where to listen was asked for.
@@ -259,6 +281,10 @@ impl fmt::Display for BindError {
             Self::Listen(error) => error.fmt(f),
             Self::NameInUse(name) => write!(f, "inproc://{name} is bound by another socket of this context"),
             Self::NotForStream => f.write_str(NOT_FOR_STREAM),
+            Self::WrongTransport { socket_type, scheme } => {
+                write!(f, "a {socket_type} is not bound to {scheme}://: {DATAGRAM_TYPES}")
+            }
+            Self::Unprotected { scheme } => write!(f, "{scheme}:// {UNPROTECTED}"),
             Self::System { endpoint, source } => write!(f, "cannot watch {endpoint}: {source}"),
             Self::Terminated => f.write_str("the context or the socket is shut down"),
         }
@@ -304,6 +330,18 @@ pub enum ConnectError {
     Immediate,
     /// STREAM sockets talk to foreign programs, over tcp or ipc.
     NotForStream,
+    /// Sockets of this type do not connect to such endpoints: `udp://` is for RADIO, and DGRAM does not connect.
+    WrongTransport {
+        /// The socket's type.
+        socket_type: SocketType,
+        /// What stands before `://`.
+        scheme: String,
+    },
+    /// The socket has a security mechanism, and datagrams know none.
+    Unprotected {
+        /// What stands before `://`.
+        scheme: String,
+    },
     /// The context or the socket is shut down.
     Terminated,
 }
@@ -317,6 +355,10 @@ impl fmt::Display for ConnectError {
             Self::Immediate => f.write_str("the socket is immediate: switch that off, or use connect"),
             Self::RoutingId => f.write_str("a routing id has 1 to 255 bytes, the first of them not zero"),
             Self::NotForStream => f.write_str(NOT_FOR_STREAM),
+            Self::WrongTransport { socket_type, scheme } => {
+                write!(f, "a {socket_type} does not connect to {scheme}://: {DATAGRAM_TYPES}")
+            }
+            Self::Unprotected { scheme } => write!(f, "{scheme}:// {UNPROTECTED}"),
             Self::Terminated => f.write_str("the context or the socket is shut down"),
         }
     }

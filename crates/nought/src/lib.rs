@@ -48,8 +48,8 @@ pub use self::{
     poll::{PollEvent, PollItem, PollKey, Poller, Readiness, poll_with},
     proxy::{Forwarded, Proxy, ProxyControl, ProxyStatistics, proxy},
     socket::{
-        Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dish,
-        Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, Messages, Messenger, NamesPeers, Pair, Peer,
+        Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dgram,
+        Dish, Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, Messages, Messenger, NamesPeers, Pair, Peer,
         PeerStats, Pub, Publishes, Pull, Push, Radio, ReconnectStop, Rep, Req, Requests, Router, Routes, Scatter,
         SeesDisconnects, SeesHiccups, SeesSubscriptions, SendBatchError, SendsSubscriptions, SendsToGroups, Server,
         Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,

@@ -26,6 +26,9 @@ pub const ROUTING_ID_LEN_MAX: usize = 255;
 /// The longest name of a group (RFC 48, "Group").
 pub const GROUP_LEN_MAX: usize = 255;
 
+/// The longest datagram (RFC 48 over UDP, and libzmq's DGRAM): what a peer need be able to take.
+pub const DATAGRAM_LEN_MAX: usize = 8192;
+
 /// The longest context of a PING (RFC 37).
 pub const PING_CONTEXT_LEN_MAX: usize = 16;
 

@@ -319,6 +319,25 @@ impl Socket {
         self.connections.want_flush(id);
     }
 
+    /// There is a place to send datagrams from and to receive them at, whoever the peers are: messages flow without a
+    /// handshake, framed as in ZMTP 3.1, and each is a datagram. The driver turns the ones into the others.
+    pub fn start_datagrams(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.begin_without_handshake();
+        self.connections.note_room();
+        self.pattern.established(&mut self.connections, id);
+        self.connections.want_flush(id);
+    }
+
+    /// Datagrams were dropped by the driver: on arrival, because they break the format, or in the place of sending them,
+    /// because they are too long or the system refused them.
+    pub fn count_dropped_datagrams(&mut self, id: ConnectionId, incoming: u64, outgoing: u64) {
+        self.connections.count(id, |counters| {
+            counters.dropped_on_arrival += incoming;
+            counters.lost += outgoing;
+        });
+    }
+
     fn metadata(&self) -> Metadata {
         let options = &self.connections.options;
         let mut metadata = Metadata::new();
@@ -402,9 +421,9 @@ impl Socket {
         }
     }
 
-    /// Receives a message in the peer's name, behind what it has sent so far.
+    /// Receives a message in the peer's name, behind what it has sent so far; not among bytes without frames.
     fn tell_of_peer(&mut self, id: ConnectionId, message: &Frame) {
-        if self.connections.insert_received(id, message) {
+        if !self.is_raw && self.connections.insert_received(id, message) {
             self.pattern.readable(&mut self.connections, id);
         }
     }
@@ -415,7 +434,7 @@ impl Socket {
         let Some(connection) = self.connections.get(id).filter(was_peer) else { return };
         let options = &self.connections.options;
         let is_of_process = connection.peer().version.is_none();
-        let notice = (options.router_notify_disconnect && !is_of_process && !self.is_raw).then(Frame::new);
+        let notice = (options.router_notify_disconnect && !is_of_process).then(Frame::new);
         let message = match (connection.role, reopen) {
             (Role::Server, _) => options.disconnect_message.clone(),
             (Role::Client, Reopen::Yes) => options.hiccup_message.clone(),

@@ -43,6 +43,8 @@ pub enum SocketType {
     Gather = 16,
     /// Spreads over its peers (RFC 49).
     Scatter = 17,
+    /// Datagrams to and from anybody; the first frame is the address of the peer.
+    Dgram = 18,
     /// Talks to its like, each addressed by a number (RFC 51).
     Peer = 19,
     /// One peer, both directions (RFC 52).
@@ -51,7 +53,7 @@ pub enum SocketType {
 
 impl SocketType {
     /// All socket types, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Pair,
         Self::Pub,
         Self::Sub,
@@ -70,6 +72,7 @@ impl SocketType {
         Self::Dish,
         Self::Gather,
         Self::Scatter,
+        Self::Dgram,
         Self::Peer,
         Self::Channel,
     ];
@@ -95,6 +98,7 @@ impl SocketType {
             Self::Dish => "DISH",
             Self::Gather => "GATHER",
             Self::Scatter => "SCATTER",
+            Self::Dgram => "DGRAM",
             Self::Peer => "PEER",
             Self::Channel => "CHANNEL",
         }
@@ -107,7 +111,7 @@ impl SocketType {
 
     /// The type with this number.
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|socket_type| socket_type.number() == number)
+        Self::ALL.get(usize::from(number)).copied()
     }
 
     /// Whether a peer of type `peer` may talk to a socket of this type (RFC 28 to 31, 41, 48, 49, 51 and 52).

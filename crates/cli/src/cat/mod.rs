@@ -303,7 +303,8 @@ mod tests {
 
     #[test]
     fn every_socket_type_without_addresses_can_be_written() {
-        let types: Vec<SocketType> = SocketType::ALL.into_iter().filter(|kind| !kind.is_single_frame()).collect();
+        let types: Vec<SocketType> =
+            SocketType::ALL.into_iter().filter(|kind| !kind.is_single_frame() && *kind != SocketType::Dgram).collect();
         assert_eq!(SOCKET_TYPES.map(|name| name.parse()).to_vec(), types.into_iter().map(Ok).collect::<Vec<_>>());
     }
 }

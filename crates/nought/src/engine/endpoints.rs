@@ -8,10 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nought_proto::{ConnectionId, Frame, SocketType, connection::ConnectionTable, socket::Reopen};
+use nought_proto::{ConnectionId, Frame, SocketType, connection::ConnectionTable, mechanism::Security, socket::Reopen};
 
 use super::{
     Core, State,
+    datagrams::Datagrams,
     link::{Link, Origin},
     poller::Token,
     random,
@@ -22,7 +23,8 @@ use crate::{
     resolver::Lookup,
     socket::kind::Ability,
     transport::{
-        Channel, Connecting, Endpoint, Listener, Target, Transport, TransportOptions, is_exhaustion, is_transient,
+        Channel, Connecting, DatagramChannel, Endpoint, Listener, Target, Transport, TransportOptions, is_exhaustion,
+        is_transient,
     },
 };
 
@@ -118,6 +120,7 @@ impl Endpoints {
                 Some(self.listeners.get(index as usize)?.as_ref()?.listener.endpoint().to_owned())
             }
             Origin::Connector(index) => Some(self.connectors.get(index as usize)?.as_ref()?.endpoint.clone()),
+            Origin::Place => None,
         }
     }
 
@@ -256,7 +259,20 @@ impl Core {
             return self.bind_name(parsed.address());
         }
         let transport = Arc::clone(self.context.transports.find(parsed.scheme())?);
-        let options = self.lock().options.transport.clone();
+        let (options, socket_type, has_security) = {
+            let state = self.lock();
+            (state.options.transport.clone(), state.machine.socket_type(), state.has_security())
+        };
+        if !may_bind(socket_type, transport.has_datagrams()) {
+            return Err(BindError::WrongTransport { socket_type, scheme: parsed.scheme().to_owned() });
+        }
+        if transport.has_datagrams() && has_security {
+            return Err(BindError::Unprotected { scheme: parsed.scheme().to_owned() });
+        }
+        if transport.has_datagrams() {
+            let channel = transport.bind_datagrams(parsed.address(), &options)?;
+            return self.bind_place(channel, socket_type);
+        }
         // Outside of the lock: a host name may take its time.
         let listener = transport.bind(parsed.address(), &options)?;
         let resolved = listener.endpoint().to_owned();
@@ -275,12 +291,36 @@ impl Core {
         Ok(resolved)
     }
 
+    /// Opens a place for datagrams.
+    fn bind_place(&self, channel: Arc<dyn DatagramChannel>, socket_type: SocketType) -> Result<String, BindError> {
+        let resolved = channel.local_endpoint();
+        let mut state = self.lock();
+        if state.terminated {
+            return Err(BindError::Terminated);
+        }
+        let id = state.machine.accept();
+        let link = Link::of_datagrams(id, Datagrams::new(channel, socket_type), Origin::Place);
+        if let Err(source) = self.add_link(&mut state, link) {
+            state.machine.remove(id);
+            return Err(BindError::System { endpoint: resolved, source });
+        }
+        state.endpoints.last = Some(resolved.clone());
+        self.publish(&mut state, SocketEvent::new(resolved.clone(), None, SocketEventKind::Listening));
+        self.start(&mut state, id, Instant::now());
+        drop(self.settle(state));
+        Ok(resolved)
+    }
+
     fn bind_name(&self, name: &str) -> Result<String, BindError> {
         if self.lock().terminated {
             return Err(BindError::Terminated);
         }
+        let socket_type = self.lock().machine.socket_type();
         if self.lock().machine.is_raw() {
             return Err(BindError::NotForStream);
+        }
+        if !may_bind(socket_type, false) {
+            return Err(BindError::WrongTransport { socket_type, scheme: INPROC.to_owned() });
         }
         self.context.names.bind(name, &self.arc())?;
         let endpoint = format!("{INPROC}://{name}");
@@ -301,6 +341,13 @@ impl Core {
             self.publish(&mut state, SocketEvent::new(endpoint.to_owned(), None, SocketEventKind::Closed));
             drop(state);
             self.context.names.unbind(&name, self);
+            return Ok(());
+        }
+        let is_place = |link: &&Link| link.origin == Origin::Place && link.channel.local_endpoint() == endpoint;
+        let place = state.links.iter().find(is_place).map(|link| link.id);
+        if let Some(id) = place {
+            self.retire(&mut state, id);
+            drop(self.settle(state));
             return Ok(());
         }
         let is_it = |listening: &Option<Listening>| {
@@ -388,6 +435,13 @@ impl Core {
         if state.terminated {
             return Err(ConnectError::Terminated);
         }
+        let socket_type = state.machine.socket_type();
+        if !may_connect(socket_type, transport.has_datagrams()) {
+            return Err(ConnectError::WrongTransport { socket_type, scheme: parsed.scheme().to_owned() });
+        }
+        if transport.has_datagrams() && state.has_security() {
+            return Err(ConnectError::Unprotected { scheme: parsed.scheme().to_owned() });
+        }
         let options = Arc::new(state.options.transport.clone());
         transport.check(parsed.address(), &options)?;
         state.endpoints.last = Some(endpoint.to_owned());
@@ -423,6 +477,10 @@ impl Core {
         }
         if state.machine.is_raw() {
             return Err(ConnectError::NotForStream);
+        }
+        let socket_type = state.machine.socket_type();
+        if !may_connect(socket_type, false) {
+            return Err(ConnectError::WrongTransport { socket_type, scheme: INPROC.to_owned() });
         }
         let id = state.machine.open(routing_id);
         let number = state.machine.routing_id_of(id);
@@ -528,12 +586,17 @@ impl Core {
             }
             let Some(connector) = state.endpoints.connector(index) else { return };
             let (id, options) = (connector.id, Arc::clone(&connector.options));
-            let begun = connector.transport.connect(&target, &options).and_then(|connecting| {
-                let (channel, pending) = match connecting {
-                    Connecting::Done(channel) => (channel, false),
-                    Connecting::Pending(channel) => (channel, true),
+            let begin = connector.transport.connect(&target, &options);
+            let socket_type = state.machine.socket_type();
+            let begun = begin.and_then(|connecting| {
+                let origin = Origin::Connector(index);
+                let (mut link, pending) = match connecting {
+                    Connecting::Done(channel) => (Link::new(id, channel, origin, false), false),
+                    Connecting::Pending(channel) => (Link::new(id, channel, origin, true), true),
+                    Connecting::Datagrams(channel) => {
+                        (Link::of_datagrams(id, Datagrams::new(channel, socket_type), origin), false)
+                    }
                 };
-                let mut link = Link::new(id, channel, Origin::Connector(index), pending);
                 link.remote = target.endpoint().into();
                 self.add_link(state, link).map(|()| pending)
             });
@@ -588,8 +651,10 @@ impl Core {
     }
 
     fn start(&self, state: &mut State, id: ConnectionId, now: Instant) {
-        if let Some(link) = state.links.get(id) {
-            state.machine.know_peer(id, Arc::clone(&link.remote), link.channel.peer_credentials());
+        let Some(link) = state.links.get(id) else { return };
+        state.machine.know_peer(id, Arc::clone(&link.remote), link.channel.peer_credentials());
+        if link.datagrams.is_some() {
+            return state.machine.start_datagrams(id);
         }
         state.machine.start(id, now, &mut random::fill);
     }
@@ -711,6 +776,30 @@ impl Core {
             self.drop_connecting_link(state, id);
             self.connect_next(state, index, now, Some(io::ErrorKind::TimedOut.into()));
         }
+    }
+}
+
+impl State {
+    fn has_security(&self) -> bool {
+        self.machine.options().security != Security::Null
+    }
+}
+
+/// Whether a socket of this type may be bound to endpoints of a transport with datagrams, or with connections.
+fn may_bind(socket_type: SocketType, has_datagrams: bool) -> bool {
+    match socket_type {
+        SocketType::Dgram => has_datagrams,
+        SocketType::Dish => true,
+        _ => !has_datagrams,
+    }
+}
+
+/// Whether it may connect to such ones.
+fn may_connect(socket_type: SocketType, has_datagrams: bool) -> bool {
+    match socket_type {
+        SocketType::Dgram => false,
+        SocketType::Radio => true,
+        _ => !has_datagrams,
     }
 }
 

@@ -12,7 +12,7 @@ use nought_proto::{
 };
 use rustix::event::epoll::EventFlags;
 
-use super::{Core, Guard, State, poller::Token};
+use super::{Core, Guard, State, datagrams::Datagrams, poller::Token};
 use crate::{
     monitor::{SocketEvent, SocketEventKind},
     transport::Channel,
@@ -37,6 +37,8 @@ pub(crate) type Links = ConnectionTable<Link>;
 pub(crate) struct Link {
     pub(crate) id: ConnectionId,
     pub(crate) channel: Arc<dyn Channel>,
+    /// The channel, if it has datagrams.
+    pub(super) datagrams: Option<Arc<Datagrams>>,
     pub(crate) origin: Origin,
     pub(crate) remote: Arc<str>,
     /// The transport is still connecting.
@@ -68,6 +70,8 @@ pub(crate) enum Origin {
     Listener(u32),
     /// The connector with this number.
     Connector(u32),
+    /// It is a place for datagrams, which was bound.
+    Place,
 }
 
 /// Why a link is given up.
@@ -89,6 +93,7 @@ impl Link {
             id,
             remote: channel.remote_endpoint().into(),
             channel,
+            datagrams: None,
             origin,
             connecting,
             readable: !connecting,
@@ -103,6 +108,11 @@ impl Link {
             dirty: false,
             written_since_look: false,
         }
+    }
+
+    pub(super) fn of_datagrams(id: ConnectionId, datagrams: Datagrams, origin: Origin) -> Self {
+        let datagrams = Arc::new(datagrams);
+        Self { datagrams: Some(Arc::clone(&datagrams)), ..Self::new(id, datagrams, origin, false) }
     }
 
     pub(super) fn become_connected(&mut self) {
@@ -173,6 +183,7 @@ impl Core {
                 return self.discard_if_leaving(state, id);
             }
             let result = state.machine.read(id, now, |into| channel.read(into));
+            state.count_dropped_datagrams(id);
             state.unsettled |= !is_would_block(&result);
             let Some(link) = state.links.get_mut(id) else { return };
             match result {
@@ -261,6 +272,7 @@ impl Core {
 
         let mut state = self.lock();
         state.machine.end_write(id, output);
+        state.count_dropped_datagrams(id);
         state.note_change(id);
         let Some(link) = state.links.get_mut(id) else { return state };
         link.writing = false;
@@ -303,7 +315,7 @@ impl Core {
         }
         self.publish_loss(state, &link, was_ready, because);
         match link.origin {
-            Origin::Listener(_) => {
+            Origin::Listener(_) | Origin::Place => {
                 state.machine.lose(id, nought_proto::socket::Reopen::No);
             }
             Origin::Connector(index) if has_failed_handshake && state.options.reconnect_stop.handshake_failed => {
@@ -320,6 +332,17 @@ impl Core {
         };
         let event = SocketEvent::new(link.channel.local_endpoint(), Some(link.remote.to_string()), kind);
         self.publish(state, event);
+    }
+}
+
+impl State {
+    fn count_dropped_datagrams(&mut self, id: ConnectionId) {
+        let Some(datagrams) = self.links.get(id).and_then(|link| link.datagrams.as_ref()) else { return };
+        if let (incoming, outgoing) = datagrams.take_dropped()
+            && incoming + outgoing > 0
+        {
+            self.machine.count_dropped_datagrams(id, incoming, outgoing);
+        }
     }
 }
 

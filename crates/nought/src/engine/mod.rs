@@ -6,6 +6,7 @@
 //! to the driver, until the driver's tick finds that the caller stays away.
 
 pub(crate) mod closing;
+pub(crate) mod datagrams;
 pub(crate) mod descriptor;
 pub(crate) mod driver;
 pub(crate) mod endpoints;

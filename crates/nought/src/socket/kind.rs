@@ -35,7 +35,7 @@ abilities! {
     CanReceive;
     /// Kinds that subscribe.
     CanSubscribe;
-    /// Kinds that speak ØMQ's protocol: all but STREAM.
+    /// Kinds that speak ØMQ's protocol: all but STREAM and DGRAM.
     SpeaksZmtp;
     /// Kinds that can keep the newest message only: DEALER, PUB, PULL, PUSH and SUB.
     CanConflate;
@@ -130,6 +130,8 @@ kinds! {
     Gather: CanReceive SpeaksZmtp;
     /// Spreads over its peers in turns (RFC 49).
     Scatter: CanSend SpeaksZmtp;
+    /// Datagrams, over udp: the first frame is the address of the peer, as in `192.0.2.1:5555`, the second the body.
+    Dgram: CanSend CanReceive;
     /// Talks to its like: each message has the number of the peer that it comes from or goes to (RFC 51).
     Peer: CanSend CanReceive SpeaksZmtp Addresses ConnectsPeers Greets SeesDisconnects SeesHiccups;
     /// One peer, both directions (RFC 52). Messages wait while there is no peer with room.

@@ -16,9 +16,9 @@ use self::kind::Ability;
 pub(crate) use self::options::SocketOptions;
 pub use self::{
     kind::{
-        Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dish,
-        Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, NamesPeers, Pair, Peer, Pub, Publishes, Pull, Push,
-        Radio, Rep, Req, Requests, Router, Routes, Scatter, SeesDisconnects, SeesHiccups, SeesSubscriptions,
+        Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dgram,
+        Dish, Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, NamesPeers, Pair, Peer, Pub, Publishes, Pull,
+        Push, Radio, Rep, Req, Requests, Router, Routes, Scatter, SeesDisconnects, SeesHiccups, SeesSubscriptions,
         SendsSubscriptions, SendsToGroups, Server, SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,
     },
     options::{ReconnectStop, SocketBuilder},

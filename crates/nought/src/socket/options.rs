@@ -357,6 +357,16 @@ impl<K: Kind> SocketBuilder<K> {
         self.transport(|options| options.priority = priority)
     }
 
+    /// udp: how many networks a multicast datagram may cross. Default: 1, it stays in its own.
+    pub fn multicast_hops(self, hops: u8) -> Self {
+        self.transport(|options| options.multicast_hops = hops)
+    }
+
+    /// udp: whether this machine receives its own multicast datagrams. Default: `true`.
+    pub fn multicast_loop(self, loops: bool) -> Self {
+        self.transport(|options| options.multicast_loop = loops)
+    }
+
     /// tcp: how long the kernel polls the device for packets before a read waits (`SO_BUSY_POLL`), in whole microseconds;
     /// more than the system's default needs a privilege. Default: `None`, the system's.
     pub fn busy_poll(self, time: Option<Duration>) -> Self {

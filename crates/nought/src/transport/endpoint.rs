@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{Ipc, Tcp, Transport};
+use super::{Ipc, Tcp, Transport, Udp};
 
 /// An endpoint as it is written, `scheme://address`, taken apart.
 ///
@@ -55,17 +55,17 @@ impl fmt::Display for Endpoint<'_> {
     }
 }
 
-/// The transports that a context knows, by scheme: `tcp` and `ipc` at first, and any that the user adds.
+/// The transports that a context knows, by scheme: `tcp`, `ipc` and `udp` at first, and any that the user adds.
 #[derive(Clone)]
 pub struct Transports {
     known: Vec<Arc<dyn Transport>>,
 }
 
 impl Transports {
-    /// The transports of this crate: [`Tcp`] and [`Ipc`].
+    /// The transports of this crate: [`Tcp`], [`Ipc`] and [`Udp`].
     #[must_use]
     pub fn new() -> Self {
-        Self { known: vec![Arc::new(Tcp), Arc::new(Ipc)] }
+        Self { known: vec![Arc::new(Tcp), Arc::new(Ipc), Arc::new(Udp)] }
     }
 
     /// Adds `transport`, in the place of one with the same scheme, which is handed back.
@@ -339,7 +339,7 @@ mod tests {
 
         let transports = Transports::new();
         let error = transports.find("TCP").err().unwrap();
-        assert_eq!(error.to_string(), "there is no transport \"TCP\": write one of tcp, ipc, inproc");
+        assert_eq!(error.to_string(), "there is no transport \"TCP\": write one of tcp, ipc, udp, inproc");
         assert_eq!(error.errno(), Errno::PROTONOSUPPORT.raw_os_error());
     }
 
@@ -347,7 +347,7 @@ mod tests {
     fn a_transport_takes_the_place_of_its_namesake() {
         let mut transports = Transports::new();
         assert!(transports.insert(Arc::new(Tcp)).is_some_and(|replaced| replaced.scheme() == "tcp"));
-        assert_eq!(format!("{transports:?}"), r#"["tcp", "ipc"]"#);
+        assert_eq!(format!("{transports:?}"), r#"["tcp", "ipc", "udp"]"#);
     }
 
     #[test]

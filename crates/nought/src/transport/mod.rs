@@ -1,7 +1,8 @@
 //! Transports: where bytes come from and go to.
 //!
 //! A transport supplies non-blocking byte channels to peers and nothing else; framing, handshakes and patterns are
-//! laid over it. [`Tcp`] and [`Ipc`] are built in. A fourth one implements [`Transport`], [`Listener`] and
+//! laid over it. [`Tcp`] and [`Ipc`] are built in, and so is [`Udp`], which supplies datagrams instead
+//! ([`DatagramChannel`]). Another one implements [`Transport`], [`Listener`] and
 //! [`Channel`], and is added to [`Transports`]; the two built in use nothing that it could not, and
 //! [`StreamSocket`] does most of the work for any kind of kernel stream socket.
 //!
@@ -16,9 +17,11 @@ mod endpoint;
 mod ipc;
 mod options;
 mod tcp;
+mod udp;
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -33,6 +36,7 @@ pub use self::endpoint::{AddressError, Endpoint, EndpointError, Target, Transpor
 pub use self::ipc::Ipc;
 pub use self::options::{InheritedListener, KeepAlive, TransportOptions};
 pub use self::tcp::Tcp;
+pub use self::udp::Udp;
 
 /// A kind of byte channel, found by the scheme of an endpoint.
 pub trait Transport: Send + Sync + 'static {
@@ -63,6 +67,20 @@ pub trait Transport: Send + Sync + 'static {
     /// What the name service or the system says; a later attempt may succeed.
     fn resolve(&self, address: &str, options: &TransportOptions) -> io::Result<Vec<Target>>;
 
+    /// Whether it has datagrams and no connections: [`bind_datagrams`](Self::bind_datagrams) is then asked in the place of
+    /// [`bind`](Self::bind).
+    fn has_datagrams(&self) -> bool {
+        false
+    }
+
+    /// Opens a place at `address` where datagrams arrive.
+    ///
+    /// # Errors
+    /// Any [`ListenError`]; nothing is left behind.
+    fn bind_datagrams(&self, address: &str, _: &TransportOptions) -> Result<Arc<dyn DatagramChannel>, ListenError> {
+        Err(AddressError::Other(format!("{}://{address} has connections, and no datagrams", self.scheme())).into())
+    }
+
     /// Begins to connect to one target. Never blocks.
     ///
     /// # Errors
@@ -77,6 +95,8 @@ pub enum Connecting {
     Done(Arc<dyn Channel>),
     /// It is on its way: wait until the channel becomes writable, then ask [`Channel::connected`].
     Pending(Arc<dyn Channel>),
+    /// There are no connections: datagrams go to the target.
+    Datagrams(Arc<dyn DatagramChannel>),
 }
 
 /// Where peers arrive. Dropping it stops listening and removes what it put into the file system.
@@ -151,6 +171,30 @@ pub trait Channel: Send + Sync + 'static {
     fn peer_credentials(&self) -> Option<PeerCredentials> {
         None
     }
+}
+
+/// A place to send datagrams from and to receive them at, non-blocking and shared as a [`Channel`] is.
+pub trait DatagramChannel: Send + Sync + 'static {
+    /// Receives one datagram into `into`, and says how long it is and whose; one that is longer than `into` fills it.
+    ///
+    /// # Errors
+    /// `WouldBlock`: none has come. Any other ends the channel.
+    fn receive(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)>;
+
+    /// Sends one datagram: to `to`, or without it to the target that the channel was made for.
+    ///
+    /// # Errors
+    /// `WouldBlock`: there is no room yet. Any other concerns this datagram alone.
+    fn send(&self, datagram: &[u8], to: Option<SocketAddr>) -> io::Result<()>;
+
+    /// What becomes readable or writable. The engine registers it edge-triggered.
+    fn readiness(&self) -> BorrowedFd<'_>;
+
+    /// The endpoint that peers connect to, as it was resolved.
+    fn local_endpoint(&self) -> String;
+
+    /// The target's endpoint; for a channel without one, its own.
+    fn remote_endpoint(&self) -> String;
 }
 
 /// A stream socket of the kernel with all that a [`Channel`] does with one, whatever its family.
@@ -437,6 +481,7 @@ mod tests {
                 wait(channel.readiness(), PollFlags::OUT);
                 channel.connected().map(|()| channel)
             }
+            Connecting::Datagrams(_) => panic!("{endpoint} has connections"),
         }
     }
 

@@ -44,6 +44,12 @@ pub struct TransportOptions {
     /// `CAP_NET_ADMIN`. Default: 0, the system's.
     pub priority: u32,
 
+    /// udp: how many networks a multicast datagram may cross (`IP_MULTICAST_TTL`). Default: 1, it stays in its own.
+    pub multicast_hops: u8,
+
+    /// udp: whether this machine receives its own multicast datagrams (`IP_MULTICAST_LOOP`). Default: `true`.
+    pub multicast_loop: bool,
+
     /// tcp: how long the kernel polls the device for packets before a read waits (`SO_BUSY_POLL`), in whole microseconds.
     /// Default: `None`, the system's.
     pub busy_poll: Option<Duration>,
@@ -76,6 +82,8 @@ impl Default for TransportOptions {
             receive_buffer: None,
             type_of_service: 0,
             priority: 0,
+            multicast_hops: 1,
+            multicast_loop: true,
             busy_poll: None,
             bind_to_device: None,
             keep_alive: KeepAlive::default(),

@@ -153,14 +153,14 @@ fn target(source: Option<SocketAddr>, mut destination: SocketAddr) -> Target {
 }
 
 /// `HOST:PORT`, taken apart.
-struct Place<'a> {
-    host: Host<'a>,
+pub(super) struct Place<'a> {
+    pub(super) host: Host<'a>,
     host_text: &'a str,
     /// 0: any.
-    port: u16,
+    pub(super) port: u16,
 }
 
-enum Host<'a> {
+pub(super) enum Host<'a> {
     Any,
     V4(Ipv4Addr),
     V6 { ip: Ipv6Addr, zone: Option<&'a str> },
@@ -168,7 +168,7 @@ enum Host<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn parse(text: &'a str) -> Result<Self, AddressError> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, AddressError> {
         let no_port = || AddressError::NoPort { address: text.to_owned() };
         let (host, port) = text.rsplit_once(':').ok_or_else(no_port)?;
         if port.is_empty() || port.ends_with(']') {
@@ -181,18 +181,18 @@ impl<'a> Place<'a> {
         Ok(Self { host: Host::parse(host).ok_or_else(bad_host)?, host_text: host, port: parse_port(port)? })
     }
 
-    fn check_family(&self, options: &TransportOptions) -> Result<(), AddressError> {
+    pub(super) fn check_family(&self, options: &TransportOptions) -> Result<(), AddressError> {
         if matches!(self.host, Host::V6 { .. }) && !options.ipv6 {
             return Err(AddressError::Ipv6Off { host: self.host_text.to_owned() });
         }
         Ok(())
     }
 
-    fn is_name(&self) -> bool {
+    pub(super) fn is_name(&self) -> bool {
         matches!(self.host, Host::Name(_))
     }
 
-    fn is_interface(&self, options: &TransportOptions) -> bool {
+    pub(super) fn is_interface(&self, options: &TransportOptions) -> bool {
         let Host::Name(name) = self.host else {
             return false;
         };
@@ -200,7 +200,7 @@ impl<'a> Place<'a> {
     }
 
     /// The addresses of this machine that it stands for, the one to prefer first: an interface's, else a name's.
-    fn local_addresses(&self, options: &TransportOptions) -> io::Result<Vec<SocketAddr>> {
+    pub(super) fn local_addresses(&self, options: &TransportOptions) -> io::Result<Vec<SocketAddr>> {
         match self.host {
             Host::Any => Ok(wildcards(self.port, options)),
             Host::Name(name) => match interface_addresses(name, self.port, options)? {
@@ -212,7 +212,7 @@ impl<'a> Place<'a> {
     }
 
     /// The addresses that it stands for, wherever they are, in the order in which to try them.
-    fn remote_addresses(&self, options: &TransportOptions) -> io::Result<Vec<SocketAddr>> {
+    pub(super) fn remote_addresses(&self, options: &TransportOptions) -> io::Result<Vec<SocketAddr>> {
         self.check_family(options).map_err(unusable)?;
         match self.host {
             Host::Any => Ok(wildcards(self.port, options)),
@@ -272,7 +272,7 @@ fn wildcards(port: u16, options: &TransportOptions) -> Vec<SocketAddr> {
 }
 
 /// The addresses of the interface `name`, none where there is no such interface.
-fn interface_addresses(name: &str, port: u16, options: &TransportOptions) -> io::Result<Vec<SocketAddr>> {
+pub(super) fn interface_addresses(name: &str, port: u16, options: &TransportOptions) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = getifaddrs()?
         .filter(|entry| entry.interface_name == name)
         .filter_map(|entry| internet_address(&entry, port))
@@ -294,7 +294,7 @@ fn internet_address(entry: &InterfaceAddress, port: u16) -> Option<SocketAddr> {
     Some(address)
 }
 
-fn zone_index(zone: &str) -> io::Result<u32> {
+pub(super) fn zone_index(zone: &str) -> io::Result<u32> {
     match zone.parse() {
         Ok(index) => Ok(index),
         Err(_) => Ok(if_nametoindex(zone)?),
@@ -319,7 +319,7 @@ fn look_up(name: &str, port: u16, options: &TransportOptions) -> io::Result<Vec<
     Ok(usable)
 }
 
-fn unusable(error: AddressError) -> io::Error {
+pub(super) fn unusable(error: AddressError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
@@ -389,7 +389,7 @@ fn tune(socket: &Socket, is_ipv6: bool, options: &TransportOptions) -> io::Resul
 }
 
 /// Sets the class of the packets: the type of service, which implies a priority, and then the priority itself.
-fn classify(socket: &Socket, is_ipv6: bool, options: &TransportOptions) -> io::Result<()> {
+pub(super) fn classify(socket: &Socket, is_ipv6: bool, options: &TransportOptions) -> io::Result<()> {
     if options.type_of_service != 0 {
         let service = u32::from(options.type_of_service);
         socket.set_tos_v4(service)?;

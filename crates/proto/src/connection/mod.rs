@@ -74,6 +74,8 @@ pub struct Connection {
     kept_len: usize,
     /// What a publisher has taken out of [`inbound`](Self::inbound) and its application has not received.
     passed_up: Load,
+    /// The peer can send no commands: it sends datagrams.
+    mute: bool,
     /// Gets no more messages, only what is queued for it goes out.
     pub(crate) retired: bool,
     /// Our direction of the transport's connection is closed: nothing is written to it any more.
@@ -187,6 +189,7 @@ impl Connection {
             read_paused: false,
             kept_len: 0,
             passed_up: Load::default(),
+            mute: false,
             retired: false,
             output_closed: false,
             upkeep_len: 0,
@@ -222,6 +225,11 @@ impl Connection {
     #[inline]
     fn takes_output(&self) -> bool {
         !self.is_over() && !self.output_closed
+    }
+
+    /// Whether the peer can send no commands, and is sent none.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.mute
     }
 
     /// Whether the handshake is going on.
@@ -420,6 +428,14 @@ impl Connection {
             Stage::Handshake(handshake) if handshake.awaits_verdict() => handshake.judge(verdict, &mut self.prelude),
             _ => Ok(()),
         }
+    }
+
+    /// Begins with messages at once, as datagrams do.
+    pub(crate) fn begin_without_handshake(&mut self) {
+        self.mute = true;
+        self.draining = true;
+        self.stage = Stage::Ready;
+        self.counters.established += 1;
     }
 
     /// Takes what is to be written: what a write left over, else the prelude, else, once messages may travel, the

@@ -327,7 +327,8 @@ impl Connections {
 
     /// Sends a subscription or its end upstream, as `encode` writes it for the connection's version.
     pub(crate) fn write_subscription(&mut self, id: ConnectionId, encode: impl FnOnce(Version, &mut Vec<u8>)) {
-        let may_be_told = |connection: &&mut Connection| connection.is_ready() && connection.takes_output();
+        let may_be_told =
+            |connection: &&mut Connection| connection.is_ready() && connection.takes_output() && !connection.is_mute();
         let Some(connection) = self.get_mut(id).filter(may_be_told) else { return };
         let version = connection.version;
         // In older versions it is a message by its form alone: no high-water mark may drop it.
@@ -731,10 +732,12 @@ impl Connections {
         if !connection.is_ready() {
             return Ok(None);
         }
-        // A sender in the same process keeps the rules.
+        // A sender in the same process keeps the rules, and so does who makes messages of datagrams.
         let rules = match connection.outbox {
-            Outbox::Wire(_) => Some(MessageRules { len_max: self.options.max_message_size, shape: self.shape }),
-            Outbox::Memory(_) => None,
+            Outbox::Wire(_) if !connection.is_mute() => {
+                Some(MessageRules { len_max: self.options.max_message_size, shape: self.shape })
+            }
+            _ => None,
         };
         if let Some(opener) = &mut connection.opener {
             opener.open(&mut connection.inbound, self.options.max_message_size, &self.bodies, &mut self.spares);

@@ -1,6 +1,7 @@
 //! The socket patterns: a file for each, one trait, one table. A new pattern is a file and a row.
 
 mod dealer;
+mod dgram;
 mod dish;
 mod pair;
 mod publish;
@@ -49,6 +50,7 @@ pub(crate) fn new(socket_type: SocketType, options: &Options) -> Box<dyn Pattern
         SocketType::Dish => Box::new(dish::Dish::default()),
         SocketType::Gather => Box::new(pull::Pull::default()),
         SocketType::Scatter => Box::new(push::Push::default()),
+        SocketType::Dgram => Box::new(dgram::Dgram::default()),
         SocketType::Channel => Box::new(pair::Pair::default()),
     }
 }
@@ -173,6 +175,8 @@ pub enum SendRefusal {
     /// The message has no frame, or lacks the frame that names its peer, or has several where one is allowed; or it is
     /// for a group with an illegal name.
     Malformed,
+    /// DGRAM: the body is longer than [`DATAGRAM_LEN_MAX`](crate::limits::DATAGRAM_LEN_MAX).
+    TooLong,
 }
 
 /// Why no message was received.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Pattern, SendRefusal};
 use crate::{
-    connection::{ConnectionId, Connections},
+    connection::{Connection, ConnectionId, Connections},
     error::Misbehaviour,
     frame::Frame,
     limits::SUBSCRIPTION_BYTES_PER_PEER_MAX,
@@ -19,6 +19,8 @@ const NO_OLD_PEERS: BTreeSet<ConnectionId> = BTreeSet::new();
 #[derive(Default)]
 pub(super) struct Radio {
     memberships: Subscriptions<ConnectionId>,
+    /// Peers that cannot join, and get everything.
+    mute: Vec<ConnectionId>,
     /// The peers that the message at hand goes to.
     audience: Vec<ConnectionId>,
 }
@@ -43,9 +45,14 @@ fn group_of(message: &Outgoing<'_>) -> Frame {
 }
 
 impl Pattern for Radio {
-    fn established(&mut self, _connections: &mut Connections, _id: ConnectionId) {}
+    fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
+        if connections.get(id).is_some_and(Connection::is_mute) {
+            self.mute.push(id);
+        }
+    }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.mute.retain(|mute| *mute != id);
         self.memberships.remove_peer(id, |_| {});
     }
 
@@ -75,8 +82,8 @@ impl Pattern for Radio {
         if !is_group(&group) {
             return Err(SendRefusal::Malformed);
         }
-        let Self { memberships, audience, .. } = self;
-        audience.clear();
+        let Self { memberships, mute, audience } = self;
+        audience.clone_from(mute);
         memberships.holders(&group, |peer| audience.push(peer));
         distribute(connections, audience, &NO_OLD_PEERS, &[group], message);
         Ok(())

@@ -6,6 +6,7 @@ mod atomicity;
 mod client_server;
 mod conflate;
 mod curve;
+mod datagrams;
 mod fair_queue_and_round_robin;
 mod handshake;
 mod heartbeats;

@@ -148,6 +148,24 @@ fn a_router_is_told_who_comes_and_goes_in_order() {
 }
 
 #[test]
+fn a_raw_router_receives_what_its_peers_send_and_nothing_else() {
+    let mut net = Net::new();
+    let router = net.socket_with(SocketType::Router, |options| {
+        options.router_raw = true;
+        options.router_notify_connect = true;
+        options.router_notify_disconnect = true;
+        hello(options);
+        disconnect(options);
+    });
+    let link = net.accept_test(router);
+    net.feed(link, "bytes");
+    assert_eq!(net.take(link), b"");
+    net.close_test(link);
+    let received = net.recv_all(router);
+    assert_eq!((received.len(), &received[0][1][..]), (1, &b"bytes"[..]));
+}
+
+#[test]
 fn other_types_have_no_such_messages() {
     let mut net = Net::new();
     let all = |options: &mut Options| {

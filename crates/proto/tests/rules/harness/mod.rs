@@ -180,6 +180,14 @@ impl Net {
         link
     }
 
+    /// A place of the machine's for datagrams, whose peers the test plays.
+    pub(crate) fn datagrams_test(&mut self, node: Node) -> Link {
+        let id = self.at(node).accept();
+        let link = self.add_link([End::Machine { node: node.0, id, connects: false }, End::Test]);
+        self.at(node).start_datagrams(id);
+        link
+    }
+
     fn add_link(&mut self, ends: [End; 2]) -> Link {
         self.links.push(LinkState {
             ends,

@@ -1,0 +1,191 @@
+//! Datagrams as a link: each is a message, framed as in ZMTP 3.1, so that the machine need know nothing of them.
+
+use std::{
+    io::{self, IoSlice},
+    net::SocketAddr,
+    os::fd::BorrowedFd,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use nought_proto::{
+    SocketType,
+    limits::DATAGRAM_LEN_MAX,
+    wire::{Header, Version, command::is_group},
+};
+
+use crate::transport::{Channel, DatagramChannel};
+
+/// Datagrams without a message in them that one read passes over before others have their turn.
+const MALFORMED_PER_READ: usize = 64;
+
+/// A byte channel over a [`DatagramChannel`].
+pub(crate) struct Datagrams {
+    channel: Arc<dyn DatagramChannel>,
+    form: Form,
+    /// What has come and had no room yet.
+    unread: Mutex<Vec<u8>>,
+    dropped_in: AtomicU64,
+    dropped_out: AtomicU64,
+}
+
+/// How a message of two frames is a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// RADIO, DISH: the length of the group, the group, the body (RFC 48).
+    Group,
+    /// DGRAM: the body; the first frame is the peer's address.
+    Address,
+}
+
+impl Datagrams {
+    pub(crate) fn new(channel: Arc<dyn DatagramChannel>, socket_type: SocketType) -> Self {
+        Self {
+            channel,
+            form: if socket_type == SocketType::Dgram { Form::Address } else { Form::Group },
+            unread: Mutex::default(),
+            dropped_in: AtomicU64::new(0),
+            dropped_out: AtomicU64::new(0),
+        }
+    }
+
+    /// How many datagrams were dropped since this was asked last: on arrival, and in the place of sending.
+    pub(crate) fn take_dropped(&self) -> (u64, u64) {
+        (self.dropped_in.swap(0, Ordering::Relaxed), self.dropped_out.swap(0, Ordering::Relaxed))
+    }
+
+    /// Receives the next message into `frames`.
+    fn receive(&self, frames: &mut Vec<u8>) -> io::Result<()> {
+        // One byte more shows what is longer.
+        let mut datagram = [0; DATAGRAM_LEN_MAX + 1];
+        for _ in 0..MALFORMED_PER_READ {
+            let (len, from) = self.channel.receive(&mut datagram)?;
+            if len <= DATAGRAM_LEN_MAX && self.form.decode(&datagram[..len], from, frames) {
+                return Ok(());
+            }
+            self.dropped_in.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(io::ErrorKind::Interrupted.into())
+    }
+
+    /// Sends a message; one that cannot be sent is dropped and counted.
+    fn send(&self, first: &[u8], body: &[u8]) -> io::Result<()> {
+        let sent = match self.form.encode(first, body) {
+            Some((datagram, to)) => self.channel.send(&datagram, to),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        };
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            Err(_) => {
+                self.dropped_out.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+impl Form {
+    /// Appends the frames of the message that the datagram is; `false` if it is none.
+    fn decode(self, datagram: &[u8], from: SocketAddr, frames: &mut Vec<u8>) -> bool {
+        let from = from.to_string();
+        let (first, body) = match (self, datagram) {
+            (Self::Address, body) => (from.as_bytes(), body),
+            (Self::Group, [len, rest @ ..]) => match rest.split_at_checked(usize::from(*len)) {
+                Some((group, body)) if is_group(group) => (group, body),
+                _ => return false,
+            },
+            (Self::Group, []) => return false,
+        };
+        for (more, frame) in [(true, first), (false, body)] {
+            Header::encode(Version::V3_1, more, frame.len(), frames);
+            frames.extend_from_slice(frame);
+        }
+        true
+    }
+
+    /// The datagram of a message, and whom it is for, where the message says so; `None` if it cannot be one.
+    fn encode(self, first: &[u8], body: &[u8]) -> Option<(Vec<u8>, Option<SocketAddr>)> {
+        let (datagram, to) = match self {
+            Self::Group => ([&[u8::try_from(first.len()).ok()?], first, body].concat(), None),
+            Self::Address => (body.to_vec(), Some(str::from_utf8(first).ok()?.parse().ok()?)),
+        };
+        (datagram.len() <= DATAGRAM_LEN_MAX).then_some((datagram, to))
+    }
+}
+
+/// The first message of two frames: these, and how long they are together.
+fn next_message(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+    let (first, first_end) = next_frame(bytes)?;
+    let (body, body_len) = next_frame(&bytes[first_end..])?;
+    Some((first, body, first_end + body_len))
+}
+
+fn next_frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let header = Header::decode(Version::V3_1, bytes).ok().flatten()?;
+    let end = header.header_len + header.body_len;
+    Some((bytes.get(header.header_len..end)?, end))
+}
+
+impl Channel for Datagrams {
+    /// Reads until there is no room or nothing more: less than there is room for says that all is read.
+    fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = into.len();
+        while into.len() < into.capacity() {
+            if unread.is_empty()
+                && let Err(error) = self.receive(&mut unread)
+            {
+                if into.len() == before {
+                    return Err(error);
+                }
+                // The error comes again.
+                break;
+            }
+            let len = unread.len().min(into.capacity() - into.len());
+            into.extend(unread.drain(..len));
+        }
+        Ok(into.len() - before)
+    }
+
+    /// Sends whole messages.
+    fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = from.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let mut written = 0;
+        while let Some((first, body, len)) = next_message(&bytes[written..]) {
+            match self.send(first, body) {
+                Ok(()) => written += len,
+                Err(error) if written == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(written)
+    }
+
+    fn readiness(&self) -> BorrowedFd<'_> {
+        self.channel.readiness()
+    }
+
+    fn connected(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// There is no peer to tell.
+    fn close_write(&self) -> io::Result<()> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    fn local_endpoint(&self) -> String {
+        self.channel.local_endpoint()
+    }
+
+    fn remote_endpoint(&self) -> String {
+        self.channel.remote_endpoint()
+    }
+
+    fn peer_address(&self) -> Option<String> {
+        None
+    }
+}
