@@ -17,6 +17,7 @@ use crate::{
     border,
     errno::{Errno, Result},
     handle::{self, Closed, Noun},
+    options::Value,
 };
 
 const IO_THREADS: c_int = 1;
@@ -263,5 +264,43 @@ pub(crate) unsafe extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int)
     border::status(|| {
         // SAFETY: as the caller says.
         unsafe { handle::enter::<ContextHandle>(context) }?.0.get(option)
+    })
+}
+
+/// Sets an option of a context, given as bytes.
+///
+/// # Safety
+/// See [`handle::enter`]; `value` points to `len` bytes.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_ctx_set_ext(
+    context: *mut c_void,
+    option: c_int,
+    value: *const c_void,
+    len: usize,
+) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, value) = unsafe { (handle::enter::<ContextHandle>(context)?, border::bytes(value.cast(), len)?) };
+        let number = value.try_into().map(c_int::from_ne_bytes).map_err(|_| Errno::INVALID)?;
+        call.0.set(option, number)
+    })
+}
+
+/// The value of an option of a context, as bytes: `*len` is the room for it, and then its length.
+///
+/// # Safety
+/// See [`handle::enter`]; `value` points to `*len` bytes.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_ctx_get_ext(
+    context: *mut c_void,
+    option: c_int,
+    value: *mut c_void,
+    len: *mut usize,
+) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let call = unsafe { handle::enter::<ContextHandle>(context) }?;
+        // SAFETY: as the caller says.
+        unsafe { Value::Int(call.0.get(option)?).write(value.cast(), len) }
     })
 }

@@ -6,13 +6,21 @@
 
 #![allow(non_camel_case_types, reason = "the names are libzmq's")]
 
+mod atomic_counter;
 mod border;
 mod context;
 mod errno;
 mod handle;
+mod iov;
 mod message;
+mod monitor;
 mod options;
 mod poll;
+mod poller;
+mod proxy;
 mod socket;
 mod stopwatch;
+mod thread;
+mod timers;
 mod version;
+mod z85;

@@ -129,6 +129,10 @@ enum Extra {
 #[derive(Default)]
 struct Record {
     peer: Option<Arc<PeerInfo>>,
+    /// The peer that a message of SERVER's is from, or for; 0: none.
+    routing_id: u32,
+    /// The group of a message of RADIO's, or of DISH's.
+    group: CString,
     /// The peer's properties, as C strings.
     strings: OnceLock<Vec<(String, CString)>>,
 }
@@ -313,8 +317,20 @@ impl Message {
             copy
         };
         copy.kind |= self.kind & MORE;
-        *copy.extra.get_mut() = self.peer().map_or(0, |peer| Extra::Peer(peer).into_word());
+        *copy.extra.get_mut() = self.copy_extra().into_word();
         copy
+    }
+
+    fn copy_extra(&self) -> Extra {
+        match (self.record(), self.peer()) {
+            (Some(Record { routing_id, group, peer, .. }), _) if *routing_id != 0 || !group.is_empty() => {
+                let record =
+                    Record { peer: peer.clone(), routing_id: *routing_id, group: group.clone(), ..Record::default() };
+                Extra::Record(Box::new(record))
+            }
+            (_, Some(peer)) => Extra::Peer(peer),
+            (_, None) => Extra::Nothing,
+        }
     }
 
     /// The peer that sent it.
@@ -337,12 +353,12 @@ impl Message {
         strings.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_ptr())
     }
 
-    /// The record with what is known; it is made at the first call.
+    /// The record with what is known; it is made at the first call, if there is anything.
     fn record(&self) -> Option<&Record> {
         let mut word = self.extra.load(Ordering::Acquire);
         if word & TAG != RECORD {
             let peer = self.peer()?;
-            let record = Record { peer: Some(peer), strings: OnceLock::new() };
+            let record = Record { peer: Some(peer), ..Record::default() };
             let made = Extra::Record(Box::new(record)).into_word();
             // Two threads may look at the same message.
             let exchanged = self.extra.compare_exchange(word, made, Ordering::AcqRel, Ordering::Acquire);
@@ -354,6 +370,21 @@ impl Message {
         let address = (word & !TAG) as usize;
         // SAFETY: the tag says that it is a record, which lives as long as the message.
         (word & TAG == RECORD).then(|| unsafe { &*ptr::with_exposed_provenance(address) })
+    }
+
+    /// The record, to be written to; it is made at the first call.
+    fn record_mut(&mut self) -> &mut Record {
+        let word = mem::take(self.extra.get_mut());
+        // SAFETY: the word was taken out of the message.
+        let record = match unsafe { Extra::from_word(word) } {
+            Extra::Nothing => Box::default(),
+            Extra::Peer(peer) => Box::new(Record { peer: Some(peer), ..Record::default() }),
+            Extra::Record(record) => record,
+        };
+        let word = Extra::Record(record).into_word();
+        *self.extra.get_mut() = word;
+        // SAFETY: it was just put there, and is reached through this message alone.
+        unsafe { &mut *ptr::with_exposed_provenance_mut((word & !TAG) as usize) }
     }
 
     fn drop_extra(&self) {
@@ -622,4 +653,65 @@ pub(crate) unsafe extern "C" fn zmq_msg_gets(message: *const Message, property: 
         let message = unsafe { borrow(message.cast_mut()) }?;
         message.property(name).map(<*const c_char>::cast_mut).ok_or(Errno::INVALID)
     })
+}
+
+/// The longest name of a group.
+const GROUP_LEN_MAX: usize = 255;
+
+/// Says to which peer of a SERVER a message goes.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_set_routing_id(message: *mut Message, routing_id: u32) -> c_int {
+    border::unit(|| {
+        if routing_id == 0 {
+            return Err(Errno::INVALID);
+        }
+        // SAFETY: as the caller says.
+        unsafe { borrow(message) }?.record_mut().routing_id = routing_id;
+        Ok(())
+    })
+}
+
+/// Which peer of a SERVER a message is from, or goes to; 0: none.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_routing_id(message: *mut Message) -> u32 {
+    // SAFETY: as the caller says.
+    unsafe { borrow(message) }.ok().and_then(|message| message.record()).map_or(0, |record| record.routing_id)
+}
+
+/// Says to which group a message of RADIO's goes.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`; `group` to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_set_group(message: *mut Message, group: *const c_char) -> c_int {
+    border::unit(|| {
+        if group.is_null() {
+            return Err(Errno::INVALID);
+        }
+        // SAFETY: as the caller says.
+        let group = unsafe { std::ffi::CStr::from_ptr(group) };
+        if group.count_bytes() > GROUP_LEN_MAX {
+            return Err(Errno::INVALID);
+        }
+        // SAFETY: as the caller says.
+        unsafe { borrow(message) }?.record_mut().group = group.to_owned();
+        Ok(())
+    })
+}
+
+/// The group that a message of DISH's came for. It lives as long as the message.
+///
+/// # Safety
+/// `message` is null or points to a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_msg_group(message: *mut Message) -> *const c_char {
+    // SAFETY: as the caller says.
+    let message = unsafe { borrow(message) };
+    message.ok().and_then(|message| message.record()).map_or(c"".as_ptr(), |record| record.group.as_ptr())
 }

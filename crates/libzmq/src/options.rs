@@ -411,7 +411,7 @@ impl Field {
 }
 
 /// What `zmq_getsockopt` returns.
-enum Value {
+pub(crate) enum Value {
     Int(c_int),
     Bytes(Vec<u8>),
 }
@@ -421,11 +421,11 @@ impl Value {
         Self::Bytes([text, b"\0"].concat())
     }
 
-    /// Puts the value where the application wants it, and says how long it is.
+    /// Puts the value where the application wants it, with zeros behind it, and says how long it is.
     ///
     /// # Safety
     /// `place` points to `*len` bytes.
-    unsafe fn write(&self, place: *mut u8, len: *mut usize) -> Result<()> {
+    pub(crate) unsafe fn write(&self, place: *mut u8, len: *mut usize) -> Result<()> {
         let int;
         let bytes = match self {
             Self::Int(value) => {
@@ -443,6 +443,7 @@ impl Value {
                 return Err(Errno::INVALID);
             }
             ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+            place.add(bytes.len()).write_bytes(0, *len - bytes.len());
             *len = bytes.len();
         }
         Ok(())

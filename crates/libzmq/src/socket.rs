@@ -22,11 +22,12 @@ use crate::{
     errno::{Errno, Result},
     handle::{self, Closed, Noun},
     message,
+    monitor::Feed,
     options::Settings,
 };
 
 const DONTWAIT: c_int = 1;
-const SNDMORE: c_int = 2;
+pub(crate) const SNDMORE: c_int = 2;
 
 /// What a socket's handle stands for.
 pub(crate) struct SocketHandle {
@@ -36,6 +37,7 @@ pub(crate) struct SocketHandle {
     pub(crate) settings: Mutex<Settings>,
     begun: Begun,
     rest: Rest,
+    feed: Mutex<Option<Arc<Feed>>>,
 }
 
 /// The frames of a message that is sent and not complete.
@@ -97,11 +99,17 @@ impl SocketHandle {
             settings: Mutex::new(settings),
             begun: Begun::default(),
             rest: Rest::default(),
+            feed: Mutex::default(),
         })
     }
 
     pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
         lock(&self.settings)
+    }
+
+    /// Whoever tells of its events.
+    pub(crate) fn feed(&self) -> MutexGuard<'_, Option<Arc<Feed>>> {
+        lock(&self.feed)
     }
 
     /// What can be done without waiting. A message that is not fetched whole can be fetched, one that is not complete be
@@ -124,7 +132,7 @@ impl SocketHandle {
 impl SocketHandle {
     /// Sends a frame; the message is complete without SNDMORE.
     #[inline]
-    fn send_body(&self, body: &[u8], flags: c_int) -> Result<()> {
+    pub(crate) fn send_body(&self, body: &[u8], flags: c_int) -> Result<()> {
         if flags & SNDMORE != 0 || self.begun.is_there.load(Ordering::Relaxed) {
             return self.send_part(Frame::copy_from_slice(body), flags);
         }
@@ -197,15 +205,15 @@ thread_local! {
 }
 
 /// A frame that was received, to be taken.
-struct Received<'f> {
-    frame: &'f mut Frame,
-    has_more: bool,
+pub(crate) struct Received<'f> {
+    pub(crate) frame: &'f mut Frame,
+    pub(crate) has_more: bool,
     peer: Option<Arc<PeerInfo>>,
 }
 
 /// Whether to ask whose message it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum AskForPeer {
+pub(crate) enum AskForPeer {
     Yes,
     No,
 }
@@ -213,7 +221,12 @@ enum AskForPeer {
 impl SocketHandle {
     /// Receives a frame, and gives it to `take`.
     #[inline]
-    fn recv_frame<T>(&self, flags: c_int, ask: AskForPeer, take: impl FnOnce(Received<'_>) -> T) -> Result<T> {
+    pub(crate) fn recv_frame<T>(
+        &self,
+        flags: c_int,
+        ask: AskForPeer,
+        take: impl FnOnce(Received<'_>) -> T,
+    ) -> Result<T> {
         if self.has_rest()
             && let Some((mut frame, has_more, peer)) = self.next_of_rest()
         {
@@ -281,7 +294,7 @@ impl SocketHandle {
 const LARGE_BODY_LEN: usize = 8 * 1024;
 
 /// The length of a frame as libzmq returns it.
-fn length(len: usize) -> c_int {
+pub(crate) fn length(len: usize) -> c_int {
     c_int::try_from(len).unwrap_or(c_int::MAX)
 }
 
@@ -328,7 +341,11 @@ pub(crate) unsafe extern "C" fn zmq_bind(socket: *mut c_void, endpoint: *const c
     border::unit(|| {
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
-        Ok(call.socket.bind(endpoint).map(drop)?)
+        call.socket.bind(endpoint).map(drop).map_err(|error| {
+            let errno = error.into();
+            call.tell_bind_failed(endpoint, errno);
+            errno
+        })
     })
 }
 
@@ -500,4 +517,45 @@ impl SocketHandle {
     pub(crate) fn check_alive(&self) -> Result<()> {
         if self.socket.is_shut_down() { Err(Errno::TERMINATED) } else { Ok(()) }
     }
+}
+
+/// Joins a group: that is for DISH.
+///
+/// # Safety
+/// See [`handle::enter`]; `group` is null or points to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_join(socket: *mut c_void, _group: *const c_char) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { enter(socket) }.and(Err(Errno::NOT_SUPPORTED)))
+}
+
+/// Leaves a group: that is for DISH.
+///
+/// # Safety
+/// See [`handle::enter`]; `group` is null or points to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_leave(socket: *mut c_void, _group: *const c_char) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { enter(socket) }.and(Err(Errno::NOT_SUPPORTED)))
+}
+
+/// Connects, and returns the routing id of the peer: that is for PEER.
+///
+/// # Safety
+/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, _endpoint: *const c_char) -> u32 {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { enter(socket) }.and(Err(Errno::NOT_SUPPORTED)));
+    0
+}
+
+/// Disconnects a peer by its routing id: that is for PEER and SERVER.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_disconnect_peer(socket: *mut c_void, _routing_id: u32) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { enter(socket) }.and(Err(Errno::NOT_SUPPORTED)))
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     future::poll_fn,
     io,
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     task::{Poll, Waker},
     time::{Duration, Instant},
@@ -13,7 +14,10 @@ use std::{
 use nought_proto::{ProtocolError, SocketType, connection::PeerInfo};
 
 use crate::{
-    engine::{guard::AfterUnlock, link::LostBecause},
+    engine::{
+        guard::AfterUnlock,
+        link::{LostBecause, Origin},
+    },
     error::RecvError,
 };
 
@@ -30,6 +34,10 @@ pub struct SocketEvent {
     pub remote: Option<String>,
     /// What happened.
     pub kind: SocketEventKind,
+    /// Whether the connection was made by the peer, to an endpoint that is bound here.
+    pub is_accepted: bool,
+    /// The number of the system's descriptor, for a look at it while it is there.
+    pub descriptor: Option<RawFd>,
 }
 
 /// What happened.
@@ -47,6 +55,8 @@ pub enum SocketEventKind {
         /// What the system said.
         error: Arc<io::Error>,
     },
+    /// The transport has begun to connect, which takes its time.
+    Connecting,
     /// The transport has connected; the handshake begins.
     Connected,
     /// Connecting failed.
@@ -105,11 +115,20 @@ impl From<LostBecause> for DisconnectReason {
 
 impl SocketEvent {
     pub(crate) fn new(local: String, remote: Option<String>, kind: SocketEventKind) -> Self {
-        Self { local, remote, kind }
+        Self { local, remote, kind, is_accepted: false, descriptor: None }
+    }
+
+    /// Says by which channel or listener it happened.
+    pub(crate) fn at(self, descriptor: BorrowedFd<'_>) -> Self {
+        Self { descriptor: Some(descriptor.as_raw_fd()), ..self }
+    }
+
+    pub(crate) fn of(self, origin: Origin) -> Self {
+        Self { is_accepted: matches!(origin, Origin::Listener(_)), ..self }
     }
 
     pub(crate) fn trace(&self, socket_type: SocketType) {
-        let Self { local, remote, kind } = self;
+        let Self { local, remote, kind, .. } = self;
         let remote = remote.as_deref().unwrap_or_default();
         match kind {
             SocketEventKind::AcceptFailed { .. }
@@ -139,6 +158,7 @@ impl fmt::Display for SocketEventKind {
             Self::Closed => f.write_str("listens no more"),
             Self::Accepted => f.write_str("accepted"),
             Self::AcceptFailed { error } => write!(f, "accepting failed: {error}"),
+            Self::Connecting => f.write_str("connecting"),
             Self::Connected => f.write_str("connected"),
             Self::ConnectFailed { error } => write!(f, "connecting failed: {error}"),
             Self::ConnectRetried { delay } => write!(f, "connecting again in {delay:?}"),

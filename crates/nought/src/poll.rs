@@ -125,6 +125,7 @@ pub struct Poller<'s> {
     epoll: OwnedFd,
     items: Vec<Item<'s>>,
     spin: Spin,
+    interruptible: bool,
 }
 
 #[derive(Debug)]
@@ -149,7 +150,16 @@ impl<'s> Poller<'s> {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             items: Vec::new(),
             spin: Spin::new(spin::LIMIT_DEFAULT),
+            interruptible: false,
         })
+    }
+
+    /// Whether a signal that the calling thread handles while it sleeps in [`poll`](Self::poll) ends that, with an error
+    /// of the kind `Interrupted`; otherwise it goes on waiting. Default: `false`.
+    #[must_use]
+    pub fn interruptible(mut self, interruptible: bool) -> Self {
+        self.interruptible = interruptible;
+        self
     }
 
     /// Adds a socket. What its kind cannot do never becomes ready.
@@ -300,7 +310,7 @@ impl<'s> Poller<'s> {
     fn ready_descriptors(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
         let mut buffer = event_buffer();
         let events = match wait(&self.epoll, &mut buffer, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => &[],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && !self.interruptible => &[],
             result => result?,
         };
         let readiness = |flags: EventFlags| Readiness {

@@ -85,7 +85,8 @@ impl<'s> Proxy<'s> {
     /// before it returns, if there is room for them; else they are [dropped](Forwarded::dropped).
     ///
     /// # Errors
-    /// `InvalidInput` if neither socket sends what the other receives; or the system's refusal.
+    /// `InvalidInput` if neither socket sends what the other receives; `Interrupted` by a signal, if the frontend is
+    /// [`interruptible`](crate::SocketBuilder::interruptible); or the system's refusal.
     pub fn run(&self) -> io::Result<()> {
         Run::new(self)?.run()
     }
@@ -243,7 +244,8 @@ impl Held {
 
 impl<'p> Run<'p> {
     fn new(proxy: &'p Proxy<'p>) -> io::Result<Self> {
-        let mut poller = Poller::new()?;
+        let interruptible = proxy.frontend.lock().options.interruptible;
+        let mut poller = Poller::new()?.interruptible(interruptible);
         let frontend = poller.add_core(proxy.frontend, Readiness::READABLE)?;
         let is_one_socket = Arc::ptr_eq(proxy.frontend, proxy.backend);
         let backend = if is_one_socket { frontend } else { poller.add_core(proxy.backend, Readiness::READABLE)? };

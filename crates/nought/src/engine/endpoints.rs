@@ -284,9 +284,10 @@ impl Core {
         self.poller
             .add(listener.readiness(), Token::Listener(index))
             .map_err(|source| BindError::System { endpoint: resolved.clone(), source })?;
+        let event = SocketEvent::new(resolved.clone(), None, SocketEventKind::Listening).at(listener.readiness());
         insert(&mut state.endpoints.listeners, Listening { listener, timer: None });
         state.endpoints.last = Some(resolved.clone());
-        self.publish(&mut state, SocketEvent::new(resolved.clone(), None, SocketEventKind::Listening));
+        self.publish(&mut state, event);
         drop(self.settle(state));
         Ok(resolved)
     }
@@ -367,8 +368,9 @@ impl Core {
         let Some(listener) = state.endpoints.take_listener(index) else { return };
         self.poller.remove(listener.readiness());
         let endpoint = listener.endpoint().to_owned();
+        let event = SocketEvent::new(endpoint, None, SocketEventKind::Closed).at(listener.readiness());
         drop(listener);
-        self.publish(state, SocketEvent::new(endpoint, None, SocketEventKind::Closed));
+        self.publish(state, event);
     }
 
     /// Stops listening everywhere.
@@ -398,12 +400,15 @@ impl Core {
 
     fn accepted(&self, state: &mut State, index: u32, channel: Arc<dyn Channel>, now: Instant) {
         let id = state.machine.accept();
-        let (local, remote) = (channel.local_endpoint(), channel.remote_endpoint());
-        if let Err(error) = self.add_link(state, Link::new(id, channel, Origin::Listener(index), false)) {
+        let origin = Origin::Listener(index);
+        let event =
+            SocketEvent::new(channel.local_endpoint(), Some(channel.remote_endpoint()), SocketEventKind::Accepted);
+        let event = event.of(origin).at(channel.readiness());
+        if let Err(error) = self.add_link(state, Link::new(id, channel, origin, false)) {
             state.machine.remove(id);
             return self.accept_failed(state, index, error, now);
         }
-        self.publish(state, SocketEvent::new(local, Some(remote), SocketEventKind::Accepted));
+        self.publish(state, event);
         self.start(state, id, now);
     }
 
@@ -602,6 +607,9 @@ impl Core {
             });
             match begun {
                 Ok(true) => {
+                    let endpoint = target.endpoint().to_owned();
+                    let event = SocketEvent::new(endpoint.clone(), Some(endpoint), SocketEventKind::Connecting);
+                    self.publish(state, event);
                     let deadline = options.connect_timeout.and_then(|timeout| now.checked_add(timeout));
                     return state.endpoints.set_connect_timer(index, deadline);
                 }
@@ -644,7 +652,8 @@ impl Core {
                 link.channel.local_endpoint(),
                 Some(link.remote.to_string()),
                 SocketEventKind::Connected,
-            );
+            )
+            .at(link.channel.readiness());
             self.publish(state, event);
         }
         self.start(state, id, now);
@@ -668,8 +677,8 @@ impl Core {
     /// The handshake is over.
     pub(super) fn established(&self, state: &mut State, id: ConnectionId) {
         let Some(link) = state.links.get(id) else { return };
-        let (local, remote) = (link.channel.local_endpoint(), link.remote.to_string());
-        if let Origin::Connector(index) = link.origin
+        let (local, remote, origin) = (link.channel.local_endpoint(), link.remote.to_string(), link.origin);
+        if let Origin::Connector(index) = origin
             && let Some(connector) = state.endpoints.connector(index)
         {
             connector.attempts = 0;
@@ -679,7 +688,8 @@ impl Core {
         let Some(peer) = state.machine.connections().get(id).map(|connection| Arc::clone(connection.peer())) else {
             return;
         };
-        self.publish(state, SocketEvent::new(local, Some(remote), SocketEventKind::HandshakeSucceeded { peer }));
+        let kind = SocketEventKind::HandshakeSucceeded { peer };
+        self.publish(state, SocketEvent::new(local, Some(remote), kind).of(origin));
     }
 
     /// A connection that a connector keeps is gone.

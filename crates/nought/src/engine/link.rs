@@ -331,7 +331,7 @@ impl Core {
             because => SocketEventKind::Disconnected { reason: because.into() },
         };
         let event = SocketEvent::new(link.channel.local_endpoint(), Some(link.remote.to_string()), kind);
-        self.publish(state, event);
+        self.publish(state, event.of(link.origin).at(link.channel.readiness()));
     }
 }
 

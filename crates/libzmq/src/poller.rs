@@ -1,0 +1,312 @@
+//! `zmq_poller_*`: sockets and descriptors that are waited for again and again.
+
+use std::{
+    ffi::{c_int, c_long, c_short, c_void},
+    ptr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    border,
+    errno::{Errno, Result},
+    handle::{self, Closed, Noun},
+    poll::{self, Outcome, POLLERR, POLLIN, POLLOUT, POLLPRI, Watched},
+    socket,
+};
+
+/// Something that is ready.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct zmq_poller_event_t {
+    socket: *mut c_void,
+    fd: c_int,
+    user_data: *mut c_void,
+    events: c_short,
+}
+
+impl zmq_poller_event_t {
+    const NOTHING: Self = Self { socket: ptr::null_mut(), fd: -1, user_data: ptr::null_mut(), events: 0 };
+}
+
+#[derive(Default)]
+struct Poller(Mutex<Vec<Item>>);
+
+/// What is waited for, for which events, and what the application wants to be told with them.
+#[derive(Clone, Copy)]
+struct Item {
+    source: Source,
+    events: c_short,
+    user_data: *mut c_void,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Socket(*mut c_void),
+    Descriptor(c_int),
+}
+
+// SAFETY: the pointers are not looked at here: they are handed back to the application, or entered as any handle is.
+unsafe impl Send for Item {}
+
+impl Noun for Poller {
+    const TAG: u32 = 0x9011_E400;
+    const NO_HANDLE: Errno = Errno::FAULT;
+
+    fn closed() -> &'static Closed<Self> {
+        static CLOSED: Closed<Poller> = Closed::new();
+        &CLOSED
+    }
+}
+
+impl Source {
+    /// # Safety
+    /// See [`handle::enter`].
+    unsafe fn socket(socket: *mut c_void) -> Result<Self> {
+        // SAFETY: as the caller says.
+        unsafe { socket::enter(socket) }.map(|_| Self::Socket(socket))
+    }
+
+    fn descriptor(fd: c_int) -> Result<Self> {
+        if fd < 0 { Err(Errno(libc::EBADF)) } else { Ok(Self::Descriptor(fd)) }
+    }
+}
+
+fn check_events(events: c_short) -> Result<()> {
+    if events & !(POLLIN | POLLOUT | POLLERR | POLLPRI) == 0 { Ok(()) } else { Err(Errno::INVALID) }
+}
+
+impl Poller {
+    fn lock(&self) -> MutexGuard<'_, Vec<Item>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, source: Source, user_data: *mut c_void, events: c_short) -> Result<()> {
+        check_events(events)?;
+        let mut items = self.lock();
+        if items.iter().any(|item| item.source == source) {
+            return Err(Errno::INVALID);
+        }
+        items.push(Item { source, events, user_data });
+        Ok(())
+    }
+
+    fn modify(&self, source: Source, events: c_short) -> Result<()> {
+        check_events(events)?;
+        let mut items = self.lock();
+        items.iter_mut().find(|item| item.source == source).ok_or(Errno::INVALID)?.events = events;
+        Ok(())
+    }
+
+    fn remove(&self, source: Source) -> Result<()> {
+        let mut items = self.lock();
+        let position = items.iter().position(|item| item.source == source).ok_or(Errno::INVALID)?;
+        items.remove(position);
+        Ok(())
+    }
+
+    /// What is ready, in the order in which it was added.
+    fn wait(&self, millis: c_long) -> Result<Vec<zmq_poller_event_t>> {
+        let items = self.lock().clone();
+        if items.is_empty() && millis < 0 {
+            // Nothing could ever end it.
+            return Err(Errno::FAULT);
+        }
+        let mut watched = Watched::default();
+        for item in &items {
+            match item.source {
+                // SAFETY: it was a handle when it was added.
+                Source::Socket(socket) => watched.add_socket(unsafe { socket::enter(socket) }?, item.events),
+                Source::Descriptor(fd) => watched.add_descriptor(fd, item.events),
+            }
+        }
+        let Outcome { sockets, descriptors } = watched.wait(poll::timeout(millis), ptr::null())?;
+        let (mut sockets, mut descriptors) = (sockets.into_iter(), descriptors.into_iter());
+        let happened = |item: &Item| {
+            let events = match item.source {
+                Source::Socket(_) => sockets.next(),
+                Source::Descriptor(_) => descriptors.next(),
+            };
+            item.event(events.unwrap_or_default())
+        };
+        let ready: Vec<_> = items.iter().map(happened).filter(|event| event.events != 0).collect();
+        if ready.is_empty() { Err(Errno::AGAIN) } else { Ok(ready) }
+    }
+}
+
+impl Item {
+    fn event(&self, events: c_short) -> zmq_poller_event_t {
+        let (socket, fd) = match self.source {
+            Source::Socket(socket) => (socket, -1),
+            Source::Descriptor(fd) => (ptr::null_mut(), fd),
+        };
+        zmq_poller_event_t { socket, fd, user_data: self.user_data, events }
+    }
+}
+
+/// # Safety
+/// See [`handle::enter`].
+unsafe fn with<T>(poller: *mut c_void, body: impl FnOnce(&Poller) -> Result<T>) -> Result<T> {
+    // SAFETY: as the caller says.
+    body(&*unsafe { handle::enter::<Poller>(poller) }?)
+}
+
+/// A poller of nothing.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn zmq_poller_new() -> *mut c_void {
+    border::pointer(|| Ok(handle::open(Poller::default())))
+}
+
+/// Gives a poller up, and makes the pointer to it null.
+///
+/// # Safety
+/// `poller` is null or points to a handle; see [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_destroy(poller: *mut *mut c_void) -> c_int {
+    border::unit(|| {
+        if poller.is_null() {
+            return Err(Errno::FAULT);
+        }
+        // SAFETY: as the caller says.
+        unsafe {
+            handle::close::<Poller>(*poller)?;
+            *poller = ptr::null_mut();
+        }
+        Ok(())
+    })
+}
+
+/// How much it waits for.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_size(poller: *mut c_void) -> c_int {
+    // SAFETY: as the caller says.
+    border::status(|| unsafe { with(poller, |poller| Ok(socket::length(poller.lock().len()))) })
+}
+
+/// Adds a socket.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_add(
+    poller: *mut c_void,
+    socket: *mut c_void,
+    user_data: *mut c_void,
+    events: c_short,
+) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { with(poller, |poller| poller.add(Source::socket(socket)?, user_data, events)) })
+}
+
+/// Changes what is waited for of a socket.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_modify(poller: *mut c_void, socket: *mut c_void, events: c_short) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { with(poller, |poller| poller.modify(Source::socket(socket)?, events)) })
+}
+
+/// Removes a socket.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_remove(poller: *mut c_void, socket: *mut c_void) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { with(poller, |poller| poller.remove(Source::socket(socket)?)) })
+}
+
+/// Adds a descriptor.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_add_fd(
+    poller: *mut c_void,
+    fd: c_int,
+    user_data: *mut c_void,
+    events: c_short,
+) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { with(poller, |poller| poller.add(Source::descriptor(fd)?, user_data, events)) })
+}
+
+/// Changes what is waited for of a descriptor.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_modify_fd(poller: *mut c_void, fd: c_int, events: c_short) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { with(poller, |poller| poller.modify(Source::descriptor(fd)?, events)) })
+}
+
+/// Removes a descriptor.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_remove_fd(poller: *mut c_void, fd: c_int) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { with(poller, |poller| poller.remove(Source::descriptor(fd)?)) })
+}
+
+/// Waits until something is ready, at most for so many milliseconds (-1: for ever), and tells the first of it.
+///
+/// # Safety
+/// See [`handle::enter`]; `event` is null or points to one.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_wait(
+    poller: *mut c_void,
+    event: *mut zmq_poller_event_t,
+    millis: c_long,
+) -> c_int {
+    // SAFETY: as the caller says.
+    let told = unsafe { zmq_poller_wait_all(poller, event, 1, millis) };
+    if told > 0 { 0 } else { told }
+}
+
+/// Waits as [`zmq_poller_wait`] does, and tells at most `count` of what is ready; returns how many.
+///
+/// # Safety
+/// See [`handle::enter`]; `events` is null or points to `count` of them.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_wait_all(
+    poller: *mut c_void,
+    events: *mut zmq_poller_event_t,
+    count: c_int,
+    millis: c_long,
+) -> c_int {
+    border::status(|| {
+        // SAFETY: as the caller says.
+        let call = unsafe { handle::enter::<Poller>(poller) }?;
+        if events.is_null() {
+            return Err(Errno::FAULT);
+        }
+        if count <= 0 {
+            return Err(Errno::INVALID);
+        }
+        // SAFETY: as the caller says.
+        let places = unsafe { std::slice::from_raw_parts_mut(events, count as usize) };
+        // Before anything is known, and if nothing is.
+        places[0] = zmq_poller_event_t::NOTHING;
+        let ready = call.wait(millis)?;
+        let told = ready.len().min(places.len());
+        places[..told].copy_from_slice(&ready[..told]);
+        Ok(socket::length(told))
+    })
+}
+
+/// A descriptor to wait for in the place of the poller: only one of thread-safe sockets has it in libzmq, and none here.
+///
+/// # Safety
+/// See [`handle::enter`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_poller_fd(poller: *mut c_void, _fd: *mut c_int) -> c_int {
+    // SAFETY: as the caller says.
+    border::unit(|| unsafe { with(poller, |_| Err(Errno::INVALID)) })
+}
