@@ -5,7 +5,8 @@
 //! come along. So a child leaves it, and its sockets, untouched.
 
 use std::{
-    ffi::{c_int, c_void},
+    collections::BTreeSet,
+    ffi::{CString, c_int, c_void},
     mem::ManuallyDrop,
     process,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -26,6 +27,12 @@ const MAX_SOCKETS: c_int = 2;
 const SOCKET_LIMIT_OR_THREAD_PRIORITY: c_int = 3;
 const MAX_MSGSZ: c_int = 5;
 const MSG_T_SIZE: c_int = 6;
+const THREAD_SCHED_POLICY: c_int = 4;
+const THREAD_AFFINITY_CPU_ADD: c_int = 7;
+const THREAD_AFFINITY_CPU_REMOVE: c_int = 8;
+const THREAD_NAME_PREFIX: c_int = 9;
+/// Whether bodies are received without a copy, where that pays: they always are.
+const ZERO_COPY_RECV: c_int = 10;
 const IPV6: c_int = 42;
 const BLOCKY: c_int = 70;
 
@@ -40,11 +47,12 @@ pub(crate) struct Shared {
     running: Mutex<Running>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     io_threads: c_int,
     max_sockets: c_int,
     max_message_size: c_int,
+    threads: Threads,
     pub(crate) ipv6: bool,
     /// Whether sockets linger for ever by default.
     pub(crate) blocky: bool,
@@ -58,7 +66,14 @@ struct Running {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { io_threads: 1, max_sockets: 1023, max_message_size: c_int::MAX, ipv6: false, blocky: true }
+        Self {
+            io_threads: 1,
+            max_sockets: 1023,
+            max_message_size: c_int::MAX,
+            threads: Threads::default(),
+            ipv6: false,
+            blocky: true,
+        }
     }
 }
 
@@ -86,7 +101,7 @@ impl Shared {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        *self.lock_settings()
+        self.lock_settings().clone()
     }
 
     fn lock_settings(&self) -> MutexGuard<'_, Settings> {
@@ -134,10 +149,28 @@ impl Shared {
             (IO_THREADS, 0..) => settings.io_threads = value,
             (MAX_SOCKETS, 1..=SOCKET_LIMIT) => settings.max_sockets = value,
             (MAX_MSGSZ, 0..) => settings.max_message_size = value,
-            (IPV6, 0 | 1) => settings.ipv6 = value == 1,
-            (BLOCKY, 0 | 1) => settings.blocky = value == 1,
+            (THREAD_SCHED_POLICY, 0..) => settings.threads.policy = Some(value),
+            (SOCKET_LIMIT_OR_THREAD_PRIORITY, 0..) => settings.threads.priority = Some(value),
+            (THREAD_AFFINITY_CPU_ADD, 0..) => drop(settings.threads.processors.insert(value.unsigned_abs() as usize)),
+            (THREAD_AFFINITY_CPU_REMOVE, 0..) => {
+                let was_there = settings.threads.processors.remove(&(value.unsigned_abs() as usize));
+                return if was_there { Ok(()) } else { Err(Errno::INVALID) };
+            }
+            (THREAD_NAME_PREFIX, 0..) => settings.threads.name_prefix = value.to_string(),
+            (IPV6, 0..) => settings.ipv6 = value != 0,
+            (BLOCKY, 0..) => settings.blocky = value != 0,
             _ => return Err(Errno::INVALID),
         }
+        Ok(())
+    }
+
+    fn set_name_prefix(&self, prefix: &[u8]) -> Result<()> {
+        const PREFIX_LEN_MAX: usize = 16;
+        let prefix = prefix.split(|&byte| byte == 0).next().unwrap_or_default();
+        if prefix.is_empty() || prefix.len() > PREFIX_LEN_MAX {
+            return Err(Errno::INVALID);
+        }
+        self.lock_settings().threads.name_prefix = str::from_utf8(prefix).map_err(|_| Errno::INVALID)?.to_owned();
         Ok(())
     }
 
@@ -149,6 +182,9 @@ impl Shared {
             SOCKET_LIMIT_OR_THREAD_PRIORITY => SOCKET_LIMIT,
             MAX_MSGSZ => settings.max_message_size,
             MSG_T_SIZE => size_of::<crate::message::Message>() as c_int,
+            THREAD_SCHED_POLICY => settings.threads.policy.unwrap_or(-1),
+            THREAD_NAME_PREFIX => settings.threads.name_prefix.parse().unwrap_or(0),
+            ZERO_COPY_RECV => 1,
             IPV6 => c_int::from(settings.ipv6),
             BLOCKY => c_int::from(settings.blocky),
             _ => return Err(Errno::INVALID),
@@ -158,11 +194,77 @@ impl Shared {
 
 impl Settings {
     fn start(self) -> Result<Context> {
+        let threads = self.threads;
         let context = Context::builder()
+            .on_thread_start(move || threads.apply())
             .io_threads(self.io_threads.unsigned_abs() as usize)
             .max_sockets(self.max_sockets.unsigned_abs() as usize)
             .build()?;
         Ok(context)
+    }
+}
+
+/// How the threads of a context run.
+#[derive(Clone, Debug, Default)]
+struct Threads {
+    policy: Option<c_int>,
+    priority: Option<c_int>,
+    /// Where they run; if there are none: anywhere.
+    processors: BTreeSet<usize>,
+    name_prefix: String,
+}
+
+impl Threads {
+    /// Sets the calling thread up. What the system refuses, as it may without privileges, stays as it is.
+    fn apply(&self) {
+        if self.policy.is_some() || self.priority.is_some() {
+            self.schedule();
+        }
+        if !self.processors.is_empty() {
+            self.stay_on_processors();
+        }
+        if let Some(name) = Some(&self.name_prefix).filter(|prefix| !prefix.is_empty()) {
+            self.name(&format!("{name}/ZMQbg"));
+        }
+    }
+
+    fn schedule(&self) {
+        // SAFETY: the calls take this thread and places that are there.
+        unsafe {
+            let mut policy = 0;
+            let mut parameters = std::mem::zeroed();
+            if libc::pthread_getschedparam(libc::pthread_self(), &raw mut policy, &raw mut parameters) != 0 {
+                return;
+            }
+            let policy = self.policy.unwrap_or(policy);
+            match (self.priority, policy) {
+                // These have no priorities, but can be nice.
+                (Some(priority), libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE) => {
+                    let _ = libc::nice(-priority);
+                }
+                (Some(priority), _) => parameters.sched_priority = priority,
+                (None, _) => {}
+            }
+            libc::pthread_setschedparam(libc::pthread_self(), policy, &raw const parameters);
+        }
+    }
+
+    fn stay_on_processors(&self) {
+        // SAFETY: a set of processors is plain bits, of which none is set here but those within it.
+        unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            let within = self.processors.iter().filter(|processor| **processor < libc::CPU_SETSIZE as usize);
+            within.for_each(|processor| libc::CPU_SET(*processor, &mut set));
+            libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
+        }
+    }
+
+    fn name(&self, name: &str) {
+        const NAME_LEN_MAX: usize = 15;
+        let shown: String = name.chars().filter(char::is_ascii_graphic).take(NAME_LEN_MAX).collect();
+        let Ok(shown) = CString::new(shown) else { return };
+        // SAFETY: the name ends with a zero, and is no longer than the system takes.
+        unsafe { libc::pthread_setname_np(libc::pthread_self(), shown.as_ptr()) };
     }
 }
 
@@ -281,6 +383,9 @@ pub(crate) unsafe extern "C" fn zmq_ctx_set_ext(
     border::unit(|| {
         // SAFETY: as the caller says.
         let (call, value) = unsafe { (handle::enter::<ContextHandle>(context)?, border::bytes(value.cast(), len)?) };
+        if option == THREAD_NAME_PREFIX && value.len() != size_of::<c_int>() {
+            return call.0.set_name_prefix(value);
+        }
         let number = value.try_into().map(c_int::from_ne_bytes).map_err(|_| Errno::INVALID)?;
         call.0.set(option, number)
     })
@@ -300,7 +405,11 @@ pub(crate) unsafe extern "C" fn zmq_ctx_get_ext(
     border::unit(|| {
         // SAFETY: as the caller says.
         let call = unsafe { handle::enter::<ContextHandle>(context) }?;
+        let told = match option {
+            THREAD_NAME_PREFIX => Value::text(call.0.settings().threads.name_prefix.as_bytes()),
+            _ => Value::int(call.0.get(option)?),
+        };
         // SAFETY: as the caller says.
-        unsafe { Value::Int(call.0.get(option)?).write(value.cast(), len) }
+        unsafe { told.write(value.cast(), len) }
     })
 }

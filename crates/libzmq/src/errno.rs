@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use nought::{BindError, ConnectError, RecvError, SendErrorKind, SocketError};
+use nought::{BindError, ConnectError, GroupError, RecvError, SendErrorKind, SocketError};
 
 /// Above all numbers of operating systems; libzmq's own are counted from it.
 const HAUSNUMERO: c_int = 156_384_712;
@@ -113,6 +113,15 @@ impl From<ConnectError> for Errno {
             ConnectError::Endpoint(error) => Self(error.errno()),
             ConnectError::NotForStream => Self::NO_COMPATIBLE_PROTOCOL,
             ConnectError::Terminated => Self::TERMINATED,
+            _ => Self::INVALID,
+        }
+    }
+}
+
+impl From<GroupError> for Errno {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::NotSupported => Self::NOT_SUPPORTED,
             _ => Self::INVALID,
         }
     }

@@ -6,6 +6,7 @@
 use std::{
     ffi::{CString, c_char, c_int, c_void},
     mem::{self, ManuallyDrop, MaybeUninit},
+    num::NonZeroU32,
     ptr,
     sync::{
         Arc, OnceLock,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nought::{Frame, PeerInfo};
+use nought::{Address, Frame, PeerInfo};
 
 use crate::{
     border,
@@ -276,6 +277,24 @@ impl Message {
     /// Whether the body is long enough to be handed on by reference.
     pub(crate) fn is_large(&self) -> bool {
         self.form() >= OWNED && self.body().len() >= LARGE_BODY_LEN
+    }
+
+    /// To whom a message goes: to a peer by its number, or to a group.
+    pub(crate) fn address(&self) -> Option<Address> {
+        let record = self.record()?;
+        match NonZeroU32::new(record.routing_id) {
+            Some(routing_id) => Some(Address::RoutingId(routing_id)),
+            None => Some(Address::Group(Frame::from(record.group.as_bytes()))),
+        }
+    }
+
+    /// Notes from whom a message is, or for which group.
+    pub(crate) fn note(&mut self, address: &Address) {
+        match address {
+            Address::RoutingId(routing_id) => self.record_mut().routing_id = routing_id.get(),
+            // A name with a zero in it is no group's.
+            Address::Group(group) => self.record_mut().group = CString::new(&group[..]).unwrap_or_default(),
+        }
     }
 
     /// The frame to be sent; what is large is shared with the message.
@@ -619,12 +638,15 @@ pub(crate) unsafe extern "C" fn zmq_msg_more(message: *const Message) -> c_int {
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_msg_get(message: *const Message, property: c_int) -> c_int {
     const HAS_MORE: c_int = 1;
+    const SOURCE_FD: c_int = 2;
     const IS_SHARED: c_int = 3;
     border::status(|| {
         // SAFETY: as the caller says; it is not written to.
         let message = unsafe { borrow(message.cast_mut()) }?;
         match property {
             HAS_MORE => Ok(c_int::from(message.has_more())),
+            // That it is closed by now shows when it is used.
+            SOURCE_FD => message.peer().and_then(|peer| peer.descriptor).ok_or(Errno::INVALID),
             IS_SHARED => Ok(c_int::from(message.may_be_shared())),
             _ => Err(Errno::INVALID),
         }

@@ -13,8 +13,8 @@ use std::{
 };
 
 use nought::{
-    Any, Incompatibility, Message, Misbehaviour, Monitor, ProtocolError, RecvError, Socket, SocketEvent,
-    SocketEventKind, SocketType,
+    Any, DisconnectReason, Incompatibility, Message, Misbehaviour, Monitor, ProtocolError, RecvError, Socket,
+    SocketEvent, SocketEventKind, SocketType,
 };
 
 use crate::{
@@ -99,7 +99,12 @@ impl Feed {
     }
 
     fn tell(&self, source: &Source, event: &SocketEvent) {
-        told(event).iter().for_each(|told| self.send(source, told));
+        let told = told(event);
+        told.iter().for_each(|told| self.send(source, told));
+        if let SocketEventKind::HandshakeFailed { .. } = event.kind {
+            // To libzmq that is the end of a connection, too.
+            told.into_iter().for_each(|told| self.send(source, &Told { event: DISCONNECTED, ..told }));
+        }
     }
 
     fn send(&self, source: &Source, told: &Told) {
@@ -164,6 +169,8 @@ fn told(event: &SocketEvent) -> Option<Told> {
         SocketEventKind::ConnectRetried { delay } => (CONNECT_RETRIED, millis(*delay)),
         SocketEventKind::HandshakeSucceeded { .. } => (HANDSHAKE_SUCCEEDED, 0),
         SocketEventKind::HandshakeFailed { error } => handshake_failed(error),
+        // Of an end that this side has made libzmq does not tell.
+        SocketEventKind::Disconnected { reason: DisconnectReason::Closed } => return None,
         SocketEventKind::Disconnected { .. } => (DISCONNECTED, descriptor),
         _ => return None,
     };

@@ -6,12 +6,15 @@
 
 use std::{
     ffi::{c_int, c_void},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
     ptr,
     time::Duration,
 };
 
-use nought::{Any, Readiness, SocketBuilder, SocketType};
+use nought::{
+    Any, Readiness, SocketBuilder, SocketType,
+    transport::{AcceptFilter, InheritedListener},
+};
 
 use crate::{
     border, context,
@@ -30,6 +33,13 @@ const LAST_ENDPOINT: c_int = 32;
 const MECHANISM: c_int = 43;
 const HEARTBEAT_TTL: c_int = 76;
 const THREAD_SAFE: c_int = 81;
+const USE_FD: c_int = 89;
+const BINDTODEVICE: c_int = 92;
+const TCP_ACCEPT_FILTER: c_int = 38;
+const IPC_FILTER_PID: c_int = 58;
+const IPC_FILTER_UID: c_int = 59;
+const IPC_FILTER_GID: c_int = 60;
+const ROUTING_ID: c_int = 5;
 const METADATA: c_int = 95;
 const XPUB_WELCOME_MSG: c_int = 72;
 const TOPICS_COUNT: c_int = 116;
@@ -85,13 +95,17 @@ pub(crate) struct Settings {
     connect_timeout: c_int,
     tcp_maxrt: c_int,
     use_fd: c_int,
+    listener: Option<InheritedListener>,
+    accept: AcceptFilter,
     bindtodevice: Vec<u8>,
     metadata: Vec<(String, Vec<u8>)>,
 }
 
 impl Settings {
     /// libzmq's defaults, as the context changes them.
-    pub(crate) fn new(context: context::Settings) -> Self {
+    pub(crate) fn new(context: &context::Settings, socket_type: SocketType) -> Self {
+        // Subscriptions that nobody has taken are not waited for.
+        let lingers = context.blocky && !matches!(socket_type, SocketType::Sub | SocketType::XSub);
         Self {
             affinity: 0,
             routing_id: Vec::new(),
@@ -100,7 +114,7 @@ impl Settings {
             recovery_ivl: 10_000,
             sndbuf: -1,
             rcvbuf: -1,
-            linger: if context.blocky { -1 } else { 0 },
+            linger: if lingers { -1 } else { 0 },
             reconnect_ivl: 100,
             reconnect_ivl_max: 0,
             backlog: 100,
@@ -141,6 +155,8 @@ impl Settings {
             connect_timeout: 0,
             tcp_maxrt: 0,
             use_fd: -1,
+            listener: None,
+            accept: AcceptFilter::default(),
             bindtodevice: Vec::new(),
             metadata: Vec::new(),
         }
@@ -162,6 +178,8 @@ impl Settings {
             .type_of_service(self.tos as u8)
             .priority(self.priority.unsigned_abs())
             .bind_to_device(text(&self.bindtodevice))
+            .inherited_listener(self.listener.clone())
+            .accept_filter(self.accept.clone())
             .ipv6(self.ipv6 != 0)
             .tcp_keepalive(u32::try_from(self.tcp_keepalive).ok().map(|on| on != 0))
             .tcp_keepalive_idle(self.keep_alive(self.tcp_keepalive_idle).map(seconds))
@@ -196,6 +214,7 @@ impl Settings {
             .heartbeat_interval(millis_unless_zero(self.heartbeat_ivl))
             .heartbeat_timeout(millis_unless_negative(self.heartbeat_timeout).filter(|time| !time.is_zero()))
             .heartbeat_ttl(millis_unless_zero(self.heartbeat_ttl.saturating_mul(100)))
+            .all_metadata(self.metadata.iter().map(|(name, value)| (&name[..], &value[..])))
     }
 
     fn apply_to_pattern(&self, socket_type: SocketType, mut options: SocketBuilder<Any>) -> SocketBuilder<Any> {
@@ -276,8 +295,10 @@ impl Kinds {
 /// Where the value is kept, and which values are legal.
 enum Field {
     Int(fn(&mut Settings) -> &mut c_int, fn(c_int) -> bool),
-    /// Whatever is not zero switches it on.
+    /// Whatever is more than zero switches it on.
     Switch(fn(&mut Settings) -> &mut c_int),
+    /// Whatever is not zero switches it on.
+    AnySwitch(fn(&mut Settings) -> &mut c_int),
     Long(fn(&mut Settings) -> &mut i64),
     Unsigned(fn(&mut Settings) -> &mut u64),
     Bytes(fn(&mut Settings) -> &mut Vec<u8>, fn(usize) -> bool),
@@ -317,9 +338,11 @@ const fn of(number: c_int, types: &'static [SocketType], field: Field) -> Row {
     Row { number, kinds: Kinds::Only(types), field, access: Access::Write }
 }
 
-const ROUTING: &[SocketType] = &[SocketType::Router, SocketType::Dealer, SocketType::Req];
-const ROUTERS: &[SocketType] = &[SocketType::Router];
-const NAMING: &[SocketType] = &[SocketType::Router, SocketType::Stream];
+// libzmq's REP is a ROUTER inside and takes its options, which have no meaning for it: its replies go where the requests
+// came from.
+const ROUTING: &[SocketType] = &[SocketType::Router, SocketType::Dealer, SocketType::Req, SocketType::Rep];
+const ROUTERS: &[SocketType] = &[SocketType::Router, SocketType::Rep];
+const NAMING: &[SocketType] = &[SocketType::Router, SocketType::Stream, SocketType::Rep];
 const PUBLISHERS: &[SocketType] = &[SocketType::Pub, SocketType::XPub];
 
 /// All options that are values.
@@ -360,16 +383,15 @@ static TABLE: &[Row] = &[
     of(69, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_nodrop)),
     of(71, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_manual)),
     of(73, &[SocketType::Stream], Field::Switch(|settings| &mut settings.stream_notify)),
-    row(74, Field::Switch(|settings| &mut settings.invert_matching)),
+    row(74, Field::AnySwitch(|settings| &mut settings.invert_matching)),
     row(75, Field::Int(|settings| &mut settings.heartbeat_ivl, not_negative)),
     row(77, Field::Int(|settings| &mut settings.heartbeat_timeout, not_negative)),
     of(78, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_verboser)),
     row(79, Field::Int(|settings| &mut settings.connect_timeout, not_negative)),
     row(80, Field::Int(|settings| &mut settings.tcp_maxrt, not_negative)),
     row(84, Field::Int(|settings| &mut settings.multicast_maxtpdu, positive)),
-    row(89, Field::Int(|settings| &mut settings.use_fd, from_minus_one)),
-    row(92, Field::Text(|settings| &mut settings.bindtodevice, |len| len <= 16)),
-    row(96, Field::Switch(|settings| &mut settings.multicast_loop)),
+    row(BINDTODEVICE, Field::Text(|settings| &mut settings.bindtodevice, |len| (1..=16).contains(&len))),
+    row(96, Field::AnySwitch(|settings| &mut settings.multicast_loop)),
     row(112, Field::Int(|settings| &mut settings.priority, any)),
 ];
 
@@ -387,7 +409,11 @@ impl Field {
             Self::Int(field, is_legal) => {
                 *field(settings) = Some(int(value)?).filter(|value| is_legal(*value)).ok_or(Errno::INVALID)?;
             }
-            Self::Switch(field) => *field(settings) = c_int::from(int(value)? != 0),
+            Self::Switch(field) => {
+                let value = Some(int(value)?).filter(|value| *value >= 0).ok_or(Errno::INVALID)?;
+                *field(settings) = c_int::from(value != 0);
+            }
+            Self::AnySwitch(field) => *field(settings) = c_int::from(int(value)? != 0),
             Self::Long(field) => *field(settings) = i64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?),
             Self::Unsigned(field) => {
                 *field(settings) = u64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?);
@@ -401,9 +427,9 @@ impl Field {
 
     fn get(&self, settings: &mut Settings) -> Value {
         match self {
-            Self::Int(field, _) | Self::Switch(field) => Value::Int(*field(settings)),
-            Self::Long(field) => Value::Bytes(field(settings).to_ne_bytes().to_vec()),
-            Self::Unsigned(field) => Value::Bytes(field(settings).to_ne_bytes().to_vec()),
+            Self::Int(field, _) | Self::Switch(field) | Self::AnySwitch(field) => Value::int(*field(settings)),
+            Self::Long(field) => Value::Number(field(settings).to_ne_bytes().to_vec()),
+            Self::Unsigned(field) => Value::Number(field(settings).to_ne_bytes().to_vec()),
             Self::Bytes(field, _) => Value::Bytes(field(settings).clone()),
             Self::Text(field, _) => Value::text(field(settings)),
         }
@@ -412,12 +438,23 @@ impl Field {
 
 /// What `zmq_getsockopt` returns.
 pub(crate) enum Value {
-    Int(c_int),
+    /// Of a size that the application has to know.
+    Number(Vec<u8>),
+    /// What may be shorter than the room for it.
     Bytes(Vec<u8>),
 }
 
 impl Value {
-    fn text(text: &[u8]) -> Self {
+    pub(crate) fn int(value: c_int) -> Self {
+        Self::Number(value.to_ne_bytes().to_vec())
+    }
+
+    /// A number for which libzmq takes more room than it needs, too.
+    fn loose(value: c_int) -> Self {
+        Self::Bytes(value.to_ne_bytes().to_vec())
+    }
+
+    pub(crate) fn text(text: &[u8]) -> Self {
         Self::Bytes([text, b"\0"].concat())
     }
 
@@ -426,24 +463,20 @@ impl Value {
     /// # Safety
     /// `place` points to `*len` bytes.
     pub(crate) unsafe fn write(&self, place: *mut u8, len: *mut usize) -> Result<()> {
-        let int;
-        let bytes = match self {
-            Self::Int(value) => {
-                int = value.to_ne_bytes();
-                &int[..]
-            }
-            Self::Bytes(bytes) => bytes,
-        };
         if place.is_null() || len.is_null() {
             return Err(Errno::FAULT);
         }
+        // SAFETY: as the caller says.
+        let room = unsafe { *len };
+        let bytes = match self {
+            Self::Number(bytes) if bytes.len() == room => bytes,
+            Self::Bytes(bytes) if bytes.len() <= room => bytes,
+            _ => return Err(Errno::INVALID),
+        };
         // SAFETY: as the caller says; what is written is no longer than the place.
         unsafe {
-            if *len < bytes.len() {
-                return Err(Errno::INVALID);
-            }
             ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
-            place.add(bytes.len()).write_bytes(0, *len - bytes.len());
+            place.add(bytes.len()).write_bytes(0, room - bytes.len());
             *len = bytes.len();
         }
         Ok(())
@@ -451,11 +484,29 @@ impl Value {
 }
 
 impl SocketHandle {
-    fn set(&self, option: c_int, value: &[u8]) -> Result<()> {
+    /// No `value` is a null pointer.
+    fn set(&self, option: c_int, value: Option<&[u8]>) -> Result<()> {
         self.check_alive()?;
+        match (option, value) {
+            (TCP_ACCEPT_FILTER, None) => self.settings().accept.networks.clear(),
+            (IPC_FILTER_PID, None) => self.settings().accept.processes.clear(),
+            (IPC_FILTER_UID, None) => self.settings().accept.users.clear(),
+            (IPC_FILTER_GID, None) => self.settings().accept.groups.clear(),
+            (BINDTODEVICE, None) => self.settings().bindtodevice.clear(),
+            _ => return self.set_to(option, value.unwrap_or_default()),
+        }
+        self.apply()
+    }
+
+    fn set_to(&self, option: c_int, value: &[u8]) -> Result<()> {
         match option {
             SUBSCRIBE | UNSUBSCRIBE => return self.change_subscription(option == SUBSCRIBE, value),
             XPUB_WELCOME_MSG => self.set_welcome(value)?,
+            USE_FD => self.settings().set_use_fd(int(value)?)?,
+            TCP_ACCEPT_FILTER => self.settings().filter_networks(value)?,
+            IPC_FILTER_PID => filter(&mut self.settings().accept.processes, value)?,
+            IPC_FILTER_UID => filter(&mut self.settings().accept.users, value)?,
+            IPC_FILTER_GID => filter(&mut self.settings().accept.groups, value)?,
             METADATA => self.settings().add_metadata(value)?,
             IPV4ONLY => self.settings().ipv6 = c_int::from(int(value).and_then(only_zero_or_one)? == 0),
             HEARTBEAT_TTL => self.settings().set_heartbeat_ttl(int(value)?)?,
@@ -467,6 +518,11 @@ impl SocketHandle {
                 row.field.set(&mut self.settings(), value)?;
             }
         }
+        self.apply()
+    }
+
+    /// Puts what was set into force.
+    pub(crate) fn apply(&self) -> Result<()> {
         let settings = self.settings().clone();
         Ok(self.socket.reconfigure(|options| settings.apply(self.socket_type, options))?)
     }
@@ -496,16 +552,20 @@ impl SocketHandle {
     fn get(&self, option: c_int) -> Result<Value> {
         self.check_alive()?;
         Ok(match option {
-            RCVMORE => Value::Int(c_int::from(self.has_rest())),
-            FD => Value::Int(self.socket.descriptor()?.as_raw_fd()),
-            EVENTS => Value::Int(self.events()?),
-            TYPE => Value::Int(c_int::from(self.socket_type.number())),
-            IPV4ONLY => Value::Int(c_int::from(self.settings().ipv6 == 0)),
+            RCVMORE => Value::loose(c_int::from(self.has_rest())),
+            FD if self.is_thread_safe() => return Err(Errno::INVALID),
+            FD => Value::loose(self.socket.descriptor()?.as_raw_fd()),
+            EVENTS => Value::loose(self.events()?),
+            TYPE => Value::int(c_int::from(self.socket_type.number())),
+            IPV4ONLY => Value::int(c_int::from(self.settings().ipv6 == 0)),
             LAST_ENDPOINT => Value::text(self.socket.last_endpoint().unwrap_or_default().as_bytes()),
-            MECHANISM => Value::Int(0),
-            THREAD_SAFE => Value::Int(0),
-            HEARTBEAT_TTL => Value::Int(self.settings().heartbeat_ttl.saturating_mul(100)),
-            TOPICS_COUNT => Value::Int(c_int::try_from(self.socket.stats().subscriptions).unwrap_or(c_int::MAX)),
+            MECHANISM => Value::int(0),
+            THREAD_SAFE => Value::loose(c_int::from(self.is_thread_safe())),
+            USE_FD => Value::int(self.settings().use_fd),
+            // The peer that a STREAM has received from last.
+            ROUTING_ID if !self.last_peer().is_empty() => Value::Bytes(self.last_peer()),
+            HEARTBEAT_TTL => Value::int(self.settings().heartbeat_ttl.saturating_mul(100)),
+            TOPICS_COUNT => Value::loose(c_int::try_from(self.socket.stats().subscriptions).unwrap_or(c_int::MAX)),
             _ => {
                 let row = row_of(option)?;
                 if row.access == Access::Write {
@@ -523,15 +583,38 @@ impl SocketHandle {
     }
 }
 
+/// Adds a number to those that are accepted.
+fn filter(accepted: &mut Vec<u32>, value: &[u8]) -> Result<()> {
+    accepted.push(u32::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?));
+    Ok(())
+}
+
 fn only_zero_or_one(value: c_int) -> Result<c_int> {
     if zero_or_one(value) { Ok(value) } else { Err(Errno::INVALID) }
 }
 
 impl Settings {
+    fn filter_networks(&mut self, value: &[u8]) -> Result<()> {
+        let text = str::from_utf8(value).map_err(|_| Errno::INVALID)?;
+        self.accept.networks.push(text.trim_end_matches('\0').parse().map_err(|_| Errno::INVALID)?);
+        Ok(())
+    }
+
+    /// The next `bind` takes this descriptor, which listens, and closes it in the end.
+    fn set_use_fd(&mut self, fd: c_int) -> Result<()> {
+        if fd < -1 {
+            return Err(Errno::INVALID);
+        }
+        // SAFETY: the application gives the descriptor away.
+        let descriptor = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) });
+        (self.use_fd, self.listener) = (fd, descriptor.map(InheritedListener::from));
+        Ok(())
+    }
+
     /// The wire carries tenths of a second, in two bytes.
     fn set_heartbeat_ttl(&mut self, millis: c_int) -> Result<()> {
         let deciseconds = millis / 100;
-        if millis < 0 || deciseconds > c_int::from(u16::MAX) {
+        if !(0..=c_int::from(u16::MAX)).contains(&deciseconds) {
             return Err(Errno::INVALID);
         }
         self.heartbeat_ttl = deciseconds;
@@ -564,8 +647,8 @@ pub(crate) unsafe extern "C" fn zmq_setsockopt(
 ) -> c_int {
     border::unit(|| {
         // SAFETY: as the caller says.
-        let (call, value) = unsafe { (socket::enter(socket)?, border::bytes(value.cast(), len)?) };
-        call.set(option, value)
+        let (call, bytes) = unsafe { (socket::enter(socket)?, border::bytes(value.cast(), len)?) };
+        call.set(option, Some(bytes).filter(|_| !value.is_null()))
     })
 }
 

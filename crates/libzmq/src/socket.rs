@@ -7,6 +7,7 @@ use std::{
     cell::RefCell,
     ffi::{c_char, c_int, c_void},
     mem::{self, ManuallyDrop},
+    num::NonZeroU32,
     ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,7 +15,7 @@ use std::{
     },
 };
 
-use nought::{Any, Frame, Message, Outgoing, PeerInfo, Readiness, SendErrorKind, Socket, SocketType};
+use nought::{Address, Any, Frame, Message, Outgoing, PeerInfo, Readiness, SendErrorKind, Socket, SocketType};
 
 use crate::{
     border,
@@ -24,10 +25,14 @@ use crate::{
     message,
     monitor::Feed,
     options::Settings,
+    poll::POLLOUT,
 };
 
 const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
+
+/// The frames of a message to a peer that does not speak ZMTP: who, and what.
+const RAW_FRAMES: usize = 2;
 
 /// What a socket's handle stands for.
 pub(crate) struct SocketHandle {
@@ -38,6 +43,7 @@ pub(crate) struct SocketHandle {
     begun: Begun,
     rest: Rest,
     feed: Mutex<Option<Arc<Feed>>>,
+    last_peer: Mutex<Vec<u8>>,
 }
 
 /// The frames of a message that is sent and not complete.
@@ -89,7 +95,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SocketHandle {
     fn new(context: &Arc<Shared>, socket_type: SocketType) -> Result<Self> {
-        let settings = Settings::new(context.settings());
+        let settings = Settings::new(&context.settings(), socket_type);
         let builder = context.running()?.any_socket_builder(socket_type);
         let socket = settings.apply(socket_type, builder.interruptible(true)).build()?;
         Ok(Self {
@@ -100,6 +106,7 @@ impl SocketHandle {
             begun: Begun::default(),
             rest: Rest::default(),
             feed: Mutex::default(),
+            last_peer: Mutex::default(),
         })
     }
 
@@ -121,6 +128,23 @@ impl SocketHandle {
         }
     }
 
+    /// Whether several threads may use it at once in libzmq, too; messages have one frame then.
+    #[inline]
+    pub(crate) fn is_thread_safe(&self) -> bool {
+        use SocketType::{Channel, Client, Dish, Gather, Peer, Radio, Scatter, Server};
+        matches!(self.socket_type, Client | Server | Radio | Dish | Gather | Scatter | Peer | Channel)
+    }
+
+    /// Whether messages say to whom they go beside their frames.
+    fn addresses(&self) -> bool {
+        matches!(self.socket_type, SocketType::Server | SocketType::Peer | SocketType::Radio)
+    }
+
+    /// The peer that a message was received from last, of a STREAM.
+    pub(crate) fn last_peer(&self) -> Vec<u8> {
+        lock(&self.last_peer).clone()
+    }
+
     /// Whether frames of the last message are still to be fetched.
     pub(crate) fn has_rest(&self) -> bool {
         self.rest.is_there.load(Ordering::Relaxed)
@@ -133,6 +157,9 @@ impl SocketHandle {
     /// Sends a frame; the message is complete without SNDMORE.
     #[inline]
     pub(crate) fn send_body(&self, body: &[u8], flags: c_int) -> Result<()> {
+        if self.is_thread_safe() {
+            return self.send_one(Outgoing::Body(body), flags);
+        }
         if flags & SNDMORE != 0 || self.begun.is_there.load(Ordering::Relaxed) {
             return self.send_part(Frame::copy_from_slice(body), flags);
         }
@@ -140,6 +167,15 @@ impl SocketHandle {
     }
 
     fn send_message(&self, message: &mut message::Message, flags: c_int) -> Result<()> {
+        if self.addresses() {
+            let address = message.address();
+            let mut addressed = Message::from(message.share_frame());
+            addressed.set_address(address);
+            return self.send_one(Outgoing::Owned(addressed), flags);
+        }
+        if self.is_thread_safe() && flags & SNDMORE != 0 {
+            return Err(Errno::INVALID);
+        }
         if flags & SNDMORE != 0 || self.begun.is_there.load(Ordering::Relaxed) {
             return self.send_part(message.share_frame(), flags);
         }
@@ -147,6 +183,14 @@ impl SocketHandle {
             return self.send_whole(Outgoing::Owned(message.share_frame().into()), flags);
         }
         self.send_whole(Outgoing::Body(message.body()), flags)
+    }
+
+    /// Sends a message of a socket whose messages have one frame.
+    fn send_one(&self, message: Outgoing<'_>, flags: c_int) -> Result<()> {
+        if flags & SNDMORE != 0 {
+            return Err(Errno::INVALID);
+        }
+        self.send_whole(message, flags)
     }
 
     #[inline]
@@ -165,8 +209,9 @@ impl SocketHandle {
             checked?;
         }
         frames.push(frame);
-        self.begun.is_there.store(flags & SNDMORE != 0, Ordering::Relaxed);
-        if flags & SNDMORE != 0 {
+        let has_more = flags & SNDMORE != 0 && !(self.is_raw() && frames.len() == RAW_FRAMES);
+        self.begun.is_there.store(has_more, Ordering::Relaxed);
+        if has_more {
             return Ok(());
         }
         let message = Outgoing::from(mem::take(&mut *frames));
@@ -179,6 +224,11 @@ impl SocketHandle {
             Err(SendErrorKind::WouldBlock) => Ok(()),
             sent => sent.or_else(|kind| self.unless_dropped(kind)),
         }
+    }
+
+    /// Whether its messages are a peer and bytes, whatever is said of more.
+    fn is_raw(&self) -> bool {
+        self.socket_type == SocketType::Stream
     }
 
     /// A REQ and a REP fetch a message whole before they answer it.
@@ -209,6 +259,7 @@ pub(crate) struct Received<'f> {
     pub(crate) frame: &'f mut Frame,
     pub(crate) has_more: bool,
     peer: Option<Arc<PeerInfo>>,
+    address: Option<Address>,
 }
 
 /// Whether to ask whose message it is.
@@ -230,17 +281,21 @@ impl SocketHandle {
         if self.has_rest()
             && let Some((mut frame, has_more, peer)) = self.next_of_rest()
         {
-            return Ok(take(Received { frame: &mut frame, has_more, peer }));
+            return Ok(take(Received { frame: &mut frame, has_more, peer, address: None }));
         }
         RECEIVED.with_borrow_mut(|message| {
             let peer = self.recv_whole(message, flags, ask)?;
             if message.len() > 1 {
                 let mut frame = message.pop_front().unwrap_or_default();
+                if self.socket_type == SocketType::Stream {
+                    *lock(&self.last_peer) = frame.to_vec();
+                }
                 self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
-                return Ok(take(Received { frame: &mut frame, has_more: true, peer }));
+                return Ok(take(Received { frame: &mut frame, has_more: true, peer, address: None }));
             }
+            let address = message.address().cloned();
             let frame = message.first_mut().ok_or(Errno::AGAIN)?;
-            Ok(take(Received { frame, has_more: false, peer }))
+            Ok(take(Received { frame, has_more: false, peer, address }))
         })
     }
 
@@ -283,8 +338,9 @@ impl SocketHandle {
     }
 
     fn recv_message(&self, place: &mut message::Message, flags: c_int) -> Result<c_int> {
-        self.recv_frame(flags, AskForPeer::Yes, |Received { frame, has_more, peer }| {
+        self.recv_frame(flags, AskForPeer::Yes, |Received { frame, has_more, peer, address }| {
             *place = message::Message::received(frame, has_more, peer);
+            address.iter().for_each(|address| place.note(address));
             length(place.body().len())
         })
     }
@@ -359,8 +415,8 @@ pub(crate) unsafe extern "C" fn zmq_connect(socket: *mut c_void, endpoint: *cons
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
         let routing_id = mem::take(&mut call.settings().connect_routing_id);
-        if routing_id.is_empty() {
-            return Ok(call.socket.connect(endpoint)?);
+        if routing_id.is_empty() || call.socket_type == SocketType::Rep {
+            return call.connect(endpoint);
         }
         Ok(call.socket.connect_as(endpoint, routing_id)?)
     })
@@ -375,7 +431,7 @@ pub(crate) unsafe extern "C" fn zmq_unbind(socket: *mut c_void, endpoint: *const
     border::unit(|| {
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
-        call.check_alive()?;
+        call.check_leaves(endpoint)?;
         call.socket.unbind(endpoint).map_err(|_| Errno::NOT_FOUND)
     })
 }
@@ -389,7 +445,7 @@ pub(crate) unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, endpoint: *c
     border::unit(|| {
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
-        call.check_alive()?;
+        call.check_leaves(endpoint)?;
         call.socket.disconnect(endpoint).map_err(|_| Errno::NOT_FOUND)
     })
 }
@@ -513,49 +569,109 @@ pub(crate) unsafe extern "C" fn zmq_recvmsg(
 }
 
 impl SocketHandle {
+    /// An address of IPv6 that is written out says by itself that IPv6 is wanted: libzmq takes it without the option, too.
+    fn connect(&self, endpoint: &str) -> Result<()> {
+        let wants_ipv6 = endpoint.starts_with("tcp://[");
+        if wants_ipv6 {
+            self.socket.reconfigure(|options| options.ipv6(true))?;
+        }
+        let result = self.socket.connect(endpoint);
+        if wants_ipv6 {
+            self.apply()?;
+        }
+        Ok(result?)
+    }
+
+    /// Whether the text is an endpoint at all, and the socket still there.
+    fn check_leaves(&self, endpoint: &str) -> Result<()> {
+        self.check_alive()?;
+        if endpoint.contains("://") { Ok(()) } else { Err(Errno::INVALID) }
+    }
+
     /// What has no answer of its own for it says that the context is over.
     pub(crate) fn check_alive(&self) -> Result<()> {
         if self.socket.is_shut_down() { Err(Errno::TERMINATED) } else { Ok(()) }
     }
 }
 
-/// Joins a group: that is for DISH.
+/// Joins a group.
 ///
 /// # Safety
 /// See [`handle::enter`]; `group` is null or points to a C string.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_join(socket: *mut c_void, _group: *const c_char) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { enter(socket) }.and(Err(Errno::NOT_SUPPORTED)))
+pub(crate) unsafe extern "C" fn zmq_join(socket: *mut c_void, group: *const c_char) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, group) = unsafe { (enter(socket)?, border::text(group)?) };
+        Ok(call.socket.join(group)?)
+    })
 }
 
-/// Leaves a group: that is for DISH.
+/// Leaves a group.
 ///
 /// # Safety
 /// See [`handle::enter`]; `group` is null or points to a C string.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_leave(socket: *mut c_void, _group: *const c_char) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { enter(socket) }.and(Err(Errno::NOT_SUPPORTED)))
+pub(crate) unsafe extern "C" fn zmq_leave(socket: *mut c_void, group: *const c_char) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, group) = unsafe { (enter(socket)?, border::text(group)?) };
+        Ok(call.socket.leave(group)?)
+    })
 }
 
-/// Connects, and returns the routing id of the peer: that is for PEER.
+/// Connects, and returns the number of the peer, of a PEER; 0 for an error.
 ///
 /// # Safety
 /// See [`handle::enter`]; `endpoint` is null or points to a C string.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, _endpoint: *const c_char) -> u32 {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { enter(socket) }.and(Err(Errno::NOT_SUPPORTED)));
-    0
+pub(crate) unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, endpoint: *const c_char) -> u32 {
+    let mut number = 0;
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
+        number = call.socket.connect_peer(endpoint)?.get();
+        Ok(())
+    });
+    number
 }
 
-/// Disconnects a peer by its routing id: that is for PEER and SERVER.
+/// Ends the connection to a peer by its number, of a SERVER or a PEER.
 ///
 /// # Safety
 /// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_disconnect_peer(socket: *mut c_void, _routing_id: u32) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { enter(socket) }.and(Err(Errno::NOT_SUPPORTED)))
+pub(crate) unsafe extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let call = unsafe { enter(socket) }?;
+        if !matches!(call.socket_type, SocketType::Server | SocketType::Peer) {
+            return Err(Errno::NOT_SUPPORTED);
+        }
+        let routing_id = NonZeroU32::new(routing_id).ok_or(Errno::UNREACHABLE)?;
+        call.socket.disconnect_peer(routing_id).map_err(|_| Errno::UNREACHABLE)
+    })
+}
+
+/// Whether a ROUTER's peer can be sent to, as the events of a poll.
+///
+/// # Safety
+/// See [`handle::enter`]; `routing_id` points to `len` bytes.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn zmq_socket_get_peer_state(
+    socket: *mut c_void,
+    routing_id: *const c_void,
+    len: usize,
+) -> c_int {
+    border::status(|| {
+        // SAFETY: as the caller says.
+        let (call, routing_id) = unsafe { (enter(socket)?, border::bytes(routing_id.cast(), len)?) };
+        if call.socket_type != SocketType::Router {
+            return Err(Errno::NOT_SUPPORTED);
+        }
+        match call.socket.has_room_for(routing_id) {
+            None => Err(Errno::UNREACHABLE),
+            Some(has_room) => Ok(if has_room { c_int::from(POLLOUT) } else { 0 }),
+        }
+    })
 }

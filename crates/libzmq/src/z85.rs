@@ -35,6 +35,9 @@ fn present<T>(place: *mut T) -> Result<*mut T> {
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_z85_encode(text: *mut c_char, data: *const u8, len: usize) -> *mut c_char {
     border::pointer(|| {
+        if !len.is_multiple_of(4) {
+            return Err(Errno::INVALID);
+        }
         // SAFETY: as the caller says.
         let encoded = z85::encode(unsafe { border::bytes(data, len) }?).map_err(|_| Errno::INVALID)?;
         // SAFETY: as the caller says.

@@ -68,7 +68,12 @@ impl Context {
 
     /// A context with other settings.
     pub fn builder() -> ContextBuilder {
-        ContextBuilder { io_threads: 1, max_sockets: MAX_SOCKETS_DEFAULT, transports: Transports::new() }
+        ContextBuilder {
+            io_threads: 1,
+            max_sockets: MAX_SOCKETS_DEFAULT,
+            transports: Transports::new(),
+            thread_start: None,
+        }
     }
 
     /// A socket with the default options. Its kind is a type: `context.socket::<Push>()`.
@@ -135,11 +140,24 @@ impl fmt::Debug for Context {
 }
 
 /// The settings of a context to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ContextBuilder {
     io_threads: usize,
     max_sockets: usize,
     transports: Transports,
+    thread_start: Option<ThreadStart>,
+}
+
+/// What each driver thread does first.
+pub(crate) type ThreadStart = Arc<dyn Fn() + Send + Sync>;
+
+impl fmt::Debug for ContextBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { io_threads, max_sockets, transports, thread_start: _ } = self;
+        let mut shown = f.debug_struct("ContextBuilder");
+        shown.field("io_threads", io_threads).field("max_sockets", max_sockets).field("transports", transports);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl ContextBuilder {
@@ -165,6 +183,13 @@ impl ContextBuilder {
         self
     }
 
+    /// Has each driver thread do this first: to choose its processors, its priority, its name.
+    #[must_use]
+    pub fn on_thread_start(mut self, start: impl Fn() + Send + Sync + 'static) -> Self {
+        self.thread_start = Some(Arc::new(start));
+        self
+    }
+
     /// Makes the context and starts its threads.
     ///
     /// # Errors
@@ -179,7 +204,7 @@ impl ContextBuilder {
             resolver: Resolver::new(),
             names: Names::default(),
             max_sockets: self.max_sockets,
-            drivers: start_drivers(self.io_threads)?,
+            drivers: start_drivers(self.io_threads, self.thread_start.as_ref())?,
             next_driver: AtomicUsize::new(0),
             sockets: Mutex::default(),
             closed: Condvar::new(),
@@ -189,10 +214,10 @@ impl ContextBuilder {
 }
 
 /// Starts all or none.
-fn start_drivers(count: usize) -> io::Result<Vec<Arc<Driver>>> {
+fn start_drivers(count: usize, thread_start: Option<&ThreadStart>) -> io::Result<Vec<Arc<Driver>>> {
     let mut drivers: Vec<Arc<Driver>> = Vec::with_capacity(count);
     for index in 0..count {
-        match Driver::start(format!("nought-driver-{index}")) {
+        match Driver::start(format!("nought-driver-{index}"), thread_start.cloned()) {
             Ok(driver) => drivers.push(driver),
             Err(error) => {
                 drivers.iter().for_each(|driver| driver.stop());

@@ -127,6 +127,11 @@ impl Socket {
         }
     }
 
+    /// ROUTER: whether there is room for messages to the peer of this name; `None`: there is no such peer.
+    pub fn has_room_for(&mut self, routing_id: &[u8]) -> Option<bool> {
+        self.pattern.has_room_for(&mut self.connections, routing_id)
+    }
+
     /// What [`send`](Self::send) would say now to a message of several frames that begins with this one: for callers
     /// that are given a message frame by frame.
     ///
@@ -291,9 +296,15 @@ impl Socket {
     }
 
     /// What the transport knows of the peer, to be said before [`start`](Self::start).
-    pub fn know_peer(&mut self, id: ConnectionId, address: Arc<str>, credentials: Option<PeerCredentials>) {
+    pub fn know_peer(
+        &mut self,
+        id: ConnectionId,
+        address: Arc<str>,
+        credentials: Option<PeerCredentials>,
+        descriptor: Option<i32>,
+    ) {
         if let Some(connection) = self.connections.get_mut(id) {
-            connection.know_peer(address, credentials);
+            connection.know_peer(PeerInfo { address: Some(address), credentials, descriptor, ..PeerInfo::default() });
         }
     }
 

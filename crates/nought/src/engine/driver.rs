@@ -16,6 +16,8 @@ use rustix::{
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime},
 };
 
+use crate::context::ThreadStart;
+
 use super::{
     Core, Look, LookPatience, Urgency,
     poller::{self, event_buffer},
@@ -67,7 +69,7 @@ struct Inbox {
 
 impl Driver {
     /// Starts a driver thread.
-    pub(crate) fn start(name: String) -> io::Result<Arc<Self>> {
+    pub(crate) fn start(name: String, first: Option<ThreadStart>) -> io::Result<Arc<Self>> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
@@ -75,7 +77,10 @@ impl Driver {
         epoll::add(&epoll, &alarm, epoll::EventData::new_u64(ALARM), epoll::EventFlags::IN)?;
         let driver = Arc::new(Self { epoll, wake, alarm, inbox: Mutex::default(), thread: Mutex::default() });
         let running = Arc::clone(&driver);
-        let thread = thread::Builder::new().name(name).spawn(move || running.run())?;
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            unless_it_panics(|| first.into_iter().for_each(|first| first()));
+            running.run();
+        })?;
         *driver.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(driver)
     }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     io,
     num::NonZeroU32,
+    os::fd::AsRawFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -404,6 +405,13 @@ impl Core {
         let event =
             SocketEvent::new(channel.local_endpoint(), Some(channel.remote_endpoint()), SocketEventKind::Accepted);
         let event = event.of(origin).at(channel.readiness());
+        let filter = &state.options.transport.accept;
+        if !filter.accepts(&channel.remote_endpoint(), channel.peer_credentials()) {
+            state.machine.remove(id);
+            let error = io::ErrorKind::PermissionDenied.into();
+            let kind = SocketEventKind::AcceptFailed { error: Arc::new(error) };
+            return self.publish(state, SocketEvent { kind, ..event });
+        }
         if let Err(error) = self.add_link(state, Link::new(id, channel, origin, false)) {
             state.machine.remove(id);
             return self.accept_failed(state, index, error, now);
@@ -661,7 +669,8 @@ impl Core {
 
     fn start(&self, state: &mut State, id: ConnectionId, now: Instant) {
         let Some(link) = state.links.get(id) else { return };
-        state.machine.know_peer(id, Arc::clone(&link.remote), link.channel.peer_credentials());
+        let descriptor = link.channel.readiness().as_raw_fd();
+        state.machine.know_peer(id, Arc::clone(&link.remote), link.channel.peer_credentials(), Some(descriptor));
         if link.datagrams.is_some() {
             return state.machine.start_datagrams(id);
         }

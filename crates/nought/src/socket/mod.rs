@@ -237,6 +237,13 @@ impl<K: ConnectsPeers> Socket<K> {
     }
 }
 
+impl<K: Routes> Socket<K> {
+    /// ROUTER: whether there is room for messages to the peer of this name; `None`: there is no such peer.
+    pub fn has_room_for(&self, routing_id: impl AsRef<[u8]>) -> Option<bool> {
+        self.core.look_up().machine.has_room_for(routing_id.as_ref())
+    }
+}
+
 impl<K: Addresses> Socket<K> {
     /// Ends the connection to the peer that messages name by this number. What is queued for it is still sent, for the
     /// linger time; one that was connected to is not connected to again.

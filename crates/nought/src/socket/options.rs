@@ -3,7 +3,9 @@
 use std::{marker::PhantomData, time::Duration};
 
 use nought_proto::{
-    Frame, Message, Options, Security, SocketType, limits::ROUTING_ID_LEN_MAX, wire::metadata::IllegalMetadata,
+    Frame, Message, Options, Security, SocketType,
+    limits::ROUTING_ID_LEN_MAX,
+    wire::metadata::{IllegalMetadata, Metadata},
 };
 
 use super::{
@@ -17,7 +19,7 @@ use crate::{
         spin::{self, Spin},
     },
     error::{SocketError, WrongKind},
-    transport::{KeepAlive, TransportOptions},
+    transport::{AcceptFilter, InheritedListener, KeepAlive, TransportOptions},
 };
 
 /// In tenths of a second, in two bytes.
@@ -347,6 +349,18 @@ impl<K: Kind> SocketBuilder<K> {
         self.transport(|options| options.receive_buffer = bytes)
     }
 
+    /// tcp, ipc: a socket that listens already, which the next `bind` takes in the place of its own; for sockets that a
+    /// service manager hands over. Default: none.
+    pub fn inherited_listener(self, listener: Option<InheritedListener>) -> Self {
+        self.transport(|options| options.inherited = listener)
+    }
+
+    /// tcp, ipc: whom to accept, of those who connect; others are closed at once. It counts for what is accepted from
+    /// now on. Default: everybody.
+    pub fn accept_filter(self, filter: AcceptFilter) -> Self {
+        self.transport(|options| options.accept = filter)
+    }
+
     /// tcp: the type-of-service byte of each packet. Default: 0.
     pub fn type_of_service(self, type_of_service: u8) -> Self {
         self.transport(|options| options.type_of_service = type_of_service)
@@ -495,6 +509,15 @@ impl<K: SpeaksZmtp> SocketBuilder<K> {
     pub fn security(self, security: impl Into<Security>) -> Self {
         let security = security.into();
         self.only(Ability::SpeaksZmtp, "security").protocol(|options| options.security = security)
+    }
+
+    /// All properties that peers are told in the handshake, in the place of those that were set; see
+    /// [`metadata`](Self::metadata).
+    pub fn all_metadata<'p>(self, properties: impl IntoIterator<Item = (&'p str, &'p [u8])>) -> Self {
+        self.only(Ability::SpeaksZmtp, "metadata").protocol(|options| {
+            options.metadata = Metadata::new();
+            properties.into_iter().for_each(|(name, value)| options.metadata.push(name, value));
+        })
     }
 
     /// A property that peers are told in the handshake: its name starts with `X-` and has letters, digits and `-_.+`.

@@ -34,7 +34,7 @@ pub use nought_proto::connection::PeerCredentials;
 
 pub use self::endpoint::{AddressError, Endpoint, EndpointError, Target, Transports};
 pub use self::ipc::Ipc;
-pub use self::options::{InheritedListener, KeepAlive, TransportOptions};
+pub use self::options::{AcceptFilter, InheritedListener, KeepAlive, Network, NoNetwork, TransportOptions};
 pub use self::tcp::Tcp;
 pub use self::udp::Udp;
 

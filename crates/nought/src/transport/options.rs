@@ -1,9 +1,12 @@
 //! What a user can ask of a transport.
 
 use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use nought_proto::connection::PeerCredentials;
 
 /// The options of a transport, as they stand when `bind` or `connect` is called; later changes do not reach what is
 /// already bound or connected.
@@ -71,6 +74,10 @@ pub struct TransportOptions {
     /// tcp, ipc: a socket that already listens, which `bind` takes instead of making its own; the address given to
     /// `bind` then says nothing but the transport. For sockets that a service manager hands over. Default: `None`.
     pub inherited: Option<InheritedListener>,
+
+    /// tcp, ipc: whom to accept, of those who connect. The engine asks, for whatever transport tells an address or
+    /// credentials. Default: everybody.
+    pub accept: AcceptFilter,
 }
 
 impl Default for TransportOptions {
@@ -90,6 +97,7 @@ impl Default for TransportOptions {
             connect_timeout: None,
             max_retransmission_time: None,
             inherited: None,
+            accept: AcceptFilter::default(),
         }
     }
 }
@@ -128,6 +136,95 @@ impl KeepAlive {
     }
 }
 
+/// Whom to accept. Of tcp peers those from one of the networks, of ipc peers those whose process, user or group is among
+/// those named; where none is named, everybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct AcceptFilter {
+    /// tcp: from where.
+    pub networks: Vec<Network>,
+    /// ipc: process ids.
+    pub processes: Vec<u32>,
+    /// ipc: effective user ids.
+    pub users: Vec<u32>,
+    /// ipc: effective group ids.
+    pub groups: Vec<u32>,
+}
+
+impl AcceptFilter {
+    /// Whether a peer with this endpoint, and these credentials where the system knows them, is accepted.
+    pub fn accepts(&self, endpoint: &str, credentials: Option<PeerCredentials>) -> bool {
+        match credentials {
+            Some(credentials) => self.accepts_process(credentials),
+            None => self.networks.is_empty() || self.accepts_address(endpoint),
+        }
+    }
+
+    fn accepts_address(&self, endpoint: &str) -> bool {
+        let socket = endpoint.strip_prefix("tcp://").and_then(|address| address.parse::<SocketAddr>().ok());
+        // Where no address is known, as over other transports, no network is asked.
+        socket.is_none_or(|socket| self.networks.iter().any(|network| network.contains(socket.ip())))
+    }
+
+    fn accepts_process(&self, peer: PeerCredentials) -> bool {
+        let names_nobody = self.processes.is_empty() && self.users.is_empty() && self.groups.is_empty();
+        names_nobody
+            || self.users.contains(&peer.user_id)
+            || self.groups.contains(&peer.group_id)
+            || peer.process_id.is_some_and(|process| self.processes.contains(&process))
+    }
+}
+
+/// A network of the internet, as `192.0.2.0/24` writes it; without a length, one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    address: IpAddr,
+    prefix_len: u32,
+}
+
+/// The text is no network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoNetwork;
+
+impl std::fmt::Display for NoNetwork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not a network: write an IP address, or one with the length of its prefix, as in 192.0.2.0/24")
+    }
+}
+
+impl std::error::Error for NoNetwork {}
+
+impl std::str::FromStr for Network {
+    type Err = NoNetwork;
+
+    fn from_str(text: &str) -> Result<Self, NoNetwork> {
+        let (address, prefix_len) = match text.split_once('/') {
+            Some((address, len)) => (address, Some(len.parse().map_err(|_| NoNetwork)?)),
+            None => (text, None),
+        };
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        let address: IpAddr = address.parse().map_err(|_| NoNetwork)?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_len = prefix_len.unwrap_or(longest);
+        if prefix_len > longest { Err(NoNetwork) } else { Ok(Self { address, prefix_len }) }
+    }
+}
+
+impl Network {
+    /// Whether an address is of it. One of IPv4 that comes by IPv6 counts as the former.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                (ours.to_bits() ^ theirs.to_bits()).leading_zeros() >= self.prefix_len
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                (ours.to_bits() ^ theirs.to_bits()).leading_zeros() >= self.prefix_len
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A socket of the right kind, bound and listening, made by somebody else. The first `bind` takes it and closes it in
 /// the end.
 ///
@@ -160,5 +257,36 @@ impl Eq for InheritedListener {}
 impl Hash for InheritedListener {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_compared_by_their_prefix() {
+        let network: Network = "10.1.0.0/16".parse().unwrap();
+        assert!(network.contains("10.1.200.3".parse().unwrap()));
+        assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
+        assert!(!network.contains("10.2.0.1".parse().unwrap()));
+        assert!("0.0.0.0/0".parse::<Network>().unwrap().contains("192.0.2.1".parse().unwrap()));
+        assert!("[2001:db8::]/32".parse::<Network>().unwrap().contains("2001:db8:1::".parse().unwrap()));
+        assert!("::1".parse::<Network>().unwrap().contains("::1".parse().unwrap()));
+        for wrong in ["10.1.0.0/33", "10.1/8", "", "host", "10.0.0.1/x"] {
+            assert_eq!(wrong.parse::<Network>(), Err(NoNetwork), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_names_nobody_accepts_everybody() {
+        let process = Some(PeerCredentials::new(7, 8, 9));
+        let mut filter = AcceptFilter::default();
+        assert!(filter.accepts("tcp://192.0.2.1:5", None) && filter.accepts("ipc://", process));
+        filter.users.push(1);
+        filter.networks.push("127.0.0.1".parse().unwrap());
+        assert!(!filter.accepts("tcp://192.0.2.1:5", None) && !filter.accepts("ipc://", process));
+        filter.processes.push(7);
+        assert!(filter.accepts("tcp://127.0.0.1:5", None) && filter.accepts("ipc://", process));
     }
 }

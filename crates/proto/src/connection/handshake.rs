@@ -105,6 +105,8 @@ pub struct PeerInfo {
     pub address: Option<Arc<str>>,
     /// The peer's process and user, where the kernel vouches for it: on ipc alone.
     pub credentials: Option<PeerCredentials>,
+    /// The number of the transport's descriptor, for a look at it while it is there.
+    pub descriptor: Option<i32>,
 }
 
 impl Handshake {

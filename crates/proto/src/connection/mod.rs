@@ -355,8 +355,8 @@ impl Connection {
         }
     }
 
-    pub(crate) fn know_peer(&mut self, address: Arc<str>, credentials: Option<PeerCredentials>) {
-        self.peer = Arc::new(PeerInfo { address: Some(address), credentials, ..PeerInfo::default() });
+    pub(crate) fn know_peer(&mut self, peer: PeerInfo) {
+        self.peer = Arc::new(peer);
     }
 
     pub(crate) fn begin_handshake(

@@ -104,6 +104,11 @@ pub(crate) trait Pattern: Send {
         if self.can_send(connections) { Ok(()) } else { Err(SendRefusal::WouldBlock) }
     }
 
+    /// ROUTER: whether there is room for messages to the peer of this name; `None`: there is no such peer.
+    fn has_room_for(&mut self, _connections: &mut Connections, _routing_id: &[u8]) -> Option<bool> {
+        None
+    }
+
     /// Puts the next message for the application into `into`, and notes whose it is in
     /// [`received_from`](Connections::received_from).
     ///

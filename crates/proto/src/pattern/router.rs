@@ -132,12 +132,16 @@ impl Pattern for Router {
     }
 
     fn check(&mut self, connections: &mut Connections, first: &[u8]) -> Result<(), SendRefusal> {
-        match self.peers.get(first) {
+        match self.has_room_for(connections, first) {
             _ if !connections.options.router_mandatory => Ok(()),
             None => Err(SendRefusal::Unroutable),
-            Some(&peer) if connections.has_room(peer) => Ok(()),
-            Some(_) => Err(SendRefusal::WouldBlock),
+            Some(true) => Ok(()),
+            Some(false) => Err(SendRefusal::WouldBlock),
         }
+    }
+
+    fn has_room_for(&mut self, connections: &mut Connections, routing_id: &[u8]) -> Option<bool> {
+        self.peers.get(routing_id).map(|&peer| connections.has_room(peer))
     }
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {

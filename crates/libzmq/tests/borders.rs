@@ -1,0 +1,194 @@
+//! What the border keeps out: closed handles, and what libzmq ends the program for. What it keeps: one call of each
+//! function that frees.
+
+mod support;
+
+use std::{
+    ffi::{c_int, c_void},
+    ptr,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use support::{ETERM, Library, Msg, c};
+
+/// A context with a pair of connected sockets.
+struct Pair {
+    library: Library,
+    context: *mut c_void,
+    ends: [*mut c_void; 2],
+}
+
+// SAFETY: handles of nought's may be used by any thread.
+unsafe impl Sync for Pair {}
+
+impl Pair {
+    fn of(types: [c_int; 2], endpoint: &str) -> Self {
+        let library = Library::nought();
+        // SAFETY: the calls are as zmq.h declares them; so below.
+        unsafe {
+            let context = (library.ctx_new)();
+            let ends = types.map(|socket_type| (library.socket)(context, socket_type));
+            assert_eq!((library.bind)(ends[0], c(endpoint).as_ptr()), 0);
+            let mut bound = [0_u8; 256];
+            let mut len = bound.len();
+            assert_eq!((library.getsockopt)(ends[0], 32, bound.as_mut_ptr().cast(), &raw mut len), 0);
+            assert_eq!((library.connect)(ends[1], bound.as_ptr().cast()), 0);
+            Self { library, context, ends }
+        }
+    }
+
+    fn end(self) {
+        // SAFETY: see above.
+        unsafe {
+            self.ends.iter().for_each(|&socket| assert_eq!((self.library.close)(socket), 0));
+            assert_eq!((self.library.ctx_term)(self.context), 0);
+        }
+    }
+}
+
+static FREED: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn count_and_free(data: *mut c_void, hint: *mut c_void) {
+    // SAFETY: the hint is the counter, and the data a box of the test's.
+    unsafe {
+        (*hint.cast::<AtomicUsize>()).fetch_add(1, Ordering::SeqCst);
+        drop(Vec::from_raw_parts(data.cast::<u8>(), 0, BODY_LEN));
+    }
+}
+
+const BODY_LEN: usize = 100_000;
+
+#[test]
+fn memory_of_the_applications_is_freed_once() {
+    for endpoint in ["tcp://127.0.0.1:*", "ipc://*", "inproc://freed"] {
+        for (count, len) in [(0, 10), (1, 100), (2, BODY_LEN), (3, BODY_LEN)] {
+            FREED.store(0, Ordering::SeqCst);
+            let pair = Pair::of([0, 0], endpoint);
+            let library = pair.library;
+            let (mut message, mut copy) = (Msg::zeroed(), Msg::zeroed());
+            // SAFETY: see `Pair::of`.
+            unsafe {
+                let body = std::mem::ManuallyDrop::new(vec![7_u8; BODY_LEN]).as_mut_ptr();
+                let hint = (&raw const FREED).cast_mut().cast();
+                assert_eq!((library.msg_init_data)(message.pointer(), body.cast(), len, Some(count_and_free), hint), 0);
+                for _ in 0..count {
+                    assert_eq!((library.msg_init)(copy.pointer()), 0);
+                    assert_eq!((library.msg_copy)(copy.pointer(), message.pointer()), 0);
+                    assert_eq!((library.msg_send)(copy.pointer(), pair.ends[1], 0), len as c_int);
+                }
+                assert_eq!((library.msg_close)(message.pointer()), 0);
+                for _ in 0..count {
+                    assert_eq!((library.msg_init)(copy.pointer()), 0);
+                    assert_eq!((library.msg_recv)(copy.pointer(), pair.ends[0], 0), len as c_int);
+                    let received = std::slice::from_raw_parts((library.msg_data)(copy.pointer()).cast::<u8>(), len);
+                    assert!(received.iter().all(|&byte| byte == 7));
+                    assert_eq!((library.msg_close)(copy.pointer()), 0);
+                }
+            }
+            pair.end();
+            assert_eq!(FREED.load(Ordering::SeqCst), 1, "{endpoint}, {count} copies of {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn closed_handles_are_refused() {
+    let pair = Pair::of([7, 8], "inproc://closed");
+    let (library, [socket, _], context) = (pair.library, pair.ends, pair.context);
+    pair.end();
+    // SAFETY: that these are closed is what the library is to see.
+    unsafe {
+        assert_eq!(library.outcome((library.close)(socket)), (-1, libc::ENOTSOCK));
+        assert_eq!(library.outcome((library.recv)(socket, ptr::null_mut(), 0, 1)), (-1, libc::ENOTSOCK));
+        assert_eq!(library.outcome((library.close)(context)), (-1, libc::ENOTSOCK), "it is no socket");
+        assert_eq!(library.outcome((library.ctx_term)(context)), (-1, libc::EFAULT));
+        assert!((library.socket)(context, 0).is_null());
+    }
+}
+
+#[test]
+fn closing_ends_the_calls_of_other_threads() {
+    let pair = Pair::of([7, 8], "tcp://127.0.0.1:*");
+    thread::scope(|scope| {
+        let pair = &pair;
+        let waiting = scope.spawn(move || {
+            // SAFETY: see `Pair::of`.
+            unsafe { pair.library.outcome((pair.library.recv)(pair.ends[0], ptr::null_mut(), 0, 0)) }
+        });
+        thread::sleep(Duration::from_millis(50));
+        // SAFETY: see `Pair::of`.
+        assert_eq!(unsafe { (pair.library.close)(pair.ends[0]) }, 0);
+        let (returned, errno) = waiting.join().unwrap();
+        assert_eq!(returned, -1);
+        assert!(errno == ETERM || errno == libc::ENOTSOCK);
+    });
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        assert_eq!((pair.library.close)(pair.ends[1]), 0);
+        assert_eq!((pair.library.ctx_term)(pair.context), 0);
+    }
+}
+
+#[test]
+fn frames_go_one_by_one() {
+    let pair = Pair::of([0, 0], "tcp://127.0.0.1:*");
+    let library = pair.library;
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        for (frame, flags) in [("a", 2), ("bc", 2), ("", 0)] {
+            assert_eq!((library.send)(pair.ends[1], frame.as_ptr().cast(), frame.len(), flags), frame.len() as c_int);
+        }
+        for (frame, more) in [("a", 1), ("bc", 1), ("", 0)] {
+            let mut buffer = [0_u8; 8];
+            assert_eq!((library.recv)(pair.ends[0], buffer.as_mut_ptr().cast(), 8, 0), frame.len() as c_int);
+            assert_eq!(&buffer[..frame.len()], frame.as_bytes());
+            let (mut told, mut len) = ([9_u8; 8], 8);
+            assert_eq!((library.getsockopt)(pair.ends[0], 13, told.as_mut_ptr().cast(), &raw mut len), 0);
+            assert_eq!((told, len), ([more, 0, 0, 0, 0, 0, 0, 0], 4), "what is behind the value is zeros");
+        }
+    }
+    pair.end();
+}
+
+#[test]
+fn a_child_may_close_what_its_parent_opened() {
+    let pair = Pair::of([7, 8], "tcp://127.0.0.1:*");
+    let library = pair.library;
+    // SAFETY: the child does nothing but close, and leaves without running what is the test's.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: see `Pair::of`.
+        let closed = unsafe {
+            pair.ends.iter().all(|&socket| (library.close)(socket) == 0) && (library.ctx_term)(pair.context) == 0
+        };
+        // SAFETY: it ends the child.
+        unsafe { libc::_exit(c_int::from(!closed)) };
+    }
+    let mut status = 0;
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+        assert_eq!(status, 0, "the child closed all");
+        assert_eq!((library.send)(pair.ends[1], b"x".as_ptr().cast(), 1, 0), 1);
+        assert_eq!((library.recv)(pair.ends[0], ptr::null_mut(), 0, 0), 1, "the parent's sockets go on");
+    }
+    pair.end();
+}
+
+#[test]
+fn a_second_routing_id_for_a_connection_ends_nothing() {
+    let pair = Pair::of([6, 6], "tcp://127.0.0.1:*");
+    let library = pair.library;
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        for _ in 0..2 {
+            assert_eq!((library.setsockopt)(pair.ends[1], 61, b"X".as_ptr().cast(), 1), 0);
+            assert_eq!((library.connect)(pair.ends[1], c("tcp://127.0.0.1:1").as_ptr()), 0);
+        }
+        let linger: c_int = 0;
+        assert_eq!((library.setsockopt)(pair.ends[1], 17, (&raw const linger).cast(), 4), 0);
+    }
+    pair.end();
+}
