@@ -131,7 +131,7 @@ fn the_request_has_the_address_and_the_frames_of_the_rfc() {
         options.routing_id = "me".into();
     });
     let id = net.at(dealer).accept();
-    net.at(dealer).know_peer(id, "tcp://192.0.2.1:5555".into(), None);
+    net.at(dealer).know_peer(id, "tcp://192.0.2.1:5555".into(), None, None);
     let link = net.start_test(dealer, id, false);
     net.feed(link, [wire::greeting(3, 1, "PLAIN"), wire::command("HELLO", b"\x05admin\x06secret")].concat());
     net.expect_no_failure(dealer);
