@@ -382,7 +382,7 @@ static TABLE: &[Row] = &[
     row(66, Field::Int(|settings| &mut settings.handshake_ivl, not_negative)),
     of(69, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_nodrop)),
     of(71, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_manual)),
-    of(73, &[SocketType::Stream], Field::Switch(|settings| &mut settings.stream_notify)),
+    of(73, &[SocketType::Stream], Field::Int(|settings| &mut settings.stream_notify, zero_or_one)),
     row(74, Field::AnySwitch(|settings| &mut settings.invert_matching)),
     row(75, Field::Int(|settings| &mut settings.heartbeat_ivl, not_negative)),
     row(77, Field::Int(|settings| &mut settings.heartbeat_timeout, not_negative)),
