@@ -167,6 +167,10 @@ fn datagrams_go_to_and_come_from_addresses() {
     sockets[1].send([question[0].clone(), "Yes.".into()]).unwrap();
     assert_eq!(recv(&sockets[0]), Message::from([there.as_str(), "Yes."]));
 
+    // As libzmq's receivers have it.
+    sockets[0].send([format!("{there}\0"), "zero".into()]).unwrap();
+    assert_eq!(recv(&sockets[1])[1], *"zero");
+
     let longest = Message::from([there.clone().into_bytes(), vec![7; LONGEST]]);
     sockets[0].send(&longest).unwrap();
     assert_eq!(recv(&sockets[1])[1].len(), LONGEST);

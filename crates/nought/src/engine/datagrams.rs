@@ -13,7 +13,7 @@ use std::{
 use nought_proto::{
     SocketType,
     limits::DATAGRAM_LEN_MAX,
-    wire::{Header, Version, command::is_group},
+    wire::{Header, Version, command::is_group, datagram_address},
 };
 
 use crate::transport::{Channel, DatagramChannel};
@@ -110,7 +110,7 @@ impl Form {
     fn encode(self, first: &[u8], body: &[u8]) -> Option<(Vec<u8>, Option<SocketAddr>)> {
         let (datagram, to) = match self {
             Self::Group => ([&[u8::try_from(first.len()).ok()?], first, body].concat(), None),
-            Self::Address => (body.to_vec(), Some(str::from_utf8(first).ok()?.parse().ok()?)),
+            Self::Address => (body.to_vec(), Some(datagram_address(first)?)),
         };
         (datagram.len() <= DATAGRAM_LEN_MAX).then_some((datagram, to))
     }

@@ -1,6 +1,6 @@
 //! DGRAM: datagrams to and from anybody; the first frame is the address of the peer, as in `192.0.2.1:5555`.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::collections::BTreeSet;
 
 use super::{Pattern, RecvRefusal, SendRefusal};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     limits::DATAGRAM_LEN_MAX,
     message::{Message, Outgoing},
     routing::FairQueue,
+    wire::datagram_address,
 };
 
 #[derive(Default)]
@@ -15,10 +16,6 @@ pub(super) struct Dgram {
     /// The places that it is bound to; it sends from the oldest.
     places: BTreeSet<ConnectionId>,
     incoming: FairQueue,
-}
-
-fn is_address(text: &[u8]) -> bool {
-    str::from_utf8(text).is_ok_and(|text| text.parse::<SocketAddr>().is_ok())
 }
 
 impl Pattern for Dgram {
@@ -41,9 +38,7 @@ impl Pattern for Dgram {
         if body.len() > DATAGRAM_LEN_MAX {
             return Err(SendRefusal::TooLong);
         }
-        if !is_address(address) {
-            return Err(SendRefusal::Unroutable);
-        }
+        datagram_address(address).ok_or(SendRefusal::Unroutable)?;
         match self.places.first().map(|&place| connections.write(place, &[], message, 0)) {
             Some(Written::Yes) => Ok(()),
             _ => Err(SendRefusal::WouldBlock),

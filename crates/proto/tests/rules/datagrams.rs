@@ -49,7 +49,9 @@ fn a_dgram_talks_to_addresses() {
     assert_eq!(net.take(link), sent);
     net.feed(link, wire::message(&["192.0.2.2:6", "answer"]));
     assert_eq!(texts(&net.recv_all(dgram)), [["192.0.2.2:6", "answer"]]);
-    for nowhere in ["", "192.0.2.1", "host:5", "192.0.2.1:65536"] {
+    net.send(dgram, to("192.0.2.1:5\0"));
+    assert!(net.take(link).starts_with(&wire::frame(1, "192.0.2.1:5\0")));
+    for nowhere in ["", "\0", "192.0.2.1:5\0\0", "192.0.2.1", "host:5", "192.0.2.1:65536"] {
         assert_eq!(net.try_send(dgram, to(nowhere)), Err(SendRefusal::Unroutable), "{nowhere}");
     }
     let sized = |len| Message::from([b"192.0.2.1:5".to_vec(), vec![7; len]]);
