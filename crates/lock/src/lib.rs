@@ -24,7 +24,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Thread};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard};
 
 /// How often in a row a thread comes by the mutex before it becomes the owner. Taking the ownership away costs about
 /// as much as thirty times by the mutex: threads in turns lose less than a third by that, and an owner that is
@@ -49,8 +49,9 @@ pub struct BiasedLock<T> {
     seats: [AtomicBool; SEATS],
     /// Whoever is inside without being the owner holds it.
     mutex: Mutex<Rivalry>,
-    /// Who sleeps until the owner leaves: one thread at most, since it holds the mutex.
-    sleeper: Mutex<Option<Thread>>,
+    /// Where a thread sleeps until the owner leaves: one at most, since it holds the mutex.
+    sleep: Mutex<()>,
+    owner_left: Condvar,
     value: UnsafeCell<T>,
 }
 
@@ -127,7 +128,8 @@ impl<T> BiasedLock<T> {
             owner: AtomicU64::new(Owner::NOBODY.0),
             seats: std::array::from_fn(|_| AtomicBool::new(false)),
             mutex: Mutex::new(Rivalry::default()),
-            sleeper: Mutex::new(None),
+            sleep: Mutex::new(()),
+            owner_left: Condvar::new(),
             value: UnsafeCell::new(value),
         }
     }
@@ -192,9 +194,9 @@ impl<T> BiasedLock<T> {
     /// The ownership was taken away while the owner was inside: somebody may sleep until it leaves.
     #[cold]
     fn wake_rival(&self) {
-        if let Some(rival) = sync::lock(&self.sleeper).take() {
-            rival.unpark();
-        }
+        // Whoever looked at the seat before that sleeps by now.
+        drop(sync::lock(&self.sleep));
+        self.owner_left.notify_one();
     }
 
     #[cold]
@@ -229,21 +231,16 @@ impl<T> BiasedLock<T> {
             }
             std::hint::spin_loop();
         }
-        loop {
-            // Before the look: an owner that leaves after it finds the handle.
-            *sync::lock(&self.sleeper) = Some(sync::current());
-            if !self.is_taken(seat) {
-                break;
-            }
-            sync::park();
+        let mut sleep = sync::lock(&self.sleep);
+        while self.is_taken(seat) {
+            sleep = sync::wait(&self.owner_left, sleep);
         }
-        *sync::lock(&self.sleeper) = None;
     }
 
     /// Counts how often a thread comes in a row, and makes it the owner. Only with the mutex, when its guard is done.
     fn note(&self, rivalry: &mut Rivalry) {
         let token = token::of_this_thread();
-        rivalry.times = if rivalry.last == token { rivalry.times + 1 } else { 1 };
+        rivalry.times = if rivalry.last == token { rivalry.times.saturating_add(1) } else { 1 };
         rivalry.last = token;
         if rivalry.times >= GRANTED_AFTER
             && barrier::is_there()
@@ -290,5 +287,19 @@ impl<T> Drop for Guard<'_, T> {
             // The mutex is let go after this.
             Entry::Mutex(rivalry) => self.lock.note(rivalry),
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_can_never_own_it_comes_as_often_as_it_likes() {
+        let lock = BiasedLock::new(0);
+        *sync::lock(&lock.mutex) =
+            Rivalry { last: token::of_this_thread(), times: u32::MAX, seated: [u64::MAX; SEATS] };
+        *lock.lock() += 1;
+        assert_eq!(*lock.lock(), 1);
     }
 }

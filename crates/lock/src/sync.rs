@@ -1,13 +1,10 @@
-//! Mutexes, atomics and threads: the real ones, or those of the model checker.
+//! Mutexes, condition variables and atomics: the real ones, or those of the model checker.
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use std::{
-        sync::atomic::{AtomicBool, AtomicU64},
-        thread::{Thread, current, park},
-    };
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
 
-    pub(crate) use parking_lot::{Mutex, MutexGuard};
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock()
@@ -16,16 +13,19 @@ mod imp {
     pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         mutex.try_lock()
     }
+
+    /// May return without having been notified.
+    pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        condvar.wait(&mut guard);
+        guard
+    }
 }
 
 #[cfg(loom)]
 mod imp {
-    pub(crate) use loom::{
-        sync::{
-            Mutex, MutexGuard,
-            atomic::{AtomicBool, AtomicU64},
-        },
-        thread::{Thread, current, park},
+    pub(crate) use loom::sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64},
     };
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -35,6 +35,10 @@ mod imp {
     pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         mutex.try_lock().ok()
     }
+
+    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        condvar.wait(guard).unwrap()
+    }
 }
 
-pub(crate) use imp::{AtomicBool, AtomicU64, Mutex, MutexGuard, Thread, current, lock, park, try_lock};
+pub(crate) use imp::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, lock, try_lock, wait};

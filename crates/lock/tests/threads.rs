@@ -1,7 +1,11 @@
 //! Real threads at one lock.
 #![cfg(not(loom))]
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use nought_lock::BiasedLock;
 
@@ -68,4 +72,30 @@ fn a_panic_inside_lets_others_in() {
     assert!(panicked.is_err());
     thread::scope(|scope| scope.spawn(|| *lock.lock() += 1).join().unwrap());
     assert_eq!(*lock.lock(), 1001);
+}
+
+#[test]
+fn a_thread_that_was_unparked_before_it_waits_here_parks_no_more_than_it_would_have() {
+    let lock = BiasedLock::new(0);
+    for _ in 0..1000 {
+        *lock.lock() += 1;
+    }
+    let value = lock.lock();
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            // A task's waker, for one, that a thread told which is about to park.
+            thread::current().unpark();
+            tell.send(()).unwrap();
+            *lock.lock() += 1;
+            let parked_at = Instant::now();
+            thread::park_timeout(Duration::from_secs(20));
+            parked_at.elapsed() < Duration::from_secs(10)
+        });
+        told.recv().unwrap();
+        // Long enough that it sleeps. If it does not, the test shows nothing, and does not fail.
+        thread::sleep(Duration::from_millis(100));
+        drop(value);
+        assert!(waiting.join().unwrap(), "the lock took what the thread was told");
+    });
 }
