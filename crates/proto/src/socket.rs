@@ -695,8 +695,8 @@ impl Socket {
         match Command::decode(&body) {
             Ok(Command::Subscribe(prefix)) => self.subscription(id, true, prefix),
             Ok(Command::Cancel(prefix)) => self.subscription(id, false, prefix),
-            Ok(Command::Join(group)) => self.pattern.membership(&mut self.connections, id, true, group),
-            Ok(Command::Leave(group)) => self.pattern.membership(&mut self.connections, id, false, group),
+            Ok(Command::Join(group)) => self.membership(id, true, group),
+            Ok(Command::Leave(group)) => self.membership(id, false, group),
             Ok(Command::Ping { ttl_deciseconds, context }) => self.ping(id, ttl_deciseconds, context),
             Ok(Command::Pong(_) | Command::Unknown(_)) => {}
             Ok(Command::Error(reason)) => {
@@ -710,6 +710,12 @@ impl Socket {
     fn subscription(&mut self, id: ConnectionId, subscribe: bool, prefix: &[u8]) {
         self.connections.note_room();
         self.pattern.subscription(&mut self.connections, id, subscribe, prefix);
+    }
+
+    fn membership(&mut self, id: ConnectionId, joins: bool, group: &[u8]) {
+        if !self.is_retired(id) {
+            self.pattern.membership(&mut self.connections, id, joins, group);
+        }
     }
 
     fn ping(&mut self, id: ConnectionId, ttl_deciseconds: u16, context: &[u8]) {

@@ -140,3 +140,18 @@ fn what_stands_behind_subscriptions_in_a_pipe_stays_too() {
         net.recv_all(publisher).into_iter().filter(|message| *message == *"upstream").collect();
     assert_eq!(received.len(), 3);
 }
+
+#[test]
+fn a_retired_dish_joins_no_group_any_more() {
+    let mut net = Net::new();
+    let radio = net.socket(SocketType::Radio);
+    let link = net.accept_test(radio);
+    net.feed(link, wire::hello("DISH"));
+    net.take(link);
+    let id = net.id(link);
+    net.at(radio).retire(id);
+    net.feed(link, wire::join("a"));
+    net.send(radio, Message::from("x").with_group("a"));
+    assert_eq!(net.take(link), b"");
+    assert_eq!(net.at(radio).subscriptions(), 0);
+}
