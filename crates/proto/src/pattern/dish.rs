@@ -6,7 +6,7 @@ use super::{GroupRefusal, Pattern, RecvRefusal};
 use crate::{
     connection::{ConnectionId, Connections},
     message::{Address, Message},
-    routing::{FairQueue, Upstream},
+    routing::{FairQueue, Upstream, Wish},
     wire::{
         Version,
         command::{Command, is_group},
@@ -100,7 +100,7 @@ impl Pattern for Dish {
         if !self.groups.insert(group.into()) {
             return Err(GroupRefusal::Joined);
         }
-        self.upstream.forward(connections, true, group);
+        self.upstream.forward(connections, Wish::Begins, group);
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Pattern for Dish {
         if !self.groups.remove(group) {
             return Err(GroupRefusal::NotJoined);
         }
-        self.upstream.forward(connections, false, group);
+        self.upstream.forward(connections, Wish::Ends, group);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::{
     limits::SUBSCRIPTION_LEN_MAX,
     message::{Message, Outgoing},
     routing::{
-        FairQueue, Upstream, count_drop,
+        FairQueue, Upstream, Wish, count_drop,
         subscriptions::{Filter, Released},
     },
     wire::command::encode_subscription,
@@ -111,7 +111,7 @@ impl Pattern for XSub {
         }
         let is_new = self.subscriptions.subscribe(prefix).map_err(|_| SubscribeRefusal::Full)?;
         if is_new || connections.options.xsub_verbose {
-            self.upstream.forward(connections, true, prefix);
+            self.upstream.forward(connections, if is_new { Wish::Begins } else { Wish::Again }, prefix);
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Pattern for XSub {
         match self.subscriptions.cancel(prefix) {
             Released::Unknown => return Err(SubscribeRefusal::Unknown),
             Released::StillHeld if !connections.options.xsub_verbose_unsubscribe => {}
-            _ => self.upstream.forward(connections, false, prefix),
+            _ => self.upstream.forward(connections, Wish::Ends, prefix),
         }
         Ok(())
     }

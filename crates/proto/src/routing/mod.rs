@@ -11,6 +11,6 @@ pub(crate) use self::{
     fair_queue::FairQueue,
     fan_out::{count_drop, distribute},
     load_balancer::LoadBalancer,
-    upstream::Upstream,
+    upstream::{Upstream, Wish},
     upward::Upward,
 };

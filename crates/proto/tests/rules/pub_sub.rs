@@ -468,3 +468,29 @@ fn subscriptions_to_a_publisher_that_does_not_read_take_bounded_room_and_end_up_
         assert_eq!(bodies(&net.recv_all(subscriber)), ["last"]);
     }
 }
+
+/// What waits is the end of a subscription that the publisher was told of, whatever else was to be said of it.
+#[test]
+fn a_repetition_that_could_not_be_told_does_not_keep_the_end_from_being_told() {
+    let mut net = Net::new();
+    let subscriber = net.socket_with(SocketType::XSub, |options| options.xsub_verbose = true);
+    let publisher = net.socket(SocketType::XPub);
+    let link = net.connect(subscriber, publisher);
+    net.at(subscriber).subscribe(b"a").unwrap();
+    net.pump();
+    net.room(link, 1);
+    // More than a publisher that does not read is told.
+    let mut number = 0;
+    while net.at(subscriber).connections().iter().all(|(_, publisher)| publisher.is_flushed()) || number < 20_000 {
+        net.at(subscriber).subscribe(format!("{number:0100}").as_bytes()).unwrap();
+        net.pump();
+        number += 1;
+    }
+    net.at(subscriber).subscribe(b"a").unwrap();
+    net.at(subscriber).unsubscribe(b"a").unwrap();
+    net.at(subscriber).unsubscribe(b"a").unwrap();
+    net.room(link, usize::MAX);
+    net.pump();
+    net.send(publisher, "a");
+    net.expect_none(subscriber);
+}
