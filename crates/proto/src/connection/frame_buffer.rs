@@ -305,8 +305,22 @@ impl FrameBuffer {
         })
     }
 
+    /// The messages behind the first `count`.
+    pub(crate) fn without_first(&self, count: usize, version: Version) -> FrameBuffer {
+        let mut seen = 0;
+        self.select(version, version, |_| {
+            seen += 1;
+            seen > count
+        })
+    }
+
     /// The messages that `is_wanted`, encoded for another version.
-    fn select(&self, from: Version, to: Version, is_wanted: impl Fn(&[(Header, FramePlace)]) -> bool) -> FrameBuffer {
+    fn select(
+        &self,
+        from: Version,
+        to: Version,
+        mut is_wanted: impl FnMut(&[(Header, FramePlace)]) -> bool,
+    ) -> FrameBuffer {
         let mut rest = FrameBuffer::default();
         let mut message = Vec::new();
         for (header, place) in self.frames(from) {

@@ -82,6 +82,8 @@ pub struct Connection {
     output_closed: bool,
     /// Bytes of PINGs and PONGs that were added to the outbox since it was last taken.
     upkeep_len: usize,
+    /// Messages that greet the peer, before all others, and have not been written. They are for this connection alone.
+    greetings: usize,
     /// There may be subscriptions among the outbox's messages, as older peers want them.
     sent_subscriptions: bool,
     /// In the list of connections to flush; as full or only as dirty.
@@ -193,6 +195,7 @@ impl Connection {
             retired: false,
             output_closed: false,
             upkeep_len: 0,
+            greetings: 0,
             sent_subscriptions: false,
             flush: None,
             in_fair_queue: false,
@@ -468,8 +471,8 @@ impl Connection {
         }
     }
 
-    /// Ends the connection, as far as the transport goes. Returns the messages that were not sent whole, and counts
-    /// them as lost.
+    /// Ends the connection, as far as the transport goes. Counts the messages that were not sent whole as lost, and returns
+    /// those that another connection can send.
     pub(crate) fn detach(&mut self) -> FrameBuffer {
         let unsent = if matches!(self.stage, Stage::Raw) {
             // Bytes without frames are of no use to another peer.
@@ -480,6 +483,7 @@ impl Connection {
             self.take_unsent_messages()
         };
         self.counters.lost += unsent.messages() as u64;
+        let unsent = if self.greetings > 0 { unsent.without_first(self.greetings, Version::V3_1) } else { unsent };
         self.close_pipes();
         self.outbox = Outbox::Wire(FrameBuffer::default());
         self.prelude = Vec::new();
@@ -503,7 +507,9 @@ impl Connection {
         let mut kept = FrameBuffer::default();
         // Where no message was counted there is only the handshake's bytes, which are no frames, or commands.
         if let Some(output) = self.unsent.take().filter(|output| output.frames.messages > 0) {
-            kept.append(&output.frames.messages_after(output.written(), self.outbox_version, Version::V3_1));
+            let left = output.frames.messages_after(output.written(), self.outbox_version, Version::V3_1);
+            self.greetings = self.greetings.saturating_sub(output.frames.messages - left.messages);
+            kept.append(&left);
         }
         if let Outbox::Wire(frames) = &self.outbox
             && frames.messages > 0

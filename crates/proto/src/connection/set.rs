@@ -499,6 +499,7 @@ impl Connections {
         let queued = std::mem::take(frames);
         frames.push_message(version, &[], &Outgoing::Body(message), 0);
         frames.append(&queued);
+        connection.greetings += 1;
         connection.counters.messages_out += 1;
         self.want_flush(id);
     }
@@ -772,6 +773,9 @@ impl Connections {
             return;
         }
         let (mut frames, sealer) = output.into_parts();
+        if frames.messages > 0 {
+            connection.greetings = 0;
+        }
         connection.sealer = sealer.or(connection.sealer.take());
         frames.clear();
         let spare = frames.take_spare();

@@ -37,6 +37,28 @@ fn a_hello_goes_before_all_that_is_queued_whenever_a_connection_is_made() {
 }
 
 #[test]
+fn a_hello_that_did_not_go_out_is_not_sent_to_the_next_beside_its_own() {
+    let mut net = Net::new();
+    let greeter = net.socket_with(SocketType::Dealer, |options| {
+        hello(options);
+        options.probe_router = true;
+    });
+    let other = net.socket(SocketType::Dealer);
+    let mut link = net.connect_test(greeter);
+    net.send(greeter, "queued");
+    for _ in 0..3 {
+        net.feed(link, wire::greeting(3, 1, "NULL"));
+        net.room(link, 0);
+        net.feed(link, wire::ready("ROUTER"));
+        net.cut(link);
+        link = net.reconnect_test(link);
+    }
+    net.cut(link);
+    net.reconnect(link, other);
+    assert_eq!(bodies(&net.recv_all(other)), ["", "H", "queued"]);
+}
+
+#[test]
 fn who_is_connected_to_and_who_shares_the_process_greets_too() {
     for (ours, theirs) in [(SocketType::Router, SocketType::Dealer), (SocketType::Server, SocketType::Client)] {
         let mut net = Net::new();
