@@ -18,6 +18,7 @@ mod options;
 mod poll;
 mod poller;
 mod proxy;
+mod security;
 mod socket;
 mod stopwatch;
 mod thread;

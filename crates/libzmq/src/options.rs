@@ -14,11 +14,15 @@ use std::{
 use nought::{
     Any, Readiness, SocketBuilder, SocketType,
     transport::{AcceptFilter, InheritedListener},
+    z85,
 };
+
+use zeroize::Zeroizing;
 
 use crate::{
     border, context,
     errno::{Errno, Result},
+    security::SecuritySettings,
     socket::{self, SocketHandle},
 };
 
@@ -30,7 +34,6 @@ const EVENTS: c_int = 15;
 const TYPE: c_int = 16;
 const IPV4ONLY: c_int = 31;
 const LAST_ENDPOINT: c_int = 32;
-const MECHANISM: c_int = 43;
 const HEARTBEAT_TTL: c_int = 76;
 const THREAD_SAFE: c_int = 81;
 const USE_FD: c_int = 89;
@@ -45,7 +48,7 @@ const XPUB_WELCOME_MSG: c_int = 72;
 const TOPICS_COUNT: c_int = 116;
 
 /// What was set about a socket, as the application gave it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     affinity: u64,
     routing_id: Vec<u8>,
@@ -99,6 +102,7 @@ pub(crate) struct Settings {
     accept: AcceptFilter,
     bindtodevice: Vec<u8>,
     metadata: Vec<(String, Vec<u8>)>,
+    security: SecuritySettings,
 }
 
 impl Settings {
@@ -159,6 +163,7 @@ impl Settings {
             accept: AcceptFilter::default(),
             bindtodevice: Vec::new(),
             metadata: Vec::new(),
+            security: SecuritySettings::default(),
         }
     }
 
@@ -209,6 +214,7 @@ impl Settings {
             return options;
         }
         options
+            .security(self.security.security())
             .max_message_size(u64::try_from(self.maxmsgsize).ok())
             .handshake_timeout(millis_unless_zero(self.handshake_ivl))
             .heartbeat_interval(millis_unless_zero(self.heartbeat_ivl))
@@ -399,7 +405,7 @@ fn row_of(number: c_int) -> Result<&'static Row> {
     TABLE.iter().find(|row| row.number == number).ok_or(Errno::INVALID)
 }
 
-fn int(value: &[u8]) -> Result<c_int> {
+pub(crate) fn int(value: &[u8]) -> Result<c_int> {
     value.try_into().map(c_int::from_ne_bytes).map_err(|_| Errno::INVALID)
 }
 
@@ -436,12 +442,17 @@ impl Field {
     }
 }
 
+/// The characters of a key's text.
+const KEY_TEXT_LEN: usize = 40;
+
 /// What `zmq_getsockopt` returns.
 pub(crate) enum Value {
     /// Of a size that the application has to know.
     Number(Vec<u8>),
     /// What may be shorter than the room for it.
     Bytes(Vec<u8>),
+    /// As bytes or as text, by the room for it.
+    Key(Zeroizing<[u8; 32]>),
 }
 
 impl Value {
@@ -468,7 +479,13 @@ impl Value {
         }
         // SAFETY: as the caller says.
         let room = unsafe { *len };
+        let text;
         let bytes = match self {
+            Self::Key(key) if room == key.len() => &key[..],
+            Self::Key(key) if room == KEY_TEXT_LEN + 1 => {
+                text = Zeroizing::new(z85::encode(&key[..]).map_err(|_| Errno::INVALID)? + "\0");
+                text.as_bytes()
+            }
             Self::Number(bytes) if bytes.len() == room => bytes,
             Self::Bytes(bytes) if bytes.len() <= room => bytes,
             _ => return Err(Errno::INVALID),
@@ -492,6 +509,7 @@ impl SocketHandle {
             (IPC_FILTER_PID, None) => self.settings().accept.processes.clear(),
             (IPC_FILTER_UID, None) => self.settings().accept.users.clear(),
             (IPC_FILTER_GID, None) => self.settings().accept.groups.clear(),
+            (option, value) if SecuritySettings::has(option) => self.settings().security.set(option, value)?,
             (BINDTODEVICE, None) => self.settings().bindtodevice.clear(),
             _ => return self.set_to(option, value.unwrap_or_default()),
         }
@@ -559,7 +577,7 @@ impl SocketHandle {
             TYPE => Value::int(c_int::from(self.socket_type.number())),
             IPV4ONLY => Value::int(c_int::from(self.settings().ipv6 == 0)),
             LAST_ENDPOINT => Value::text(self.socket.last_endpoint().unwrap_or_default().as_bytes()),
-            MECHANISM => Value::int(0),
+            option if SecuritySettings::has(option) => self.settings().security.get(option)?,
             THREAD_SAFE => Value::loose(c_int::from(self.is_thread_safe())),
             USE_FD => Value::int(self.settings().use_fd),
             // The peer that a STREAM has received from last.

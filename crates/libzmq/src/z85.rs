@@ -5,7 +5,7 @@ use std::{
     ptr,
 };
 
-use nought::z85;
+use nought::{SecretKey, z85};
 
 use crate::{
     border,
@@ -61,14 +61,34 @@ pub(crate) unsafe extern "C" fn zmq_z85_decode(data: *mut u8, text: *const c_cha
     })
 }
 
-/// A new pair of keys: not there yet, as in a libzmq that was built without CURVE.
+/// A new pair of keys, as text of 40 characters each, and a zero.
+///
+/// # Safety
+/// Each points to room for 41 bytes.
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn zmq_curve_keypair(_public: *mut c_char, _secret: *mut c_char) -> c_int {
-    border::unit(|| Err(Errno::NOT_SUPPORTED))
+pub(crate) unsafe extern "C" fn zmq_curve_keypair(public: *mut c_char, secret: *mut c_char) -> c_int {
+    border::unit(|| {
+        let keys = nought::new_keys();
+        // SAFETY: as the caller says.
+        unsafe {
+            write_text(present(public)?, &keys.public_key().to_string());
+            write_text(present(secret)?, &keys.secret_key().to_z85());
+        }
+        Ok(())
+    })
 }
 
-/// The public key of a secret one: not there yet, as in a libzmq that was built without CURVE.
+/// The public key of a secret one.
+///
+/// # Safety
+/// `secret` is null or points to a C string, `public` to room for 41 bytes.
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn zmq_curve_public(_public: *mut c_char, _secret: *const c_char) -> c_int {
-    border::unit(|| Err(Errno::NOT_SUPPORTED))
+pub(crate) unsafe extern "C" fn zmq_curve_public(public: *mut c_char, secret: *const c_char) -> c_int {
+    border::unit(|| {
+        // SAFETY: as the caller says.
+        let secret: SecretKey = unsafe { border::text(secret) }?.parse().map_err(|_| Errno::INVALID)?;
+        // SAFETY: as the caller says.
+        unsafe { write_text(present(public)?, &secret.public_key().to_string()) };
+        Ok(())
+    })
 }

@@ -192,3 +192,48 @@ fn a_second_routing_id_for_a_connection_ends_nothing() {
     }
     pair.end();
 }
+
+/// A public and a secret key, as text with a zero.
+fn keys(library: &Library) -> ([u8; 41], [u8; 41]) {
+    let (mut public, mut secret, mut again) = ([0; 41], [0; 41], [0; 41]);
+    // SAFETY: there is room for the texts.
+    unsafe {
+        assert_eq!((library.curve_keypair)(public.as_mut_ptr().cast(), secret.as_mut_ptr().cast()), 0);
+        assert_eq!((library.curve_public)(again.as_mut_ptr().cast(), secret.as_ptr().cast()), 0);
+    }
+    assert_eq!(public, again);
+    (public, secret)
+}
+
+#[test]
+fn curve_is_spoken_with_the_servers_key_alone() {
+    let nought = Library::nought();
+    let (server, client, stranger) = (keys(&nought), keys(&nought), keys(&nought));
+    let mut delivered = Vec::new();
+    for server_key in [server.0, stranger.0] {
+        // SAFETY: see `Pair::of`.
+        unsafe {
+            let context = (nought.ctx_new)();
+            let (pull, push) = ((nought.socket)(context, 7), (nought.socket)(context, 8));
+            let set = |socket, option, value: &[u8]| {
+                assert_eq!((nought.setsockopt)(socket, option, value.as_ptr().cast(), value.len()), 0, "{option}");
+            };
+            set(pull, 47, &1_i32.to_ne_bytes());
+            set(pull, 49, &server.1);
+            set(push, 50, &server_key[..40]);
+            set(push, 48, &client.0);
+            set(push, 49, &client.1);
+            set(push, 17, &0_i32.to_ne_bytes());
+            set(pull, 27, &1000_i32.to_ne_bytes());
+            assert_eq!((nought.bind)(pull, c("tcp://127.0.0.1:*").as_ptr()), 0);
+            let (mut endpoint, mut len) = ([0_u8; 256], 256);
+            assert_eq!((nought.getsockopt)(pull, 32, endpoint.as_mut_ptr().cast(), &raw mut len), 0);
+            assert_eq!((nought.connect)(push, endpoint.as_ptr().cast()), 0);
+            assert_eq!((nought.send)(push, b"x".as_ptr().cast(), 1, 0), 1);
+            delivered.push((nought.recv)(pull, ptr::null_mut(), 0, 0));
+            assert_eq!(((nought.close)(pull), (nought.close)(push)), (0, 0));
+            assert_eq!((nought.ctx_term)(context), 0);
+        }
+    }
+    assert_eq!(delivered, [1, -1]);
+}

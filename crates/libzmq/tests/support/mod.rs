@@ -89,6 +89,8 @@ library! {
     poll: fn(*mut c_void, c_int, c_long) -> c_int;
     socket_monitor: fn(*mut c_void, *const c_char, c_int) -> c_int;
     proxy: fn(*mut c_void, *mut c_void, *mut c_void) -> c_int;
+    curve_keypair: fn(*mut c_char, *mut c_char) -> c_int;
+    curve_public: fn(*mut c_char, *const c_char) -> c_int;
     timers_new: fn() -> *mut c_void;
     timers_destroy: fn(*mut *mut c_void) -> c_int;
     timers_cancel: fn(*mut c_void, c_int) -> c_int;

@@ -380,8 +380,8 @@ impl Connection {
         let (taken, progress) = handshake.advance(self.inbound.unscanned(), &mut self.prelude)?;
         self.inbound.consume(taken);
         if progress != Progress::Waits {
-            let PeerInfo { address, credentials, .. } = (*self.peer).clone();
-            self.peer = Arc::new(PeerInfo { address, credentials, ..handshake.peer().clone() });
+            let PeerInfo { address, credentials, descriptor, .. } = (*self.peer).clone();
+            self.peer = Arc::new(PeerInfo { address, credentials, descriptor, ..handshake.peer().clone() });
         }
         if progress == Progress::Done {
             self.end_handshake();

@@ -1,0 +1,162 @@
+//! The options of PLAIN and CURVE: what was set, and the mechanism that comes of it.
+
+use std::ffi::c_int;
+
+use nought::{CurveClient, CurveServer, PlainClient, PublicKey, SecretKey, Security};
+use zeroize::Zeroizing;
+
+use crate::{
+    errno::{Errno, Result},
+    options::{Value, int},
+};
+
+const MECHANISM: c_int = 43;
+const PLAIN_SERVER: c_int = 44;
+const PLAIN_USERNAME: c_int = 45;
+const PLAIN_PASSWORD: c_int = 46;
+const CURVE_SERVER: c_int = 47;
+const CURVE_PUBLICKEY: c_int = 48;
+const CURVE_SECRETKEY: c_int = 49;
+const CURVE_SERVERKEY: c_int = 50;
+
+const KEY_LEN: usize = 32;
+const PLAIN_LEN_MAX: usize = 255;
+
+/// The number of a mechanism is its place here.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Mechanism {
+    #[default]
+    Null,
+    Plain,
+    Curve,
+}
+
+/// What was set about security.
+#[derive(Clone)]
+pub(crate) struct SecuritySettings {
+    mechanism: Mechanism,
+    is_server: bool,
+    user: Vec<u8>,
+    password: Zeroizing<Vec<u8>>,
+    public_key: PublicKey,
+    secret_key: SecretKey,
+    server_key: PublicKey,
+}
+
+impl Default for SecuritySettings {
+    fn default() -> Self {
+        // Keys that were not set are zeros, as in libzmq: no handshake succeeds with them.
+        Self {
+            mechanism: Mechanism::Null,
+            is_server: false,
+            user: Vec::new(),
+            password: Zeroizing::default(),
+            public_key: PublicKey::from_bytes([0; KEY_LEN]),
+            secret_key: SecretKey::from_bytes([0; KEY_LEN]),
+            server_key: PublicKey::from_bytes([0; KEY_LEN]),
+        }
+    }
+}
+
+impl SecuritySettings {
+    /// Whether an option is one of these.
+    pub(crate) fn has(option: c_int) -> bool {
+        (MECHANISM..=CURVE_SERVERKEY).contains(&option)
+    }
+
+    /// No `value` is a null pointer.
+    pub(crate) fn set(&mut self, option: c_int, value: Option<&[u8]>) -> Result<()> {
+        match (option, value) {
+            (PLAIN_SERVER, Some(value)) => self.serve(Mechanism::Plain, int(value)?),
+            (CURVE_SERVER, Some(value)) => self.serve(Mechanism::Curve, int(value)?),
+            (PLAIN_USERNAME | PLAIN_PASSWORD, None) => {
+                self.mechanism = Mechanism::Null;
+                Ok(())
+            }
+            (PLAIN_USERNAME, Some(user @ [_, ..])) if user.len() <= PLAIN_LEN_MAX => {
+                self.user = user.to_vec();
+                self.be_client(Mechanism::Plain);
+                Ok(())
+            }
+            (PLAIN_PASSWORD, Some(password @ [_, ..])) if password.len() <= PLAIN_LEN_MAX => {
+                self.password = Zeroizing::new(password.to_vec());
+                self.be_client(Mechanism::Plain);
+                Ok(())
+            }
+            (CURVE_PUBLICKEY, Some(key)) => {
+                self.public_key = PublicKey::from_bytes(*key_of(key)?);
+                self.mechanism = Mechanism::Curve;
+                Ok(())
+            }
+            (CURVE_SECRETKEY, Some(key)) => {
+                self.secret_key = SecretKey::from_bytes(*key_of(key)?);
+                self.mechanism = Mechanism::Curve;
+                Ok(())
+            }
+            (CURVE_SERVERKEY, Some(key)) => {
+                self.server_key = PublicKey::from_bytes(*key_of(key)?);
+                self.be_client(Mechanism::Curve);
+                Ok(())
+            }
+            _ => Err(Errno::INVALID),
+        }
+    }
+
+    fn serve(&mut self, mechanism: Mechanism, on: c_int) -> Result<()> {
+        if !matches!(on, 0 | 1) {
+            return Err(Errno::INVALID);
+        }
+        self.is_server = on == 1;
+        self.mechanism = if on == 1 { mechanism } else { Mechanism::Null };
+        Ok(())
+    }
+
+    fn be_client(&mut self, mechanism: Mechanism) {
+        self.is_server = false;
+        self.mechanism = mechanism;
+    }
+
+    pub(crate) fn get(&self, option: c_int) -> Result<Value> {
+        let serves = |mechanism| Value::int(c_int::from(self.is_server && self.mechanism == mechanism));
+        Ok(match option {
+            MECHANISM => Value::int(self.mechanism as c_int),
+            PLAIN_SERVER => serves(Mechanism::Plain),
+            CURVE_SERVER => serves(Mechanism::Curve),
+            PLAIN_USERNAME => Value::text(&self.user),
+            PLAIN_PASSWORD => Value::text(&self.password),
+            CURVE_PUBLICKEY => Value::Key(Zeroizing::new(*self.public_key.as_bytes())),
+            CURVE_SECRETKEY => Value::Key(Zeroizing::new(*self.secret_key.as_bytes())),
+            CURVE_SERVERKEY => Value::Key(Zeroizing::new(*self.server_key.as_bytes())),
+            _ => return Err(Errno::INVALID),
+        })
+    }
+
+    /// The mechanism in nought's terms.
+    pub(crate) fn security(&self) -> Security {
+        match (self.mechanism, self.is_server) {
+            (Mechanism::Null, _) => Security::Null,
+            (Mechanism::Plain, true) => Security::PlainServer,
+            (Mechanism::Plain, false) => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                // Both were measured when they were set; what is no text in UTF-8 may be longer as text.
+                PlainClient::new(text(&self.user), text(&self.password)).map_or(Security::PlainServer, Into::into)
+            }
+            (Mechanism::Curve, true) => CurveServer::new(self.secret_key.clone()).into(),
+            (Mechanism::Curve, false) => CurveClient::new(self.server_key, self.secret_key.clone()).into(),
+        }
+    }
+}
+
+/// A key as 32 bytes, or as 40 characters of Z85, with a zero behind them or without.
+fn key_of(value: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>> {
+    const TEXT_LEN: usize = KEY_LEN / 4 * 5;
+    let text = match value {
+        value if value.len() == KEY_LEN => return value.try_into().map(Zeroizing::new).map_err(|_| Errno::INVALID),
+        [text @ .., 0] if text.len() == TEXT_LEN => text,
+        text if text.len() == TEXT_LEN => text,
+        _ => return Err(Errno::INVALID),
+    };
+    let text = str::from_utf8(text).map_err(|_| Errno::INVALID)?;
+    let key = Zeroizing::new(nought::z85::decode(text).map_err(|_| Errno::INVALID)?);
+    key[..].try_into().map(Zeroizing::new).map_err(|_| Errno::INVALID)
+}
