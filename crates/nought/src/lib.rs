@@ -52,6 +52,7 @@ pub use self::{
         Dish, Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, Messages, Messenger, NamesPeers, Pair, Peer,
         PeerStats, Pub, Publishes, Pull, Push, Radio, ReconnectStop, Rep, Req, Requests, Router, Routes, Scatter,
         SeesDisconnects, SeesHiccups, SeesSubscriptions, SendBatchError, SendsSubscriptions, SendsToGroups, Server,
-        Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,
+        Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp, Stream, Streams, Sub, SubscribesByMessage,
+        XPub, XSub,
     },
 };

@@ -53,6 +53,8 @@ abilities! {
     SeesSubscriptions;
     /// Kinds that sort messages by subscriptions: PUB, XPUB and SUB.
     Matches;
+    /// Kinds for which subscriptions are messages: XPUB and XSUB.
+    SubscribesByMessage;
     /// Kinds that send subscriptions upstream: SUB and XSUB.
     SendsSubscriptions;
     /// The kind that talks to foreign programs: STREAM.
@@ -113,9 +115,9 @@ kinds! {
     /// Spreads over its peers in turns (RFC 30).
     Push: CanSend SpeaksZmtp CanConflate;
     /// A PUB that receives subscriptions as messages (RFC 29).
-    XPub: CanSend CanReceive CanSubscribe SpeaksZmtp Publishes SeesSubscriptions Matches;
+    XPub: CanSend CanReceive CanSubscribe SpeaksZmtp Publishes SeesSubscriptions SubscribesByMessage Matches;
     /// A SUB that sends subscriptions as messages, and receives whatever comes (RFC 29).
-    XSub: CanSend CanReceive CanSubscribe SpeaksZmtp SendsSubscriptions;
+    XSub: CanSend CanReceive CanSubscribe SpeaksZmtp SubscribesByMessage SendsSubscriptions;
     /// Raw bytes to and from peers that do not speak ØMQ; the first frame names the peer.
     Stream: CanSend CanReceive NamesPeers Streams;
     /// Answers clients: each message has the number of the client that it comes from or goes to (RFC 41).

@@ -19,7 +19,7 @@ pub use self::{
         Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dgram,
         Dish, Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, NamesPeers, Pair, Peer, Pub, Publishes, Pull,
         Push, Radio, Rep, Req, Requests, Router, Routes, Scatter, SeesDisconnects, SeesHiccups, SeesSubscriptions,
-        SendsSubscriptions, SendsToGroups, Server, SpeaksZmtp, Stream, Streams, Sub, XPub, XSub,
+        SendsSubscriptions, SendsToGroups, Server, SpeaksZmtp, Stream, Streams, Sub, SubscribesByMessage, XPub, XSub,
     },
     options::{ReconnectStop, SocketBuilder},
     sending::SendBatchError,

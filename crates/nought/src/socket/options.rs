@@ -10,7 +10,8 @@ use nought_proto::{
 
 use super::{
     CanConflate, CanReceive, CanSend, Greets, HasRoutingId, Kind, Matches, Publishes, Requests, Routes,
-    SeesDisconnects, SeesHiccups, SeesSubscriptions, SendsSubscriptions, Socket, SpeaksZmtp, Streams, kind::Ability,
+    SeesDisconnects, SeesHiccups, SeesSubscriptions, SendsSubscriptions, Socket, SpeaksZmtp, Streams,
+    SubscribesByMessage, kind::Ability,
 };
 use crate::{
     context::Context,
@@ -663,6 +664,16 @@ impl<K: Matches> SocketBuilder<K> {
     /// must be the same at both ends. Default: `false`.
     pub fn invert_matching(self, invert: bool) -> Self {
         self.only(Ability::Matches, "invert_matching").protocol(|options| options.invert_matching = invert)
+    }
+}
+
+impl<K: SubscribesByMessage> SocketBuilder<K> {
+    /// XPUB, XSUB: of a message of several frames, the first is a subscription, or the end of one, if it begins with a byte
+    /// 1 or 0; the XPUB receives the others as a message. It must be the same at both ends. Default: `false`, none of them
+    /// is.
+    pub fn only_first_subscribe(self, only_first: bool) -> Self {
+        self.only(Ability::SubscribesByMessage, "only_first_subscribe")
+            .protocol(|options| options.only_first_subscribe = only_first)
     }
 }
 

@@ -75,6 +75,7 @@ settings! {
         xpub_verboser: bool,
         xpub_manual: bool,
         xpub_manual_last_value: bool,
+        only_first_subscribe: bool,
         xpub_nodrop: bool,
         xpub_welcome: Option<Message>,
         invert_matching: bool,

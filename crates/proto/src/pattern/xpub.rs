@@ -94,6 +94,11 @@ impl XPub {
                 [first @ (0 | 1), prefix @ ..] if message.len() == 1 => {
                     self.change(connections, id, *first == 1, prefix);
                 }
+                [first @ (0 | 1), prefix @ ..] if connections.options.only_first_subscribe => {
+                    self.change(connections, id, *first == 1, prefix);
+                    message.pop_front();
+                    self.upward.push(connections, std::mem::take(&mut message), id);
+                }
                 _ => self.upward.push(connections, std::mem::take(&mut message), id),
             }
         }

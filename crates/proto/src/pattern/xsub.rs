@@ -39,6 +39,19 @@ impl XSub {
         self.incoming.recv(connections, into)
     }
 
+    /// Notes a subscription, or the end of one, that goes upstream as the first frame of a message.
+    fn note_subscription(&mut self, first: &[u8]) -> Result<(), SendRefusal> {
+        match first {
+            [1, prefix @ ..] if prefix.len() > SUBSCRIPTION_LEN_MAX => Err(SendRefusal::Malformed),
+            [1, prefix @ ..] => self.subscriptions.subscribe(prefix).map(drop).map_err(|_| SendRefusal::WouldBlock),
+            [0, prefix @ ..] => {
+                self.subscriptions.cancel(prefix);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn send_upstream(&self, connections: &mut Connections, message: &Outgoing<'_>) {
         for id in self.upstream.peers() {
             let written = connections.write(id, &[], message, 0);
@@ -86,6 +99,9 @@ impl Pattern for XSub {
                 Ok(())
             }
             _ => {
+                if connections.options.only_first_subscribe {
+                    self.note_subscription(body)?;
+                }
                 self.send_upstream(connections, message);
                 Ok(())
             }

@@ -1,7 +1,7 @@
 //! XPUB: which subscriptions the application hears of, and what it can do about them.
 
 use nought_proto::{
-    Message, Options, SocketType,
+    Frame, Message, Options, SocketType,
     limits::{XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX},
     pattern::{SendRefusal, SubscribeRefusal},
 };
@@ -372,4 +372,33 @@ fn manual_can_be_switched_off_and_what_was_not_granted_stays_so() {
     net.send(xpub, "granted");
     assert_eq!((net.take(one), net.take(two)), (wire::message(&["denied"]), vec![]));
     assert_eq!(bodies(&net.recv_all(xpub)), ["\x01denied", "\x00granted"]);
+}
+
+/// As libzmq does it: what an XSUB sends comes to the XPUB in the same frames, and the first of them counts.
+#[test]
+fn of_several_frames_the_first_alone_may_be_a_subscription() {
+    for only_first in [false, true] {
+        let mut net = Net::new();
+        let xpub = net.socket_with(SocketType::XPub, |options| options.only_first_subscribe = only_first);
+        let xsub = net.socket_with(SocketType::XSub, |options| options.only_first_subscribe = only_first);
+        let link = net.connect(xsub, xpub);
+        let frames = |net: &mut Net| -> Vec<Vec<u8>> {
+            net.recv_all(xpub).into_iter().flat_map(|message| message.into_frames().map(Frame::into_vec)).collect()
+        };
+        for several in [["ABC", "\x01BC"], ["ABC", "\0BC"], ["\x01BC", "\x01CD"]] {
+            net.send(xsub, several);
+            assert_eq!(frames(&mut net), several.map(|frame| frame.as_bytes().to_vec()));
+        }
+        assert_eq!(net.at(xpub).subscriptions(), usize::from(only_first));
+        net.send(xpub, "BC news");
+        assert_eq!(net.recv_all(xsub).len(), usize::from(only_first));
+        // It is known to the next connection, too.
+        net.cut(link);
+        net.reconnect(link, xpub);
+        assert_eq!(net.at(xpub).subscriptions(), usize::from(only_first));
+        frames(&mut net);
+        net.send(xsub, ["\0BC", "\0CD"]);
+        assert_eq!(frames(&mut net), [b"\0BC".to_vec(), b"\0CD".to_vec()]);
+        assert_eq!(net.at(xpub).subscriptions(), 0);
+    }
 }
