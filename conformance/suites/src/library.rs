@@ -30,8 +30,8 @@ pub(crate) enum Name {
 pub(crate) struct Library {
     pub(crate) name: Name,
     folder: PathBuf,
-    /// What it was built with, as libzmq's build names it; `test_capabilities` has to be told.
-    pub(crate) features: &'static [&'static str],
+    /// For programs that ask the library what it is: flags for what it was built with, and for its own header.
+    pub(crate) identity: Vec<String>,
 }
 
 impl Library {
@@ -39,13 +39,13 @@ impl Library {
     fn of_debian(workspace: &Workspace) -> Result<Self> {
         let library_folder = pkg_config("--variable=libdir")?;
         let folder = stage(workspace, "libzmq", &Path::new(&library_folder).join(SONAME))?;
-        let features = &["ZMQ_HAVE_OPENPGM", "ZMQ_HAVE_NORM", "ZMQ_HAVE_TIPC", "HAVE_LIBGSSAPI_KRB5"];
-        Ok(Self { name: Name::Libzmq, folder, features })
+        let features = ["-DZMQ_HAVE_OPENPGM", "-DZMQ_HAVE_NORM", "-DZMQ_HAVE_TIPC", "-DHAVE_LIBGSSAPI_KRB5"];
+        Ok(Self { name: Name::Libzmq, folder, identity: features.map(String::from).into() })
     }
 
     /// One that was built here, from libzmq's source.
     pub(crate) fn built_here(workspace: &Workspace, file: &Path) -> Result<Self> {
-        Ok(Self { name: Name::Libzmq, folder: stage(workspace, "libzmq-drafts", file)?, features: &[] })
+        Ok(Self { name: Name::Libzmq, folder: stage(workspace, "libzmq-drafts", file)?, identity: Vec::new() })
     }
 
     /// This project's, of today's source.
@@ -56,7 +56,9 @@ impl Library {
         process::succeed(&mut build, Duration::from_secs(15 * 60), &log)
             .context("nought's libzmq.so.5 is not built")?;
         let folder = stage(workspace, "nought", &workspace.target().join("release/libzmq.so"))?;
-        Ok(Self { name: Name::Nought, folder, features: &[] })
+        let header = workspace.root()?.join("crates/libzmq/include/zmq.h");
+        let identity = vec!["-DZMQ_BUILD_DRAFT_API".into(), format!("-include{}", header.display())];
+        Ok(Self { name: Name::Nought, folder, identity })
     }
 
     /// Those that `names` asks for, with Debian's as the original.

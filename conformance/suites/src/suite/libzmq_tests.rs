@@ -50,6 +50,9 @@ const OF_DRAFTS: &[&str] = &[
     "test_xpub_manual_last_value",
 ];
 
+/// Those that compare what the library says of itself with what its header and its build say: built for each.
+const ASK_WHAT_IT_IS: &[&str] = &["test_ancillaries", "test_capabilities"];
+
 /// Those that no libzmq here could run, and why.
 const NOT_BUILT: &[(&str, &str)] =
     &[("test_pair_vmci", "needs VMware's vmci_sockets.h"), ("test_reqrep_vmci", "needs VMware's vmci_sockets.h")];
@@ -101,7 +104,7 @@ fn run(
     report.finish(if selection.pattern.is_none() { expected } else { 0 })
 }
 
-/// A program for each source and library: the same for all, unless it asks what the library was built with.
+/// A program for each source and library: the same for all, unless it asks what the library is.
 fn build(tree: &Tree, libraries: &[Library], sources: &[PathBuf]) -> Result<Vec<Vec<PathBuf>>> {
     let common = objects(tree, "common", &common_sources(tree)?, &[])?;
     // Hidden, or Debian's libzmq would find these functions in place of libsodium's, and abort.
@@ -119,12 +122,12 @@ fn build(tree: &Tree, libraries: &[Library], sources: &[PathBuf]) -> Result<Vec<
         }
         let mut for_libraries = Vec::new();
         for library in libraries {
-            let asks_for_features = name == "test_capabilities";
-            let features = if asks_for_features { library.features } else { &[] };
-            let output =
-                programs.join(if asks_for_features { format!("{name}-{}", library.title()) } else { name.clone() });
+            let asks = ASK_WHAT_IT_IS.contains(&name.as_str());
+            let output = programs.join(if asks { format!("{name}-{}", library.title()) } else { name.clone() });
             let mut flags = tree.flags();
-            flags.extend(features.iter().map(|feature| format!("-D{feature}")));
+            if asks {
+                flags.extend_from_slice(&library.identity);
+            }
             flags.extend_from_slice(&to_link);
             for_libraries.push(output.clone());
             steps.push(Step::link(output, &parts, &flags));
