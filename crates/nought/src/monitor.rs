@@ -118,9 +118,9 @@ impl SocketEvent {
         Self { local, remote, kind, is_accepted: false, descriptor: None }
     }
 
-    /// Says by which channel or listener it happened.
-    pub(crate) fn at(self, descriptor: BorrowedFd<'_>) -> Self {
-        Self { descriptor: Some(descriptor.as_raw_fd()), ..self }
+    /// Says by which channel or listener it happened, if that is known.
+    pub(crate) fn at(self, descriptor: io::Result<BorrowedFd<'_>>) -> Self {
+        Self { descriptor: descriptor.ok().map(|descriptor| descriptor.as_raw_fd()), ..self }
     }
 
     pub(crate) fn of(self, origin: Origin) -> Self {

@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::engine::driver::leave_signals_to_the_program;
-use crate::transport::{Target, Transport, TransportOptions};
+use crate::transport::{Target, Transport, TransportOptions, shield::shield};
 
 /// The resolver of a context.
 pub(crate) struct Resolver {
@@ -250,12 +250,7 @@ impl Pool {
 
 fn resolve(lookup: &Lookup) -> Answer {
     let Lookup { transport, address, options } = lookup;
-    let resolve = AssertUnwindSafe(|| transport.resolve(address, options));
-    let panicked = |_| {
-        let reason = format!("the transport {:?} panicked in a lookup", transport.scheme());
-        Err(io::Error::other(reason))
-    };
-    catch_unwind(resolve).unwrap_or_else(panicked)
+    shield("resolve", || transport.resolve(address, options)).flatten()
 }
 
 /// The same answer for one more who waits.

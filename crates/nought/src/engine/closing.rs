@@ -2,14 +2,13 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use nought_proto::{ConnectionId, socket::Reopen};
 
 use super::{Core, Guard, State, link::LostBecause};
-use crate::transport::Channel;
+use crate::transport::shield::ShieldedChannel;
 
 /// How long a peer has at least to close its direction after we closed ours, before it is looked at whether it has all.
 /// A channel that is closed while something of the peer's is unread, or still comes, is reset; and a reset destroys what
@@ -248,7 +247,7 @@ impl Core {
         while looks.len() < LOOKS_PER_VISIT
             && let Some((id, due)) = state.retiring.take_due(now)
         {
-            let channel = state.links.get(id).map(|link| Arc::clone(&link.channel));
+            let channel = state.links.get(id).map(|link| link.channel.clone());
             match (due, channel) {
                 (Due::End, None) => self.give_up_waiting(&mut state, id),
                 (Due::End, Some(_)) => self.end_link(&mut state, id),
@@ -259,7 +258,7 @@ impl Core {
     }
 
     /// Ends the connections whose peers have all. The system is asked outside of the lock.
-    fn look_at_peers<'a>(&'a self, state: Guard<'a>, looks: Vec<(ConnectionId, Arc<dyn Channel>)>) -> Guard<'a> {
+    fn look_at_peers<'a>(&'a self, state: Guard<'a>, looks: Vec<(ConnectionId, ShieldedChannel)>) -> Guard<'a> {
         drop(state);
         let answers: Vec<(ConnectionId, bool)> =
             looks.into_iter().map(|(id, channel)| (id, channel.is_delivered())).collect();

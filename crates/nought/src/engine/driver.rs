@@ -295,8 +295,8 @@ pub(crate) fn leave_signals_to_the_program() {
     let _ = SigSet::all().thread_block();
 }
 
-/// Does something for one socket. A panic there, in an application's transport or waker, must not end the thread that
-/// serves all others; the panic hook has told of it.
+/// Does something for one socket. A panic there must not end the thread that serves all others; the panic hook has told
+/// of it. (One in an application's transport or waker does not come as far: `transport/shield.rs`, `guard.rs`.)
 fn unless_it_panics(work: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(work)).is_err() {
         tracing::error!("a socket panicked on the driver's thread");

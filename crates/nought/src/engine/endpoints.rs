@@ -24,8 +24,8 @@ use crate::{
     resolver::Lookup,
     socket::kind::Ability,
     transport::{
-        Channel, Connecting, DatagramChannel, Endpoint, Listener, Target, Transport, TransportOptions, is_exhaustion,
-        is_transient,
+        Connecting, DatagramChannel, Endpoint, Target, Transport, TransportOptions, is_exhaustion, is_transient,
+        shield::{Shielded, ShieldedChannel, ShieldedListener, shield},
     },
 };
 
@@ -61,7 +61,9 @@ enum Timer {
 
 /// Where peers arrive.
 struct Listening {
-    listener: Box<dyn Listener>,
+    listener: ShieldedListener,
+    /// With the wildcards resolved.
+    endpoint: String,
     /// When to accept again, though the kernel tells of nobody.
     timer: Option<Instant>,
 }
@@ -117,9 +119,7 @@ impl Endpoints {
     /// The endpoint, as it was given to `connect`, that keeps this connection.
     pub(crate) fn endpoint_of(&self, origin: Origin) -> Option<String> {
         match origin {
-            Origin::Listener(index) => {
-                Some(self.listeners.get(index as usize)?.as_ref()?.listener.endpoint().to_owned())
-            }
+            Origin::Listener(index) => Some(self.listeners.get(index as usize)?.as_ref()?.endpoint.clone()),
             Origin::Connector(index) => Some(self.connectors.get(index as usize)?.as_ref()?.endpoint.clone()),
             Origin::Place => None,
         }
@@ -197,9 +197,9 @@ impl Endpoints {
         move_timer(&mut self.timers, Timer::Accept(index), &mut listening.timer, at);
     }
 
-    fn take_listener(&mut self, index: u32) -> Option<Box<dyn Listener>> {
+    fn take_listener(&mut self, index: u32) -> Option<Listening> {
         self.set_accept_timer(index, None);
-        Some(self.listeners.get_mut(index as usize)?.take()?.listener)
+        self.listeners.get_mut(index as usize)?.take()
     }
 
     /// Gives up the connector of this connection; the connection itself stays.
@@ -275,18 +275,18 @@ impl Core {
             return self.bind_place(channel, socket_type);
         }
         // Outside of the lock: a host name may take its time.
-        let listener = transport.bind(parsed.address(), &options)?;
-        let resolved = listener.endpoint().to_owned();
+        let listener = Shielded::new(transport.bind(parsed.address(), &options)?);
+        let refused = |source| BindError::System { endpoint: endpoint.to_owned(), source };
+        let resolved = listener.endpoint().map_err(refused)?.to_owned();
         let mut state = self.lock();
         if state.terminated {
             return Err(BindError::Terminated);
         }
         let index = free_slot(&state.endpoints.listeners);
-        self.poller
-            .add(listener.readiness(), Token::Listener(index))
-            .map_err(|source| BindError::System { endpoint: resolved.clone(), source })?;
-        let event = SocketEvent::new(resolved.clone(), None, SocketEventKind::Listening).at(listener.readiness());
-        insert(&mut state.endpoints.listeners, Listening { listener, timer: None });
+        let fd = listener.readiness().map_err(refused)?;
+        self.poller.add(fd, Token::Listener(index)).map_err(refused)?;
+        let event = SocketEvent::new(resolved.clone(), None, SocketEventKind::Listening).at(Ok(fd));
+        insert(&mut state.endpoints.listeners, Listening { listener, endpoint: resolved.clone(), timer: None });
         state.endpoints.last = Some(resolved.clone());
         self.publish(&mut state, event);
         drop(self.settle(state));
@@ -352,9 +352,8 @@ impl Core {
             drop(self.settle(state));
             return Ok(());
         }
-        let is_it = |listening: &Option<Listening>| {
-            listening.as_ref().is_some_and(|listening| listening.listener.endpoint() == endpoint)
-        };
+        let is_it =
+            |listening: &Option<Listening>| listening.as_ref().is_some_and(|listening| listening.endpoint == endpoint);
         let position = state.endpoints.listeners.iter().position(is_it).ok_or(UnknownEndpoint)?;
         let origin = Origin::Listener(position as u32);
         self.stop_listening(&mut state, position as u32);
@@ -366,9 +365,10 @@ impl Core {
     }
 
     fn stop_listening(&self, state: &mut State, index: u32) {
-        let Some(listener) = state.endpoints.take_listener(index) else { return };
-        self.poller.remove(listener.readiness());
-        let endpoint = listener.endpoint().to_owned();
+        let Some(Listening { listener, endpoint, .. }) = state.endpoints.take_listener(index) else { return };
+        if let Ok(fd) = listener.readiness() {
+            self.poller.remove(fd);
+        }
         let event = SocketEvent::new(endpoint, None, SocketEventKind::Closed).at(listener.readiness());
         drop(listener);
         self.publish(state, event);
@@ -399,14 +399,19 @@ impl Core {
         state.endpoints.set_accept_timer(index, Some(now));
     }
 
-    fn accepted(&self, state: &mut State, index: u32, channel: Arc<dyn Channel>, now: Instant) {
+    fn accepted(&self, state: &mut State, index: u32, channel: ShieldedChannel, now: Instant) {
+        // Of whom nothing can be said nobody knows whether the filter accepts him.
+        let known = channel.remote_endpoint().and_then(|remote| Ok((remote, channel.peer_credentials()?)));
+        let (remote, credentials) = match known {
+            Ok(known) => known,
+            Err(error) => return self.accept_failed(state, index, error, now),
+        };
         let id = state.machine.accept();
         let origin = Origin::Listener(index);
-        let event =
-            SocketEvent::new(channel.local_endpoint(), Some(channel.remote_endpoint()), SocketEventKind::Accepted);
+        let event = SocketEvent::new(channel.local_endpoint(), Some(remote.clone()), SocketEventKind::Accepted);
         let event = event.of(origin).at(channel.readiness());
         let filter = &state.options.transport.accept;
-        if !filter.accepts(&channel.remote_endpoint(), channel.peer_credentials()) {
+        if !filter.accepts(&remote, credentials) {
             state.machine.remove(id);
             let error = io::ErrorKind::PermissionDenied.into();
             let kind = SocketEventKind::AcceptFailed { error: Arc::new(error) };
@@ -547,7 +552,8 @@ impl Core {
     fn resolve(&self, state: &mut State, index: u32, now: Instant) {
         let Some(connector) = state.endpoints.connector(index) else { return };
         connector.waiting = false;
-        if let Some(answer) = connector.transport.resolve_now(&connector.address, &connector.options) {
+        let resolve_now = || connector.transport.resolve_now(&connector.address, &connector.options);
+        if let Some(answer) = shield("resolve_now", resolve_now).unwrap_or_else(|error| Some(Err(error))) {
             return self.resolved(state, index, answer, now);
         }
         let lookup = Lookup {
@@ -599,13 +605,13 @@ impl Core {
             }
             let Some(connector) = state.endpoints.connector(index) else { return };
             let (id, options) = (connector.id, Arc::clone(&connector.options));
-            let begin = connector.transport.connect(&target, &options);
+            let begin = shield("connect", || connector.transport.connect(&target, &options)).flatten();
             let socket_type = state.machine.socket_type();
             let begun = begin.and_then(|connecting| {
                 let origin = Origin::Connector(index);
                 let (mut link, pending) = match connecting {
-                    Connecting::Done(channel) => (Link::new(id, channel, origin, false), false),
-                    Connecting::Pending(channel) => (Link::new(id, channel, origin, true), true),
+                    Connecting::Done(channel) => (Link::new(id, Shielded::new(channel), origin, false), false),
+                    Connecting::Pending(channel) => (Link::new(id, Shielded::new(channel), origin, true), true),
                     Connecting::Datagrams(channel) => {
                         (Link::of_datagrams(id, Datagrams::new(channel, socket_type), origin), false)
                     }
@@ -669,8 +675,9 @@ impl Core {
 
     fn start(&self, state: &mut State, id: ConnectionId, now: Instant) {
         let Some(link) = state.links.get(id) else { return };
-        let descriptor = link.channel.readiness().as_raw_fd();
-        state.machine.know_peer(id, Arc::clone(&link.remote), link.channel.peer_credentials(), Some(descriptor));
+        let credentials = link.channel.peer_credentials().ok().flatten();
+        let descriptor = link.channel.readiness().ok().map(|fd| fd.as_raw_fd());
+        state.machine.know_peer(id, Arc::clone(&link.remote), credentials, descriptor);
         if link.datagrams.is_some() {
             return state.machine.start_datagrams(id);
         }
@@ -679,7 +686,7 @@ impl Core {
 
     fn drop_connecting_link(&self, state: &mut State, id: ConnectionId) {
         if let Some(link) = state.links.remove(id) {
-            self.poller.remove(link.channel.readiness());
+            self.stop_watching(&link);
         }
     }
 

@@ -15,7 +15,7 @@ use rustix::event::epoll::EventFlags;
 use super::{Core, Guard, State, datagrams::Datagrams, poller::Token};
 use crate::{
     monitor::{SocketEvent, SocketEventKind},
-    transport::Channel,
+    transport::shield::{Shielded, ShieldedChannel},
 };
 
 /// Reads of one link before the next one has its turn.
@@ -36,9 +36,9 @@ pub(crate) type Links = ConnectionTable<Link>;
 /// One transport connection.
 pub(crate) struct Link {
     pub(crate) id: ConnectionId,
-    pub(crate) channel: Arc<dyn Channel>,
-    /// The channel, if it has datagrams.
+    /// The channel, if it has datagrams. It stands before the channel's shield, which is to be the last handle.
     pub(super) datagrams: Option<Arc<Datagrams>>,
+    pub(crate) channel: ShieldedChannel,
     pub(crate) origin: Origin,
     pub(crate) remote: Arc<str>,
     /// The transport is still connecting.
@@ -88,10 +88,10 @@ pub(crate) enum LostBecause {
 }
 
 impl Link {
-    pub(crate) fn new(id: ConnectionId, channel: Arc<dyn Channel>, origin: Origin, connecting: bool) -> Self {
+    pub(crate) fn new(id: ConnectionId, channel: ShieldedChannel, origin: Origin, connecting: bool) -> Self {
         Self {
             id,
-            remote: channel.remote_endpoint().into(),
+            remote: channel.remote_endpoint().unwrap_or_default().into(),
             channel,
             datagrams: None,
             origin,
@@ -112,7 +112,7 @@ impl Link {
 
     pub(super) fn of_datagrams(id: ConnectionId, datagrams: Datagrams, origin: Origin) -> Self {
         let datagrams = Arc::new(datagrams);
-        Self { datagrams: Some(Arc::clone(&datagrams)), ..Self::new(id, datagrams, origin, false) }
+        Self { datagrams: Some(Arc::clone(&datagrams)), ..Self::new(id, Shielded::new(datagrams), origin, false) }
     }
 
     pub(super) fn become_connected(&mut self) {
@@ -133,9 +133,16 @@ impl Link {
 impl Core {
     /// Makes a link of a channel that stands or is on its way.
     pub(crate) fn add_link(&self, state: &mut State, link: Link) -> io::Result<()> {
-        self.poller.add(link.channel.readiness(), Token::Link(link.id))?;
+        self.poller.add(link.channel.readiness()?, Token::Link(link.id))?;
         state.links.insert(link.id, link);
         Ok(())
+    }
+
+    /// The poller is to tell no more of it. A descriptor that cannot be named leaves the poller when it is closed.
+    pub(super) fn stop_watching(&self, link: &Link) {
+        if let Ok(fd) = link.channel.readiness() {
+            self.poller.remove(fd);
+        }
     }
 
     pub(crate) fn link_event(&self, state: &mut State, id: ConnectionId, flags: EventFlags, now: Instant) {
@@ -176,7 +183,7 @@ impl Core {
         let Some(link) = state.links.get_mut(id) else { return };
         link.in_ready = false;
         let is_deaf = link.is_deaf;
-        let channel = Arc::clone(&link.channel);
+        let channel = link.channel.clone();
         let mut read_len = 0;
         for _ in 0..READS_PER_TURN {
             if is_deaf || !state.machine.wants_read(id) {
@@ -221,7 +228,7 @@ impl Core {
         state.unsettled = true;
         let Some(link) = state.links.get_mut(id) else { return };
         link.is_deaf = true;
-        let channel = Arc::clone(&link.channel);
+        let channel = link.channel.clone();
         let mut scratch = Vec::with_capacity(DISCARD_LEN);
         for _ in 0..READS_PER_TURN {
             scratch.clear();
@@ -265,10 +272,10 @@ impl Core {
         let Some(link) = state.links.get_mut(id) else { return state };
         link.writing = true;
         link.room_while_writing = false;
-        let channel = Arc::clone(&link.channel);
+        let channel = link.channel.clone();
         drop(state);
 
-        let result = transmit(&*channel, &mut output);
+        let result = transmit(&channel, &mut output);
 
         let mut state = self.lock();
         state.machine.end_write(id, output);
@@ -305,7 +312,7 @@ impl Core {
             say_goodbye(state, id);
         }
         let Some(link) = state.links.remove(id) else { return };
-        self.poller.remove(link.channel.readiness());
+        self.stop_watching(&link);
         state.note_change(id);
         let connection = state.machine.connections().get(id);
         let was_ready = connection.is_some_and(|connection| connection.counters().established > 0);
@@ -354,9 +361,9 @@ fn is_would_block<T>(result: &io::Result<T>) -> bool {
 /// transport takes it at once.
 fn say_goodbye(state: &mut State, id: ConnectionId) {
     let Some(link) = state.links.get_mut(id).filter(|link| link.can_write()) else { return };
-    let channel = Arc::clone(&link.channel);
+    let channel = link.channel.clone();
     while let Some(mut output) = state.machine.begin_write(id) {
-        let transmitted = transmit(&*channel, &mut output);
+        let transmitted = transmit(&channel, &mut output);
         state.machine.end_write(id, output);
         if !matches!(transmitted, Ok(Transmitted::All)) {
             break;
@@ -370,7 +377,7 @@ enum Transmitted {
     Blocked,
 }
 
-fn transmit(channel: &dyn Channel, output: &mut Output) -> io::Result<Transmitted> {
+fn transmit(channel: &ShieldedChannel, output: &mut Output) -> io::Result<Transmitted> {
     while output.remaining() > 0 {
         let mut slices = [IoSlice::new(&[]); IO_SLICES_MAX];
         let used = output.io_slices(&mut slices);

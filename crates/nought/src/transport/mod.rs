@@ -11,11 +11,15 @@
 //! user's call; [`Transport::resolve_now`], or else [`Transport::resolve`] on the resolver's thread; then
 //! [`Transport::connect`] to one target after another; and [`Channel::connected`] once a [`Connecting::Pending`]
 //! channel becomes writable.
+//!
+//! A panic in a channel or a listener, in `connect` or in a lookup is an error of that call: it costs the connection or
+//! the attempt.
 
 mod delivery;
 mod endpoint;
 mod ipc;
 mod options;
+pub(crate) mod shield;
 mod tcp;
 mod udp;
 

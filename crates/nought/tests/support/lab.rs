@@ -9,7 +9,7 @@ use std::{
         unix::net::{SocketAddr, UnixListener, UnixStream},
     },
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -25,6 +25,31 @@ pub struct Lab {
     /// Whoever holds it holds up the lookups.
     pub lookups: Mutex<()>,
     pub delivery: Arc<Delivery>,
+    pub panics: Arc<Panics>,
+}
+
+/// Which method is to panic, once, when it is next called.
+#[derive(Default)]
+pub struct Panics(Mutex<Option<&'static str>>);
+
+impl Panics {
+    pub fn next_in(&self, method: &'static str) {
+        *self.lock() = Some(method);
+    }
+
+    /// Whether it has happened.
+    pub fn is_over(&self) -> bool {
+        self.lock().is_none()
+    }
+
+    fn come_by(&self, method: &str) {
+        let taken = self.lock().take_if(|chosen| *chosen == method);
+        assert!(taken.is_none(), "on purpose, in {method}");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.0.lock().unwrap()
+    }
 }
 
 /// What this transport says of what its peers' systems have.
@@ -60,7 +85,12 @@ impl Transport for Lab {
             Ok(listener)
         };
         let listener = listen().map_err(|error| ListenError::system(endpoint.clone(), "bind", error))?;
-        Ok(Box::new(LabListener { listener, endpoint, delivery: Arc::clone(&self.delivery) }))
+        Ok(Box::new(LabListener {
+            listener,
+            endpoint,
+            delivery: Arc::clone(&self.delivery),
+            panics: Arc::clone(&self.panics),
+        }))
     }
 
     fn check(&self, address: &str, _: &TransportOptions) -> Result<(), AddressError> {
@@ -77,13 +107,14 @@ impl Transport for Lab {
     }
 
     fn connect(&self, target: &Target, options: &TransportOptions) -> io::Result<Connecting> {
+        self.panics.come_by("connect");
         self.note(options);
         let name: &String = target.address().ok_or(io::ErrorKind::InvalidInput)?;
         if name == "hang" {
             return Ok(Connecting::Pending(LabChannel::hanging()?));
         }
         let stream = UnixStream::connect_addr(&place(name)?)?;
-        Ok(Connecting::Done(LabChannel::over(stream, name, Arc::clone(&self.delivery))?))
+        Ok(Connecting::Done(LabChannel::over(stream, name, Arc::clone(&self.delivery), Arc::clone(&self.panics))?))
     }
 }
 
@@ -91,12 +122,14 @@ struct LabListener {
     listener: UnixListener,
     endpoint: String,
     delivery: Arc<Delivery>,
+    panics: Arc<Panics>,
 }
 
 impl Listener for LabListener {
     fn accept(&self) -> io::Result<Arc<dyn Channel>> {
+        self.panics.come_by("accept");
         let (stream, _) = self.listener.accept()?;
-        Ok(LabChannel::over(stream, "somebody", Arc::clone(&self.delivery))?)
+        Ok(LabChannel::over(stream, "somebody", Arc::clone(&self.delivery), Arc::clone(&self.panics))?)
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
@@ -108,19 +141,26 @@ impl Listener for LabListener {
     }
 }
 
+impl Drop for LabListener {
+    fn drop(&mut self) {
+        self.panics.come_by("drop of the listener");
+    }
+}
+
 struct LabChannel {
     socket: StreamSocket,
     remote: String,
     delivery: Arc<Delivery>,
+    panics: Arc<Panics>,
     /// The other end of one that never connects.
     hanging: Option<UnixStream>,
 }
 
 impl LabChannel {
-    fn over(stream: UnixStream, remote: &str, delivery: Arc<Delivery>) -> io::Result<Arc<Self>> {
+    fn over(stream: UnixStream, remote: &str, delivery: Arc<Delivery>, panics: Arc<Panics>) -> io::Result<Arc<Self>> {
         stream.set_nonblocking(true)?;
         let (socket, remote) = (StreamSocket::new(stream), format!("lab://{remote}"));
-        Ok(Arc::new(Self { socket, remote, delivery, hanging: None }))
+        Ok(Arc::new(Self { socket, remote, delivery, panics, hanging: None }))
     }
 
     /// Has no room from the beginning, so that it never becomes writable.
@@ -129,16 +169,26 @@ impl LabChannel {
         near.set_nonblocking(true)?;
         while near.write(&[0; 4096]).is_ok() {}
         let remote = "lab://hang".to_owned();
-        Ok(Arc::new(Self { socket: StreamSocket::new(near), remote, delivery: Arc::default(), hanging: Some(far) }))
+        let socket = StreamSocket::new(near);
+        let (delivery, panics) = (Arc::default(), Arc::default());
+        Ok(Arc::new(Self { socket, remote, delivery, panics, hanging: Some(far) }))
+    }
+}
+
+impl Drop for LabChannel {
+    fn drop(&mut self) {
+        self.panics.come_by("drop");
     }
 }
 
 impl Channel for LabChannel {
     fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
+        self.panics.come_by("read");
         self.socket.read(into)
     }
 
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.panics.come_by("write");
         self.socket.write(from)
     }
 

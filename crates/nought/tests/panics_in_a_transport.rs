@@ -1,0 +1,139 @@
+//! A panic in an application's transport costs the connection it happened on, with an event, and nothing else.
+
+mod support;
+
+use std::{sync::Arc, thread, time::Duration};
+
+use nought::{Context, DisconnectReason, Kind, Monitor, Pull, Push, Socket, SocketEventKind};
+use support::{
+    PATIENCE, await_event,
+    lab::{Lab, Panics},
+    unique, until, watchdog,
+};
+
+/// Two sockets, each of a context and a transport of its own; those of the second are the sound ones.
+struct Pair<A: Kind, B: Kind> {
+    suspect: Socket<A>,
+    sound: Socket<B>,
+    panics: Arc<Panics>,
+    endpoint: String,
+}
+
+impl<A: Kind, B: Kind> Pair<A, B> {
+    fn new() -> Self {
+        let (lab, sound_lab) = (Arc::new(Lab::default()), Arc::new(Lab::default()));
+        let panics = Arc::clone(&lab.panics);
+        Self { suspect: socket(lab), sound: socket(sound_lab), panics, endpoint: format!("lab://{}", unique()) }
+    }
+}
+
+fn socket<K: Kind>(lab: Arc<Lab>) -> Socket<K> {
+    let context = Context::builder().transport(lab).build().unwrap();
+    context.socket_builder::<K>().reconnect_interval(Some(Duration::from_millis(5))).build().unwrap()
+}
+
+fn await_handshake(monitor: &Monitor) {
+    await_event(monitor, "a handshake", |kind| {
+        matches!(kind, SocketEventKind::HandshakeSucceeded { .. }).then_some(())
+    });
+}
+
+/// The transport's failure, as its socket tells it.
+fn await_failure(monitor: &Monitor) -> String {
+    await_event(monitor, "the loss", |kind| match kind {
+        SocketEventKind::Disconnected { reason: DisconnectReason::Transport(error) }
+        | SocketEventKind::ConnectFailed { error }
+        | SocketEventKind::AcceptFailed { error } => Some(error.to_string()),
+        _ => None,
+    })
+}
+
+fn await_loss(monitor: &Monitor) {
+    await_event(monitor, "the loss", |kind| matches!(kind, SocketEventKind::Disconnected { .. }).then_some(()));
+}
+
+#[test]
+fn a_read_that_panics_costs_its_connection() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    for reader in ["the driver", "a caller"] {
+        let Pair { suspect: pull, sound: push, panics, endpoint } = Pair::<Pull, Push>::new();
+        let (monitor, others) = (pull.monitor(), push.monitor());
+        pull.bind(&endpoint).unwrap();
+        push.connect(&endpoint).unwrap();
+        await_handshake(&monitor);
+        await_handshake(&others);
+        panics.next_in("read");
+        thread::scope(|scope| {
+            let caller = (reader == "a caller").then(|| scope.spawn(|| pull.recv_timeout(PATIENCE)));
+            push.send("lost").unwrap();
+            assert!(await_failure(&monitor).contains("panicked in `read`"));
+            await_loss(&others);
+            push.send("to the next one").unwrap();
+            let message = match caller {
+                Some(caller) => caller.join().unwrap(),
+                None => pull.recv_timeout(PATIENCE),
+            };
+            assert_eq!(message.unwrap(), "to the next one", "{reader}");
+        });
+    }
+}
+
+#[test]
+fn a_write_that_panics_costs_its_connection_and_no_message() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    let Pair { suspect: push, sound: pull, panics, endpoint } = Pair::<Push, Pull>::new();
+    let monitor = push.monitor();
+    pull.bind(&endpoint).unwrap();
+    push.connect(&endpoint).unwrap();
+    await_handshake(&monitor);
+    panics.next_in("write");
+    for body in ["first", "second"] {
+        push.send(body).unwrap();
+    }
+    assert!(await_failure(&monitor).contains("panicked in `write`"));
+    for body in ["first", "second"] {
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), body);
+    }
+}
+
+#[test]
+fn an_end_that_panics_is_an_end() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    let Pair { suspect: pull, sound: push, panics, endpoint } = Pair::<Pull, Push>::new();
+    let monitor = pull.monitor();
+    pull.bind(&endpoint).unwrap();
+    push.connect(&endpoint).unwrap();
+    await_handshake(&monitor);
+    panics.next_in("drop");
+    push.disconnect(&endpoint).unwrap();
+    await_loss(&monitor);
+    until("the channel is dropped", || panics.is_over());
+    panics.next_in("drop of the listener");
+    pull.unbind(&endpoint).unwrap();
+    assert!(panics.is_over());
+    await_event(&monitor, "the end", |kind| matches!(kind, SocketEventKind::Closed).then_some(()));
+    pull.bind(&endpoint).unwrap();
+    push.connect(&endpoint).unwrap();
+    push.send("again").unwrap();
+    assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), "again");
+}
+
+#[test]
+fn a_panic_before_the_connection_is_a_failure_that_is_tried_again() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    for method in ["accept", "connect"] {
+        let Pair { suspect: push, sound: pull, panics, endpoint } = Pair::<Push, Pull>::new();
+        let monitor = push.monitor();
+        panics.next_in(method);
+        if method == "accept" {
+            push.bind(&endpoint).unwrap();
+            pull.connect(&endpoint).unwrap();
+        } else {
+            pull.bind(&endpoint).unwrap();
+            push.connect(&endpoint).unwrap();
+        }
+        assert!(await_failure(&monitor).contains(&format!("panicked in `{method}`")));
+        push.send("for all that").unwrap();
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), "for all that", "{method}");
+    }
+}
