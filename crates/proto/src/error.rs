@@ -130,6 +130,8 @@ pub enum Incompatibility {
     RoutingIdTaken,
     /// This socket takes one peer, and has it.
     PeerTaken,
+    /// This socket talks to foreign programs alone, and the peer is in its process.
+    Raw,
 }
 
 impl From<Misbehaviour> for ProtocolError {
@@ -222,6 +224,7 @@ impl fmt::Display for Incompatibility {
             Self::VersionWithoutType(ours) => write!(f, "the peer's ZMTP version does not know a {ours}"),
             Self::RoutingIdTaken => f.write_str("another peer has the same routing id"),
             Self::PeerTaken => f.write_str("the socket takes one peer and has it"),
+            Self::Raw => f.write_str("the socket talks to foreign programs, not to those of its process"),
         }
     }
 }

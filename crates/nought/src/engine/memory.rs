@@ -288,6 +288,10 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
 }
 
 fn admit(state: &State, id: ConnectionId, theirs: &Side) -> Result<(), Incompatibility> {
+    if state.machine.is_raw() {
+        // It was bound before it became raw.
+        return Err(Incompatibility::Raw);
+    }
     let (our_type, their_type) = (state.machine.socket_type(), theirs.introduction.socket_type);
     if !their_type.is_some_and(|their_type| our_type.accepts(their_type)) {
         return Err(Incompatibility::SocketType { ours: our_type, theirs: their_type });

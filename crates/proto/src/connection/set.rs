@@ -287,6 +287,7 @@ impl Connections {
             connection.counters.conflated += frames.messages as u64;
             connection.counters.messages_out -= frames.messages as u64;
             frames.retain_commands(version);
+            connection.greetings = 0;
         }
         if frames.capacity() == 0
             && let Some(spare) = self.spares.pop()

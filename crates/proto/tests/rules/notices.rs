@@ -59,6 +59,25 @@ fn a_hello_that_did_not_go_out_is_not_sent_to_the_next_beside_its_own() {
 }
 
 #[test]
+fn what_has_replaced_a_hello_is_not_taken_for_one() {
+    let mut net = Net::new();
+    let greeter = net.socket_with(SocketType::Dealer, |options| {
+        hello(options);
+        options.conflate = true;
+    });
+    let other = net.socket(SocketType::Dealer);
+    let link = net.connect_test(greeter);
+    net.feed(link, wire::greeting(3, 1, "NULL"));
+    net.room(link, 0);
+    net.feed(link, wire::ready("DEALER"));
+    net.send(greeter, "older");
+    net.send(greeter, "newest");
+    net.cut(link);
+    net.reconnect(link, other);
+    assert_eq!(bodies(&net.recv_all(other)).last().map(String::as_str), Some("newest"));
+}
+
+#[test]
 fn who_is_connected_to_and_who_shares_the_process_greets_too() {
     for (ours, theirs) in [(SocketType::Router, SocketType::Dealer), (SocketType::Server, SocketType::Client)] {
         let mut net = Net::new();
