@@ -223,3 +223,25 @@ fn types_and_transports_that_do_not_fit_are_refused() {
     assert!(matches!(radio.connect("udp://127.0.0.1"), Err(ConnectError::Address(_))));
     assert!(matches!(radio.connect("udp://127.0.0.1:0"), Err(ConnectError::Address(_))));
 }
+
+#[test]
+fn what_stands_behind_many_malformed_ones_is_received() {
+    let _bounded = watchdog(PATIENCE);
+    let context = Context::new();
+    let dish = context.socket_builder::<Dish>().recv_hwm(1).build().unwrap();
+    dish.join("g").unwrap();
+    let endpoint = dish.bind("udp://127.0.0.1:*").unwrap();
+    // With a second one it is only read when the kernel tells.
+    dish.bind("udp://127.0.0.1:*").unwrap();
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.connect(endpoint.strip_prefix("udp://").unwrap()).unwrap();
+    stranger.send(b"\x01gfirst").unwrap();
+    // From here on nothing is read, and what follows comes at once.
+    until("it has come", || dish.peers().iter().any(|place| place.recv_queue_len == 1));
+    stranger.send(b"\x01gsecond").unwrap();
+    (0..100).for_each(|_| assert!(stranger.send(b"malformed").is_ok()));
+    stranger.send(b"\x01gthird").unwrap();
+    for body in ["first", "second", "third"] {
+        assert_eq!(recv(&dish), body);
+    }
+}

@@ -130,7 +130,7 @@ fn next_frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
 }
 
 impl Channel for Datagrams {
-    /// Reads until there is no room or nothing more: less than there is room for says that all is read.
+    /// Reads until there is no room, nothing more, or no end of what is malformed.
     fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         let before = into.len();

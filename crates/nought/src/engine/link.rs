@@ -198,8 +198,9 @@ impl Core {
                 Ok(read) => {
                     link.received_since_write = true;
                     read_len += read.len;
-                    if !read.filled && !link.hung_up {
-                        // Less came than there was room for: the transport is drained, and will tell of more.
+                    if !read.filled && !link.hung_up && link.datagrams.is_none() {
+                        // Less came than there was room for: the transport is drained, and will tell of more. (Of
+                        // datagrams that does not say it: there may be more behind malformed ones.)
                         link.readable = false;
                         return;
                     }
