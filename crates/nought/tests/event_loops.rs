@@ -76,6 +76,47 @@ fn the_descriptor_tells_of_room() {
     until("there is room", || push.readiness().writable);
 }
 
+/// There is room for another peer all the time, so that the socket is writable before and after.
+#[test]
+fn the_descriptor_tells_of_room_for_the_peer_that_had_none() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let router = context.socket_builder::<Router>().router_mandatory(true).send_hwm(1).build().unwrap();
+    let endpoint = router.bind("tcp://127.0.0.1:*").unwrap();
+    let dealer = |name: &str| {
+        let dealer = context.socket_builder::<Dealer>().routing_id(name).recv_hwm(1).build().unwrap();
+        dealer.connect(&endpoint).unwrap();
+        dealer.send("here").unwrap();
+        assert_eq!(recv(&router)[0], *name);
+        dealer
+    };
+    let (slow, _other) = (dealer("slow"), dealer("other"));
+    let descriptor = router.descriptor().unwrap();
+    let body = "x".repeat(100_000);
+    let mut sent = 0;
+    until("there is no room for one", || {
+        let refused = router.try_send(["slow", body.as_str()]).is_err();
+        sent += u32::from(!refused);
+        // What the transport still takes is gone by then.
+        refused && {
+            thread::sleep(Duration::from_millis(100));
+            router.try_send(["slow", body.as_str()]).inspect(|()| sent += 1).is_err()
+        }
+    });
+    // Handed back to the driver, which sees the room before anybody waits for the descriptor.
+    assert!(router.readiness().writable);
+    thread::sleep(Duration::from_millis(100));
+    assert!(!is_readable(descriptor, Duration::ZERO));
+    (0..sent).for_each(|_| drop(recv(&slow)));
+    thread::sleep(Duration::from_millis(100));
+    assert!(is_readable(descriptor, PATIENCE), "nobody told");
+    assert!(router.readiness().writable);
+    router.try_send(["slow", "x"]).unwrap();
+    assert_eq!(recv(&slow), "x");
+    assert!(router.readiness().writable);
+    assert!(!is_readable(descriptor, Duration::ZERO), "a loop would spin");
+}
+
 #[test]
 fn the_descriptor_tells_of_the_end() {
     let _bounded = watchdog(LIMIT);
@@ -233,6 +274,19 @@ fn a_router_becomes_raw_while_it_has_no_connection() {
     let mut peer = std::net::TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
     io::Write::write_all(&mut peer, b"not ZMTP").unwrap();
     assert_eq!(recv(&router)[1], *"not ZMTP");
+}
+
+#[test]
+fn a_router_that_has_become_raw_is_joined_by_nobody_of_its_process() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let router = context.socket::<Router>().unwrap();
+    router.bind("inproc://raw").unwrap();
+    router.reconfigure(|options| options.router_raw(true)).unwrap();
+    let dealer = context.socket::<Dealer>().unwrap();
+    dealer.connect("inproc://raw").unwrap();
+    assert_eq!((router.stats().peers, dealer.stats().peers), (0, 0));
+    assert_eq!(router.stats().totals.handshake_failures, 1);
 }
 
 #[test]

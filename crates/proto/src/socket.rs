@@ -194,6 +194,11 @@ impl Socket {
         self.connections.room_epoch
     }
 
+    /// The [`room_epoch`](Self::room_epoch) at which a message last found no room.
+    pub fn refused_at(&self) -> Option<u64> {
+        self.no_room_at
+    }
+
     fn addresses_peers(&self) -> bool {
         matches!(self.socket_type, SocketType::Router | SocketType::Stream | SocketType::Server | SocketType::Peer)
     }

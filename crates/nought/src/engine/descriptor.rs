@@ -26,6 +26,8 @@ pub(crate) struct Descriptor {
 pub(crate) struct Told {
     /// What the socket was ready for when that was last looked at or signalled.
     readiness: Readiness,
+    /// The epoch of the last message that found no room of which it has been told that something has changed since.
+    told_of_refusal_at: Option<u64>,
     /// The eventfd is set.
     is_signalled: bool,
 }
@@ -75,10 +77,14 @@ impl Core {
     pub(super) fn tell_descriptor(&self, state: &mut State) {
         let Some(before) = state.waiters.told.as_ref().map(|told| told.readiness) else { return };
         let now = crate::poll::readiness(state, Readiness::BOTH.into());
-        let is_news = now.readable && !before.readable || now.writable && !before.writable;
+        let is_ready_now = now.readable && !before.readable || now.writable && !before.writable;
+        // For a message to another peer there may have been room all the time.
+        let refusal_at = state.machine.refused_at().filter(|&at| at != state.machine.room_epoch());
         if let (Some(descriptor), Some(told)) = (self.descriptor.get(), &mut state.waiters.told) {
             told.readiness = now;
-            if is_news || state.terminated {
+            let has_room_again = refusal_at.is_some() && told.told_of_refusal_at != refusal_at;
+            told.told_of_refusal_at = refusal_at.or(told.told_of_refusal_at);
+            if is_ready_now || has_room_again || state.terminated {
                 descriptor.signal(told);
             }
         }

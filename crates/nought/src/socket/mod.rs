@@ -131,15 +131,16 @@ impl<K: Kind> Socket<K> {
     }
 
     /// What can be done now without waiting, after looking at what has come: whether there is a message to receive,
-    /// and room for one to send. For a ROUTER with mandatory and an XPUB with nodrop, where room depends on the
-    /// message, `writable` says that something has changed since there was none. A socket that is shut down is ready
+    /// and room for one to send. Where room depends on the message, `writable` says less: of a ROUTER with mandatory, a
+    /// STREAM, SERVER or PEER that there is some for some peer, of an XPUB with nodrop that something has changed since
+    /// there was none. A socket that is shut down is ready
     /// for everything: the next call tells.
     pub fn readiness(&self) -> Readiness {
         self.core.look_for_event_loop()
     }
 
     /// A descriptor for an event loop of another library: it becomes readable when [`readiness`](Self::readiness) is
-    /// worth asking for. It is edge-triggered, as libzmq's `ZMQ_FD` is: after it has become readable, and after each
+    /// worth asking for, and when a message that found no room may find some. It is edge-triggered, as libzmq's `ZMQ_FD` is: after it has become readable, and after each
     /// message that was sent or received, ask for the readiness before waiting for it again.
     ///
     /// # Errors
