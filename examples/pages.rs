@@ -17,5 +17,8 @@ mod options {}
 #[doc = include_str!("../docs/patterns.md")]
 mod patterns {}
 
+#[doc = include_str!("../docs/security.md")]
+mod security {}
+
 #[doc = include_str!("../docs/performance.md")]
 mod performance {}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nought::{
     Any, CurveClient, CurveServer, PlainClient, ProtocolError, Security, Socket, SocketEventKind, SocketType, new_keys,
+    security::AccessRules,
 };
 
 use self::system_libzmq::{Libzmq, Socket as LibzmqSocket};
@@ -17,11 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SIZES: [usize; 14] = [0, 1, 31, 32, 33, 95, 96, 97, 221, 222, 223, 8192, 65_536, 1 << 20];
 
 fn endpoints() -> [String; 2] {
-    let path = std::env::temp_dir().join(format!("nought-security-{}-{}", std::process::id(), fastrand_like()));
+    let path = std::env::temp_dir().join(format!("nought-security-{}-{}", std::process::id(), next_number()));
     ["tcp://127.0.0.1:*".into(), format!("ipc://{}", path.display())]
 }
 
-fn fastrand_like() -> u64 {
+fn next_number() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -211,4 +212,52 @@ fn a_client_of_plain_is_let_in_by_libzmq() {
         assert_eq!(error, ProtocolError::RefusedByPeer("400".into()));
         drop(handler);
     }
+}
+
+#[test]
+fn a_client_of_plain_of_libzmq_is_let_in() {
+    let libzmq = Libzmq::open();
+    for endpoint in endpoints() {
+        let context = nought::Context::new();
+        let rules = AccessRules::new().plain_user("admin", "secret");
+        let _authentication = context.authenticate(rules).unwrap();
+        let builder = context.any_socket_builder(SocketType::Dealer).security(Security::PlainServer);
+        let builder = builder.linger(Some(Duration::ZERO)).recv_timeout(Some(PATIENCE)).send_timeout(Some(PATIENCE));
+        let ours = builder.build().unwrap();
+        let monitor = ours.monitor();
+        let endpoint = ours.bind(&endpoint).unwrap();
+        let stranger = libzmq.socket(SocketType::Dealer);
+        stranger.be_plain_client("admin", "wrong");
+        stranger.connect(&endpoint);
+        loop {
+            if let SocketEventKind::HandshakeFailed { error } = monitor.recv_timeout(PATIENCE).unwrap().kind {
+                assert!(matches!(error, ProtocolError::Denied(_)), "{error}");
+                break;
+            }
+        }
+        drop(stranger);
+        let theirs = libzmq.socket(SocketType::Dealer);
+        theirs.be_plain_client("admin", "secret");
+        theirs.connect(&endpoint);
+        exchange(&ours, &theirs);
+    }
+}
+
+#[test]
+fn a_client_of_curve_of_libzmq_is_judged_by_its_key() {
+    let libzmq = Libzmq::open();
+    let (server, client) = (new_keys(), new_keys());
+    let context = nought::Context::new();
+    let rules = AccessRules::new().curve_key(*client.public_key(), "anna");
+    let _authentication = context.authenticate(rules).unwrap();
+    let builder = context.any_socket_builder(SocketType::Pull).security(CurveServer::new(server.clone()));
+    let ours = builder.recv_timeout(Some(PATIENCE)).build().unwrap();
+    let endpoint = ours.bind("tcp://127.0.0.1:*").unwrap();
+    let theirs = libzmq.socket(SocketType::Push);
+    theirs.be_curve_client(server.public_key(), &client);
+    theirs.connect(&endpoint);
+    theirs.send(&[b"x".to_vec()]);
+    let (message, peer) = ours.recv_from().unwrap();
+    assert_eq!(message, *b"x");
+    assert_eq!(peer.unwrap().user_id.as_deref(), Some("anna"));
 }

@@ -21,6 +21,8 @@ const LINGER: c_int = 17;
 const RCVTIMEO: c_int = 27;
 const SNDTIMEO: c_int = 28;
 const PLAIN_SERVER: c_int = 44;
+const PLAIN_USERNAME: c_int = 45;
+const PLAIN_PASSWORD: c_int = 46;
 const CURVE_SERVER: c_int = 47;
 const CURVE_PUBLICKEY: c_int = 48;
 const CURVE_SECRETKEY: c_int = 49;
@@ -143,6 +145,11 @@ impl Socket<'_> {
         self.libzmq.option(self.socket, CURVE_SERVERKEY, server_key.as_bytes());
         self.libzmq.option(self.socket, CURVE_PUBLICKEY, keys.public_key().as_bytes());
         self.libzmq.option(self.socket, CURVE_SECRETKEY, keys.secret_key().as_bytes());
+    }
+
+    pub(crate) fn be_plain_client(&self, user: &str, password: &str) {
+        self.libzmq.option(self.socket, PLAIN_USERNAME, user.as_bytes());
+        self.libzmq.option(self.socket, PLAIN_PASSWORD, password.as_bytes());
     }
 
     pub(crate) fn set_heartbeat_interval(&self, interval: Duration) {

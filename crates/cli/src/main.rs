@@ -7,6 +7,7 @@ mod demo;
 mod endpoints;
 mod failure;
 mod interrupt;
+mod keygen;
 mod offspring;
 mod samples;
 mod units;
@@ -49,6 +50,7 @@ enum PublicCommand {
     Cat(Box<cat::CatArgs>),
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    Keygen(keygen::KeygenArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -74,6 +76,7 @@ fn run(command: PublicCommand) -> (Vec<&'static str>, Result<(), Failure>) {
         PublicCommand::Demo(args) => (vec!["demo"], demo::run(args)),
         PublicCommand::Cat(args) => (vec!["cat"], cat::run(*args)),
         PublicCommand::Bench(command) => (vec!["bench", command.name()], bench::run(command)),
+        PublicCommand::Keygen(args) => (vec!["keygen"], keygen::run(&args)),
         PublicCommand::Completions(args) => (vec!["completions"], completions::run(&args)),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     engine::{Core, driver::Driver, memory::Names},
     error::SocketError,
     resolver::Resolver,
+    security::{Authentication, AuthenticationError, Authenticator},
     socket::{Any, Kind, Socket, SocketBuilder, SocketOptions},
     transport::{Transport, Transports},
 };
@@ -100,6 +101,20 @@ impl Context {
     /// A socket whose type is known when the program runs, with other options.
     pub fn any_socket_builder(&self, socket_type: SocketType) -> SocketBuilder<Any> {
         SocketBuilder::new(self.clone(), socket_type)
+    }
+
+    /// From now on, for as long as the result is held, peers are judged by this authenticator: a function, or
+    /// [`AccessRules`](crate::security::AccessRules). It has a thread of its own, so that it may take its time; one peer
+    /// is judged after the other.
+    ///
+    /// Which peers are judged is a matter of each socket: those of a server of PLAIN and of CURVE, and those of a socket
+    /// with a [`zap_domain`](SocketBuilder::zap_domain). A socket that the application binds to `inproc://zeromq.zap.01`
+    /// itself does the same (RFC 27).
+    ///
+    /// # Errors
+    /// If there is one already, or the socket for it cannot be made.
+    pub fn authenticate(&self, authenticator: impl Authenticator) -> Result<Authentication, AuthenticationError> {
+        Authentication::start(self, authenticator)
     }
 
     /// Makes every call on every socket of the context return with `Terminated`, those that wait now too. Sockets that

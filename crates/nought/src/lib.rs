@@ -24,6 +24,7 @@ mod monitor;
 mod poll;
 mod proxy;
 mod resolver;
+pub mod security;
 mod socket;
 pub mod transport;
 

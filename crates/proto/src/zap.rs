@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{frame::Frame, mechanism::Credentials, message::Message, wire::metadata::Metadata};
+use crate::{crypto::PublicKey, frame::Frame, mechanism::Credentials, message::Message, wire::metadata::Metadata};
 
 /// Where the handler is bound, within the process.
 pub const ENDPOINT: &str = "inproc://zeromq.zap.01";
@@ -52,6 +52,10 @@ pub enum Status {
     InternalError,
 }
 
+/// The message is no request: it has too few frames, another version than 1.0, or a mechanism that is not known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IllegalRequest;
+
 /// The message is no reply to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -81,6 +85,31 @@ impl Request {
     /// A request about a peer.
     pub fn new(domain: &str, address: &str, identity: Frame, credentials: Credentials) -> Self {
         Self { domain: domain.into(), address: address.into(), identity, credentials }
+    }
+
+    /// Reads a request as a REP receives it; returns its id, too.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn decode(message: &Message) -> Result<(Self, Frame), IllegalRequest> {
+        let frames: Vec<&Frame> = message.frames().collect();
+        let [version, request_id, domain, address, identity, mechanism, credentials @ ..] = &frames[..] else {
+            return Err(IllegalRequest);
+        };
+        if version.as_slice() != VERSION {
+            return Err(IllegalRequest);
+        }
+        let credentials = match (mechanism.as_slice(), credentials) {
+            (b"NULL", []) => Credentials::Null,
+            (b"PLAIN", [user, password]) => {
+                Credentials::Plain { user: user.to_vec(), password: password.to_vec().into() }
+            }
+            (b"CURVE", [key]) => Credentials::Curve(PublicKey::try_from(key.as_slice()).map_err(|_| IllegalRequest)?),
+            _ => return Err(IllegalRequest),
+        };
+        let text = |frame: &Frame| String::from_utf8_lossy(frame).into_owned();
+        let request = Self { domain: text(domain), address: text(address), identity: (*identity).clone(), credentials };
+        Ok((request, (*request_id).clone()))
     }
 
     /// The frames of the request, behind an empty one.
@@ -131,6 +160,19 @@ impl Reply {
         Self { status, text: text.into(), user_id: String::new(), metadata: Metadata::new() }
     }
 
+    /// The frames of the reply to the request with this id, as a REP sends it.
+    pub fn to_message(&self, request_id: &[u8]) -> Message {
+        let metadata = self.metadata.to_bytes();
+        Message::from([
+            VERSION,
+            request_id,
+            self.status.code().as_bytes(),
+            shortened(&self.text),
+            shortened(&self.user_id),
+            &metadata,
+        ])
+    }
+
     /// Reads the reply to the request with this id.
     ///
     /// # Errors
@@ -154,6 +196,11 @@ impl Reply {
     }
 }
 
+/// At most as long as a string may be, and not cut within a character.
+fn shortened(text: &str) -> &[u8] {
+    &text.as_bytes()[..text.floor_char_boundary(STRING_LEN_MAX)]
+}
+
 impl Status {
     /// The three digits.
     pub const fn code(self) -> &'static str {
@@ -171,6 +218,14 @@ impl Status {
             .find(|status| status.code().as_bytes() == code)
     }
 }
+
+impl fmt::Display for IllegalRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no request of the authentication protocol 1.0 with a known mechanism")
+    }
+}
+
+impl std::error::Error for IllegalRequest {}
 
 impl fmt::Display for IllegalReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

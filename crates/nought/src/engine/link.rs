@@ -314,6 +314,7 @@ impl Core {
         }
         let Some(link) = state.links.remove(id) else { return };
         self.stop_watching(&link);
+        state.forget_inquiry(id);
         state.note_change(id);
         let connection = state.machine.connections().get(id);
         let was_ready = connection.is_some_and(|connection| connection.counters().established > 0);

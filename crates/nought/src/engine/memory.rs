@@ -165,6 +165,11 @@ impl Names {
         Ok(())
     }
 
+    /// The socket that has the name.
+    pub(crate) fn owner(&self, name: &str) -> Option<Arc<Core>> {
+        self.lock().get(name)?.owner.upgrade()
+    }
+
     /// Forgets a name, if the socket has it. Connections made through it stay.
     pub(crate) fn unbind(&self, name: &str, core: &Core) {
         let mut names = self.lock();
@@ -206,6 +211,47 @@ impl Names {
         if entry.is_of_no_use() {
             names.remove(name);
         }
+    }
+}
+
+/// A connection to a bound socket, for a machine that is no socket's.
+pub(crate) struct Joining {
+    pub(crate) out: Arc<Pipe>,
+    pub(crate) input: Arc<Pipe>,
+    pub(crate) peer: PeerInfo,
+}
+
+impl Core {
+    /// Lets a machine that is no socket's connect to this socket, by one of its names; `ear` hears of what comes back.
+    ///
+    /// # Errors
+    /// Why it is refused; `None`: the socket is about to close.
+    pub(crate) fn join_bare(
+        self: &Arc<Self>,
+        name: &str,
+        introduction: PeerInfo,
+        ear: Arc<dyn Notify>,
+    ) -> Result<Joining, Option<Incompatibility>> {
+        let address: Arc<str> = format!("inproc://{name}").into();
+        let mut state = self.lock();
+        if state.closing {
+            return Err(None);
+        }
+        let Side { introduction: peer, send_hwm, recv_hwm, .. } = side(&state, &address);
+        let theirs = Side { introduction, send_hwm: 0, recv_hwm: 0, conflate: false };
+        let id = state.machine.accept();
+        if let Err(reason) = admit(&state, id, &theirs) {
+            state.machine.remove(id);
+            return Err(Some(reason));
+        }
+        let end = || Arc::new(PipeEnd { core: Arc::downgrade(self), id });
+        let out = Arc::new(Pipe::new(0, recv_hwm, false, Arc::clone(&ear), end()));
+        let input = Arc::new(Pipe::new(send_hwm, 0, false, end(), ear));
+        state.endpoints.add_memory_connection(id, name);
+        state.machine.attach(id, Arc::clone(&input), Arc::clone(&out), theirs.introduction);
+        announce(self, &mut state, name, SocketEventKind::Accepted);
+        drop(self.settle(state));
+        Ok(Joining { out, input, peer })
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod driver;
 pub(crate) mod endpoints;
 pub(crate) mod followers;
 pub(crate) mod guard;
+pub(crate) mod inquiry;
 pub(crate) mod link;
 pub(crate) mod memory;
 pub(crate) mod poller;
@@ -22,7 +23,7 @@ pub(crate) mod wait;
 pub(crate) mod waiters;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
@@ -30,7 +31,7 @@ use std::{
 use nought_lock::BiasedLock;
 use nought_proto::{
     ConnectionId, Event, Message, Outgoing,
-    connection::{Flush, PeerInfo, Verdict},
+    connection::{Flush, PeerInfo},
     pattern::{RecvRefusal, SendRefusal},
 };
 use rustix::event::epoll;
@@ -42,6 +43,7 @@ use self::{
     driver::Driver,
     endpoints::Endpoints,
     followers::Followers,
+    inquiry::Inquiry,
     link::{Links, LostBecause},
     memory::Mail,
     poller::{EVENTS_MAX, Poller, Token, event_buffer},
@@ -125,6 +127,8 @@ pub(crate) struct State {
     pub(crate) closing: bool,
     /// Connections that are to go once they are flushed.
     pub(crate) retiring: Retirement,
+    /// What an authenticator is asked about peers whose handshake waits for the answer.
+    inquiries: HashMap<ConnectionId, Arc<Inquiry>>,
     /// Times that a connection is to be made again.
     pub(crate) reconnects: u64,
     /// The context is shut down: no call waits any more.
@@ -171,6 +175,7 @@ impl Core {
             spin: Spin::new(options.spin),
             closing: false,
             retiring: Retirement::default(),
+            inquiries: HashMap::new(),
             reconnects: 0,
             terminated: false,
             is_context_over: false,
@@ -344,7 +349,7 @@ impl Core {
     fn machine_event(&self, state: &mut State, event: Event) {
         match event {
             Event::Established(id) => self.established(state, id),
-            Event::Authenticate(id, _) => state.machine.judge(id, Verdict::NobodyAsked, Instant::now()),
+            Event::Authenticate(id, request) => self.inquire(id, *request),
             Event::Failed(id, error) => self.lose_link(state, id, LostBecause::Protocol(error)),
             Event::Closed(id) => self.lose_link(state, id, LostBecause::Closed),
             Event::Retired(id) => self.retire(state, id),

@@ -6,6 +6,7 @@ use nought_proto::{
     Frame, Message, Options, Security, SocketType,
     limits::ROUTING_ID_LEN_MAX,
     wire::metadata::{IllegalMetadata, Metadata},
+    zap,
 };
 
 use super::{
@@ -131,6 +132,9 @@ fn check(options: &SocketOptions) -> Result<(), &'static str> {
 }
 
 fn check_protocol(options: &Options) -> Result<(), &'static str> {
+    if options.zap_domain.len() > zap::STRING_LEN_MAX {
+        return Err("zap_domain: write at most 255 bytes");
+    }
     if options.routing_id.len() > ROUTING_ID_LEN_MAX || options.routing_id.first() == Some(&0) {
         return Err("routing_id: write at most 255 bytes, the first of them not zero");
     }
@@ -519,6 +523,20 @@ impl<K: SpeaksZmtp> SocketBuilder<K> {
             options.metadata = Metadata::new();
             properties.into_iter().for_each(|(name, value)| options.metadata.push(name, value));
         })
+    }
+
+    /// What an authenticator is told as the domain of the peers, so that it can have rules for each. With
+    /// [`Security::Null`] peers are judged only if there is one, and by their address alone. Default: empty.
+    pub fn zap_domain(self, domain: impl Into<String>) -> Self {
+        let domain = domain.into();
+        self.only(Ability::SpeaksZmtp, "zap_domain").protocol(|options| options.zap_domain = domain)
+    }
+
+    /// Refuses peers for as long as nobody is there to judge them, if there is a [`zap_domain`](Self::zap_domain); where
+    /// there is none, nobody is asked, but for PLAIN. Otherwise clients of CURVE, and those without a mechanism, come in
+    /// where nobody judges them. Default: `false`, as in libzmq.
+    pub fn zap_enforce_domain(self, enforce: bool) -> Self {
+        self.only(Ability::SpeaksZmtp, "zap_enforce_domain").protocol(|options| options.zap_enforce_domain = enforce)
     }
 
     /// A property that peers are told in the handshake: its name starts with `X-` and has letters, digits and `-_.+`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nought_proto::{Frame, Message, Options, wire::metadata::Metadata};
+use nought_proto::{Frame, Message, Options, Security, wire::metadata::Metadata};
 
 use super::{
     CanReceive, CanSend, Kind, Publishes, Requests, Routes, SeesSubscriptions, Socket, SocketOptions, SpeaksZmtp,
@@ -60,6 +60,9 @@ settings! {
         heartbeat_ttl: Option<Duration>,
         routing_id: Frame,
         metadata: Metadata,
+        security: Security,
+        zap_domain: String,
+        zap_enforce_domain: bool,
         probe_router: bool,
         hello_message: Option<Frame>,
         disconnect_message: Option<Frame>,
@@ -180,6 +183,30 @@ impl<K: SpeaksZmtp> Socket<K> {
     /// If an [`Any`](crate::Any) is a STREAM.
     pub fn set_max_message_size(&self, bytes: Option<u64>) -> Result<(), WrongKind> {
         self.change_if(Ability::SpeaksZmtp, "max_message_size", |options| options.max_message_size = bytes)
+    }
+
+    /// Changes the security mechanism, for connections whose handshake begins from now on; see
+    /// [`SocketBuilder::security`](crate::SocketBuilder::security).
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is a STREAM.
+    pub fn set_security(&self, security: impl Into<Security>) -> Result<(), WrongKind> {
+        let security = security.into();
+        self.change_if(Ability::SpeaksZmtp, "security", |options| options.security = security)
+    }
+
+    /// Changes the domain that authenticators are told, of at most 255 bytes, and whether it is enforced, for connections
+    /// whose handshake begins from now on; see [`SocketBuilder::zap_domain`](crate::SocketBuilder::zap_domain) and
+    /// [`zap_enforce_domain`](crate::SocketBuilder::zap_enforce_domain).
+    ///
+    /// # Errors
+    /// If an [`Any`](crate::Any) is a STREAM.
+    pub fn set_zap_domain(&self, domain: impl Into<String>, enforce: bool) -> Result<(), WrongKind> {
+        let domain = domain.into();
+        self.change_if(Ability::SpeaksZmtp, "zap_domain", |options| {
+            options.zap_domain = domain;
+            options.zap_enforce_domain = enforce;
+        })
     }
 
     /// Changes how often peers are sent a PING, and how long they may be silent after it: for connections made from now

@@ -1,0 +1,51 @@
+//! `nought keygen`: keys for CURVE.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::Args;
+use nought::{new_keys, security::Certificate};
+
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  nought keygen                                    # both keys, to standard output
+  nought keygen clients/anna --metadata name=Anna  # clients/anna, to be given to others,
+                                                   # and clients/anna_secret, which is not";
+
+/// Make a pair of keys for CURVE
+///
+/// The keys are written as certificates, in the format of CZMQ.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct KeygenArgs {
+    /// The file for the public key; the one with the secret key has _secret behind its name. None is overwritten
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Something about the owner that stands in the certificate; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = metadata)]
+    metadata: Vec<(String, String)>,
+}
+
+fn metadata(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Makes the keys, and writes them.
+pub(crate) fn run(args: &KeygenArgs) -> Result<(), Failure> {
+    let certificate = args
+        .metadata
+        .iter()
+        .fold(Certificate::new(new_keys()), |certificate, (name, value)| certificate.with_metadata(name, value));
+    match &args.file {
+        Some(file) => certificate.save(file).map_err(|error| Failure::Error(error.into())),
+        None => {
+            let text = certificate.secret_text().unwrap_or_default();
+            io::stdout().write_all(text.as_bytes()).map_err(Failure::of_output)
+        }
+    }
+}
