@@ -254,7 +254,8 @@ fn tracked_paths() -> Vec<String> {
 fn setters(source: &str) -> impl Iterator<Item = String> {
     let methods = source.lines().filter_map(|line| line.trim().strip_prefix("pub fn ")?.split_once('('));
     let setters = methods.filter(|(_, rest)| rest.starts_with("self,") || rest.starts_with("mut self,"));
-    setters.map(|(name, _)| name.to_owned())
+    // Without the parameters of a generic one.
+    setters.map(|(name, _)| name.split('<').next().unwrap_or(name).to_owned())
 }
 
 /// What cargo knows of the workspace.
