@@ -12,7 +12,7 @@ use std::{
 };
 
 use nought::{
-    Any, Readiness, SocketBuilder, SocketType,
+    Any, Metadata, Readiness, SocketBuilder, SocketType,
     transport::{AcceptFilter, InheritedListener},
     z85,
 };
@@ -101,8 +101,9 @@ pub(crate) struct Settings {
     listener: Option<InheritedListener>,
     accept: AcceptFilter,
     bindtodevice: Vec<u8>,
-    metadata: Vec<(String, Vec<u8>)>,
+    metadata: Metadata,
     security: SecuritySettings,
+    xsub_verbose_unsubscribe: c_int,
 }
 
 impl Settings {
@@ -162,8 +163,9 @@ impl Settings {
             listener: None,
             accept: AcceptFilter::default(),
             bindtodevice: Vec::new(),
-            metadata: Vec::new(),
+            metadata: Metadata::new(),
             security: SecuritySettings::default(),
+            xsub_verbose_unsubscribe: 0,
         }
     }
 
@@ -220,7 +222,7 @@ impl Settings {
             .heartbeat_interval(millis_unless_zero(self.heartbeat_ivl))
             .heartbeat_timeout(millis_unless_negative(self.heartbeat_timeout).filter(|time| !time.is_zero()))
             .heartbeat_ttl(millis_unless_zero(self.heartbeat_ttl.saturating_mul(100)))
-            .all_metadata(self.metadata.iter().map(|(name, value)| (&name[..], &value[..])))
+            .all_metadata(self.metadata.clone())
     }
 
     fn apply_to_pattern(&self, socket_type: SocketType, mut options: SocketBuilder<Any>) -> SocketBuilder<Any> {
@@ -248,7 +250,7 @@ impl Settings {
                 .xpub_verboser(self.xpub_verboser != 0)
                 .xpub_manual(self.xpub_manual != 0),
             // libzmq leaves it to publishers to find out which are new.
-            Sub | XSub => options.xsub_verbose(true),
+            Sub | XSub => options.xsub_verbose(true).xsub_verbose_unsubscribe(self.xsub_verbose_unsubscribe != 0),
             Stream => options.stream_notify(self.stream_notify != 0),
             _ => options,
         }
@@ -349,6 +351,7 @@ const fn of(number: c_int, types: &'static [SocketType], field: Field) -> Row {
 const ROUTING: &[SocketType] = &[SocketType::Router, SocketType::Dealer, SocketType::Req, SocketType::Rep];
 const ROUTERS: &[SocketType] = &[SocketType::Router, SocketType::Rep];
 const NAMING: &[SocketType] = &[SocketType::Router, SocketType::Stream, SocketType::Rep];
+const SUBSCRIBERS: &[SocketType] = &[SocketType::Sub, SocketType::XSub];
 const PUBLISHERS: &[SocketType] = &[SocketType::Pub, SocketType::XPub];
 
 /// All options that are values.
@@ -398,6 +401,7 @@ static TABLE: &[Row] = &[
     row(84, Field::Int(|settings| &mut settings.multicast_maxtpdu, positive)),
     row(BINDTODEVICE, Field::Text(|settings| &mut settings.bindtodevice, |len| (1..=16).contains(&len))),
     row(96, Field::AnySwitch(|settings| &mut settings.multicast_loop)),
+    of(115, SUBSCRIBERS, Field::Switch(|settings| &mut settings.xsub_verbose_unsubscribe)),
     row(112, Field::Int(|settings| &mut settings.priority, any)),
 ];
 
@@ -646,8 +650,7 @@ impl Settings {
         if !name.starts_with("X-") || value.is_empty() {
             return Err(Errno::INVALID);
         }
-        self.metadata.retain(|(other, _)| other != name);
-        self.metadata.push((name.to_owned(), value.as_bytes().to_vec()));
+        self.metadata.push(name, value);
         Ok(())
     }
 }

@@ -518,11 +518,8 @@ impl<K: SpeaksZmtp> SocketBuilder<K> {
 
     /// All properties that peers are told in the handshake, in the place of those that were set; see
     /// [`metadata`](Self::metadata).
-    pub fn all_metadata<'p>(self, properties: impl IntoIterator<Item = (&'p str, &'p [u8])>) -> Self {
-        self.only(Ability::SpeaksZmtp, "metadata").protocol(|options| {
-            options.metadata = Metadata::new();
-            properties.into_iter().for_each(|(name, value)| options.metadata.push(name, value));
-        })
+    pub fn all_metadata(self, properties: Metadata) -> Self {
+        self.only(Ability::SpeaksZmtp, "metadata").protocol(|options| options.metadata = properties)
     }
 
     /// What an authenticator is told as the domain of the peers, so that it can have rules for each. With
