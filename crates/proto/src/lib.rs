@@ -22,6 +22,7 @@ pub mod socket_type;
 pub mod wire;
 pub mod z85;
 pub mod zap;
+pub mod zws;
 
 pub use self::{
     connection::{Connection, ConnectionId},

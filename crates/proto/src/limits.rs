@@ -112,3 +112,11 @@ pub const LOST_CONNECTION_LEN: usize = 1024;
 
 /// Memory for large bodies that a socket keeps for reuse.
 pub const BODY_POOL_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// The head of an HTTP upgrade to a WebSocket, request or response: what common servers allow, and what a stranger may
+/// make us hold.
+pub const UPGRADE_LEN_MAX: usize = 8 * 1024;
+
+/// A WebSocket message that comes in fragments, which does not say how long it will be, and is gathered before the
+/// machine can judge it. Browsers fragment what is large; libzmq never does.
+pub const FRAGMENTED_LEN_MAX: usize = 16 * 1024 * 1024;

@@ -260,12 +260,15 @@ impl Core {
             return self.bind_name(parsed.address());
         }
         let transport = Arc::clone(self.context.transports.find(parsed.scheme())?);
-        let (options, socket_type, has_security) = {
+        let (options, socket_type, has_security, is_raw) = {
             let state = self.lock();
-            (state.options.transport.clone(), state.machine.socket_type(), state.has_security())
+            (state.options.transport.clone(), state.machine.socket_type(), state.has_security(), state.machine.is_raw())
         };
         if !may_bind(socket_type, transport.has_datagrams()) {
             return Err(BindError::WrongTransport { socket_type, scheme: parsed.scheme().to_owned() });
+        }
+        if is_raw && !transport.carries_streams() {
+            return Err(BindError::NotForStream);
         }
         if transport.has_datagrams() && has_security {
             return Err(BindError::Unprotected { scheme: parsed.scheme().to_owned() });
@@ -459,6 +462,9 @@ impl Core {
         }
         if transport.has_datagrams() && state.has_security() {
             return Err(ConnectError::Unprotected { scheme: parsed.scheme().to_owned() });
+        }
+        if state.machine.is_raw() && !transport.carries_streams() {
+            return Err(ConnectError::NotForStream);
         }
         let options = Arc::new(state.options.transport.clone());
         transport.check(parsed.address(), &options)?;

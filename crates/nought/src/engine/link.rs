@@ -198,7 +198,7 @@ impl Core {
                 Ok(read) => {
                     link.received_since_write = true;
                     read_len += read.len;
-                    if !read.filled && !link.hung_up && link.datagrams.is_none() {
+                    if !read.filled && !link.hung_up && link.datagrams.is_none() && !channel.holds_more() {
                         // Less came than there was room for: the transport is drained, and will tell of more. (Of
                         // datagrams that does not say it: there may be more behind malformed ones.)
                         link.readable = false;
@@ -296,7 +296,18 @@ impl Core {
             Ok(Transmitted::Blocked) => link.writable = false,
             Err(error) => self.lose_link(&mut state, id, LostBecause::Transport(Arc::new(error))),
         }
+        if channel.holds_more() {
+            self.read_soon(&mut state, id);
+        }
         if state.unblocked.is_empty() { state } else { self.write_unblocked(state) }
+    }
+
+    /// Has a link read although the kernel tells of nothing.
+    fn read_soon(&self, state: &mut State, id: ConnectionId) {
+        let Some(link) = state.links.get_mut(id) else { return };
+        link.readable = true;
+        state.mark_ready(id);
+        self.go_on_reading(state);
     }
 
     /// Gives a link up: what came whole stays, what was not sent is kept for a reconnect.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{Ipc, Tcp, Transport, Udp};
+use super::{Ipc, Tcp, Transport, Udp, Ws};
 
 /// An endpoint as it is written, `scheme://address`, taken apart.
 ///
@@ -55,17 +55,17 @@ impl fmt::Display for Endpoint<'_> {
     }
 }
 
-/// The transports that a context knows, by scheme: `tcp`, `ipc` and `udp` at first, and any that the user adds.
+/// The transports that a context knows, by scheme: `tcp`, `ipc`, `udp` and `ws` at first, and any that the user adds.
 #[derive(Clone)]
 pub struct Transports {
     known: Vec<Arc<dyn Transport>>,
 }
 
 impl Transports {
-    /// The transports of this crate: [`Tcp`], [`Ipc`] and [`Udp`].
+    /// The transports of this crate: [`Tcp`], [`Ipc`], [`Udp`] and [`Ws`].
     #[must_use]
     pub fn new() -> Self {
-        Self { known: vec![Arc::new(Tcp), Arc::new(Ipc), Arc::new(Udp)] }
+        Self { known: vec![Arc::new(Tcp), Arc::new(Ipc), Arc::new(Udp), Arc::new(Ws)] }
     }
 
     /// Adds `transport`, in the place of one with the same scheme, which is handed back.
@@ -251,6 +251,11 @@ pub enum AddressError {
     },
     /// ipc: nothing follows the `@` of an abstract name.
     NoName,
+    /// ws: the path cannot stand in the head of an HTTP request, or is longer than 1024 bytes.
+    BadPath {
+        /// What was written.
+        path: String,
+    },
     /// What another transport says of its own addresses.
     Other(String),
 }
@@ -310,6 +315,11 @@ impl fmt::Display for AddressError {
                 write!(f, "the path {path:?} holds a NUL: leave it out; an abstract name is written @NAME")
             }
             Self::NoName => write!(f, "nothing follows the @: write the abstract name after it, as in ipc://@NAME"),
+            Self::BadPath { path } => write!(
+                f,
+                "the path {path:?} cannot be asked for over HTTP: write at most 1024 printable ASCII characters without \
+                 a space"
+            ),
             Self::Other(reason) => f.write_str(reason),
         }
     }

@@ -1,9 +1,9 @@
 //! Transports: where bytes come from and go to.
 //!
 //! A transport supplies non-blocking byte channels to peers and nothing else; framing, handshakes and patterns are
-//! laid over it. [`Tcp`] and [`Ipc`] are built in, and so is [`Udp`], which supplies datagrams instead
-//! ([`DatagramChannel`]). Another one implements [`Transport`], [`Listener`] and
-//! [`Channel`], and is added to [`Transports`]; the two built in use nothing that it could not, and
+//! laid over it. [`Tcp`], [`Ipc`] and [`Ws`] are built in, and so is [`Udp`], which supplies datagrams instead
+//! ([`DatagramChannel`]). Another one implements [`Transport`], [`Listener`] and [`Channel`], and is added to
+//! [`Transports`]; those built in use nothing that it could not, and
 //! [`StreamSocket`] does most of the work for any kind of kernel stream socket.
 //!
 //! The order of events is this. To accept: [`Transport::bind`], then [`Listener::accept`] each time
@@ -22,6 +22,7 @@ mod options;
 pub(crate) mod shield;
 mod tcp;
 mod udp;
+mod ws;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -41,11 +42,18 @@ pub use self::ipc::Ipc;
 pub use self::options::{AcceptFilter, InheritedListener, KeepAlive, Network, NoNetwork, TransportOptions};
 pub use self::tcp::Tcp;
 pub use self::udp::Udp;
+pub use self::ws::Ws;
 
 /// A kind of byte channel, found by the scheme of an endpoint.
 pub trait Transport: Send + Sync + 'static {
     /// What stands before `://`.
     fn scheme(&self) -> &'static str;
+
+    /// Whether it carries any bytes, as STREAM and ROUTER with `router_raw` exchange with their peers, and not the frames
+    /// of ZMTP alone.
+    fn carries_streams(&self) -> bool {
+        true
+    }
 
     /// Listens at `address`. May block, for a host name only, while the system looks it up.
     ///
@@ -131,6 +139,13 @@ pub trait Channel: Send + Sync + 'static {
     /// # Errors
     /// `WouldBlock`: nothing has come yet. `InvalidInput`: `into` has no room. Any other ends the channel.
     fn read(&self, into: &mut Vec<u8>) -> io::Result<usize>;
+
+    /// Whether a read would bring something that the poller does not tell of, since it has left the kernel already: of a
+    /// channel that decrypts or translates, for instance. Asked after a read that brought less than there was room for,
+    /// and after writes.
+    fn holds_more(&self) -> bool {
+        false
+    }
 
     /// Writes once, as much as the channel takes of `from` from its start, and says how many bytes that was. It may
     /// leave out any of the later slices. Never raises a signal.

@@ -48,6 +48,11 @@ impl ShieldedChannel {
         self.call("read", |channel| channel.read(into))?
     }
 
+    /// One that cannot say is asked for no more.
+    pub(crate) fn holds_more(&self) -> bool {
+        self.call("holds_more", |channel| channel.holds_more()).unwrap_or(false)
+    }
+
     pub(crate) fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
         self.call("write", |channel| channel.write(from))?
     }

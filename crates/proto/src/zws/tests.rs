@@ -1,0 +1,200 @@
+//! Both ends of a connection over channels that take and give bytes in any pieces; and peers that send anything.
+
+use std::{cell::RefCell, collections::VecDeque};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::{Command, Header, Version, greeting};
+
+/// What goes one way, and how much of it passes in each call.
+struct Pipe {
+    bytes: RefCell<VecDeque<u8>>,
+    pieces: RefCell<VecDeque<usize>>,
+}
+
+impl Pipe {
+    fn new(pieces: &[usize]) -> Self {
+        Self { bytes: RefCell::default(), pieces: RefCell::new(pieces.iter().copied().collect()) }
+    }
+
+    /// 0: not now.
+    fn piece(&self) -> io::Result<usize> {
+        let mut pieces = self.pieces.borrow_mut();
+        pieces.rotate_left(1);
+        match pieces.back() {
+            Some(0) => Err(io::ErrorKind::WouldBlock.into()),
+            piece => Ok(piece.copied().unwrap_or(1)),
+        }
+    }
+
+    fn write(&self, from: &[u8]) -> io::Result<usize> {
+        let len = self.piece()?.min(from.len());
+        self.bytes.borrow_mut().extend(&from[..len]);
+        Ok(len)
+    }
+
+    fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
+        let len = self.piece()?.min(self.bytes.borrow().len()).min(into.capacity() - into.len());
+        if len == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        into.extend(self.bytes.borrow_mut().drain(..len));
+        Ok(len)
+    }
+}
+
+/// One end, and its machine's bytes.
+struct End {
+    zws: Zws,
+    to_send: Vec<u8>,
+    sent: usize,
+    received: Vec<u8>,
+}
+
+impl End {
+    fn new(zws: Zws, to_send: Vec<u8>) -> Self {
+        Self { zws, to_send, sent: 0, received: Vec::new() }
+    }
+
+    fn step(&mut self, from: &Pipe, to: &Pipe, room: usize) {
+        let mut into = Vec::with_capacity(room);
+        match self.zws.read(&mut into, |raw| from.read(raw), |bytes| to.write(bytes)) {
+            Ok(len) => assert!(len > 0 && len == into.len() && len <= into.capacity()),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}"),
+        }
+        self.received.extend_from_slice(&into);
+        // A machine says which mechanism it wants when it has heard the first half of the greeting.
+        let half = greeting::SIGNATURE_LEN;
+        let sendable = if self.received.len() > half { &self.to_send[self.sent..] } else { &[] };
+        match self.zws.write(&[IoSlice::new(sendable)], |bytes| to.write(bytes)) {
+            Ok(len) => self.sent += len,
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}"),
+        }
+    }
+}
+
+fn random() -> Random {
+    let mut state = 7_u8;
+    Box::new(move |into| {
+        into.iter_mut().for_each(|byte| {
+            state = state.wrapping_mul(31).wrapping_add(17);
+            *byte = state;
+        });
+    })
+}
+
+fn greeting() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    greeting::encode_signature(0, &mut bytes);
+    bytes.push(greeting::REVISION);
+    greeting::V3Rest::new("NULL", false).encode(&mut bytes);
+    bytes
+}
+
+fn frames(bodies: &[(bool, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Command::Unknown(b"READY").encode(&mut bytes);
+    for (more, body) in bodies {
+        Header::encode(Version::V3_1, *more, body.len(), &mut bytes);
+        bytes.extend_from_slice(body);
+    }
+    bytes
+}
+
+fn bodies() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
+    let len = prop_oneof![Just(0_usize), 1..300_usize, 8_000..9_000_usize];
+    let body = (any::<bool>(), any::<u8>(), len).prop_map(|(more, byte, len)| (more, vec![byte; len]));
+    prop::collection::vec(body, 0..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn each_machine_hears_what_the_other_says(
+        there in bodies(),
+        back in bodies(),
+        pieces in prop::collection::vec(prop_oneof![0..3_usize, 1..100_000_usize], 1..9),
+        room in 1..70_000_usize,
+    ) {
+        let pieces = [&pieces[..], &[5000]].concat();
+        let (up, down) = (Pipe::new(&pieces), Pipe::new(&pieces));
+        let (said, answered) = (frames(&there), frames(&back));
+        let mut client = End::new(Zws::client("h:1", "/", random()), [greeting(), said.clone()].concat());
+        let mut server = End::new(Zws::server(random()), [greeting(), answered.clone()].concat());
+        let greeting_len = greeting().len();
+        let mut rounds = 0;
+        while server.received.len() < greeting_len + said.len() || client.received.len() < greeting_len + answered.len() {
+            client.step(&down, &up, room);
+            server.step(&up, &down, room);
+            rounds += 1;
+            prop_assert!(rounds < 4_000_000, "it does not go on");
+        }
+        prop_assert!(server.received[greeting_len..] == said && client.received[greeting_len..] == answered);
+        prop_assert_eq!((client.sent, server.sent), (client.to_send.len(), server.to_send.len()));
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>, is_upgraded: bool, room in 1..100_usize) {
+        let upgrade = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ZWS2.0\r\n\r\n";
+        let head = if is_upgraded { upgrade.as_bytes() } else { b"" };
+        for zws in [Zws::client("h:1", "/", random()), Zws::server(random())] {
+            let mut input = &[head, &bytes].concat()[..];
+            for _ in 0..1000 {
+                let mut into = Vec::with_capacity(room);
+                let result = zws.read(
+                    &mut into,
+                    |raw| {
+                        let (piece, rest) = input.split_at(input.len().min(raw.capacity() - raw.len()));
+                        raw.extend_from_slice(piece);
+                        input = rest;
+                        Ok(piece.len())
+                    },
+                    |bytes| Ok(bytes.len()),
+                );
+                if !matches!(result, Ok(1..)) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Were a frame told of as sent before it is, it would be lost with the connection; were it not told of when it is, the
+/// next connection would bring it again.
+#[test]
+fn only_whole_frames_are_told_of_as_sent() {
+    let zws = Zws::server(random());
+    let request = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ZWS2.0/NULL\r\n\r\n";
+    let mut request = Some(request);
+    let read = |raw: &mut Vec<u8>| {
+        let request = request.take().ok_or(io::ErrorKind::WouldBlock)?;
+        raw.extend_from_slice(request.as_bytes());
+        Ok(request.len())
+    };
+    zws.read(&mut Vec::with_capacity(100), read, |bytes| Ok(bytes.len())).unwrap();
+    assert_eq!(zws.write(&[IoSlice::new(&greeting())], |bytes| Ok(bytes.len())).unwrap(), greeting().len());
+
+    let frame = [&[0, 10][..], &[7; 10]].concat();
+    let three = frame.repeat(3);
+    // In ZWS each has thirteen bytes.
+    let mut room = 20;
+    let mut channel = |bytes: &[u8]| {
+        let len = bytes.len().min(room);
+        room -= len;
+        if len == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(len) }
+    };
+    assert_eq!(zws.write(&[IoSlice::new(&three)], &mut channel).unwrap(), 12);
+    let rest = &three[12..];
+    assert_eq!(zws.write(&[IoSlice::new(rest)], &mut channel).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    let mut came = Vec::new();
+    let all = |bytes: &[u8]| {
+        came.extend_from_slice(bytes);
+        Ok(bytes.len())
+    };
+    assert_eq!(zws.write(&[IoSlice::new(rest)], all).unwrap(), 24);
+    assert_eq!(came.len(), 3 * 13 - 20);
+}
