@@ -12,7 +12,7 @@ use std::{
 };
 
 use nought::{
-    Any, Metadata, Readiness, SocketBuilder, SocketType,
+    Any, Frame, Metadata, Readiness, SocketBuilder, SocketType,
     transport::{AcceptFilter, InheritedListener},
     z85,
 };
@@ -36,6 +36,13 @@ const IPV4ONLY: c_int = 31;
 const LAST_ENDPOINT: c_int = 32;
 const HEARTBEAT_TTL: c_int = 76;
 const THREAD_SAFE: c_int = 81;
+/// Bits of ROUTER_NOTIFY and RECONNECT_STOP.
+const NOTIFY_CONNECT: c_int = 1;
+const NOTIFY_DISCONNECT: c_int = 2;
+const STOP_REFUSED: c_int = 1;
+const STOP_HANDSHAKE_FAILED: c_int = 2;
+const STOP_AFTER_DISCONNECT: c_int = 4;
+
 const USE_FD: c_int = 89;
 const BINDTODEVICE: c_int = 92;
 const TCP_ACCEPT_FILTER: c_int = 38;
@@ -104,6 +111,12 @@ pub(crate) struct Settings {
     metadata: Metadata,
     security: SecuritySettings,
     xsub_verbose_unsubscribe: c_int,
+    router_notify: c_int,
+    xpub_manual_last_value: c_int,
+    reconnect_stop: c_int,
+    hello_msg: Vec<u8>,
+    disconnect_msg: Vec<u8>,
+    hiccup_msg: Vec<u8>,
 }
 
 impl Settings {
@@ -166,6 +179,12 @@ impl Settings {
             metadata: Metadata::new(),
             security: SecuritySettings::default(),
             xsub_verbose_unsubscribe: 0,
+            router_notify: 0,
+            xpub_manual_last_value: 0,
+            reconnect_stop: 0,
+            hello_msg: Vec::new(),
+            disconnect_msg: Vec::new(),
+            hiccup_msg: Vec::new(),
         }
     }
 
@@ -196,6 +215,11 @@ impl Settings {
             .max_retransmission_time(millis_unless_zero(self.tcp_maxrt))
             // Zero is as soon as possible; nought has no such word.
             .reconnect_interval(interval.map(|interval| interval.max(Duration::from_millis(1))))
+            .reconnect_stop_refused(self.reconnect_stop & STOP_REFUSED != 0)
+            .reconnect_stop_handshake_failed(self.reconnect_stop & STOP_HANDSHAKE_FAILED != 0)
+            .reconnect_stop_after_disconnect(self.reconnect_stop & STOP_AFTER_DISCONNECT != 0)
+            .multicast_hops(u8::try_from(self.multicast_hops).unwrap_or(u8::MAX))
+            .multicast_loop(self.multicast_loop != 0)
             .reconnect_interval_max(longest.or(interval).unwrap_or_default())
     }
 
@@ -233,6 +257,15 @@ impl Settings {
         if matches!(socket_type, Req | Dealer | Router) {
             options = options.probe_router(self.probe_router != 0).routing_id(&self.routing_id[..]);
         }
+        if GREETING.contains(&socket_type) {
+            options = options.hello_message(message(&self.hello_msg));
+        }
+        if SEEING_ENDS.contains(&socket_type) {
+            options = options.disconnect_message(message(&self.disconnect_msg));
+        }
+        if SEEING_HICCUPS.contains(&socket_type) {
+            options = options.hiccup_message(message(&self.hiccup_msg));
+        }
         if matches!(socket_type, Pub | XPub | Sub) {
             options = options.invert_matching(self.invert_matching != 0);
         }
@@ -243,18 +276,26 @@ impl Settings {
             Router => options
                 .router_mandatory(self.router_mandatory != 0)
                 .router_handover(self.router_handover != 0)
+                .router_notify_connect(self.router_notify & NOTIFY_CONNECT != 0)
+                .router_notify_disconnect(self.router_notify & NOTIFY_DISCONNECT != 0)
                 .router_raw(self.router_raw != 0),
             Req => options.req_correlate(self.req_correlate != 0).req_relaxed(self.req_relaxed != 0),
             XPub => options
                 .xpub_verbose(self.xpub_verbose != 0)
                 .xpub_verboser(self.xpub_verboser != 0)
-                .xpub_manual(self.xpub_manual != 0),
+                .xpub_manual(self.xpub_manual != 0)
+                .xpub_manual_last_value(self.xpub_manual_last_value != 0),
             // libzmq leaves it to publishers to find out which are new.
             Sub | XSub => options.xsub_verbose(true).xsub_verbose_unsubscribe(self.xsub_verbose_unsubscribe != 0),
             Stream => options.stream_notify(self.stream_notify != 0),
             _ => options,
         }
     }
+}
+
+/// A message to be sent or received by itself; an empty one is none.
+fn message(body: &[u8]) -> Option<Frame> {
+    (!body.is_empty()).then(|| Frame::from(body))
 }
 
 fn millis_unless_negative(millis: c_int) -> Option<Duration> {
@@ -352,6 +393,10 @@ const ROUTING: &[SocketType] = &[SocketType::Router, SocketType::Dealer, SocketT
 const ROUTERS: &[SocketType] = &[SocketType::Router, SocketType::Rep];
 const NAMING: &[SocketType] = &[SocketType::Router, SocketType::Stream, SocketType::Rep];
 const SUBSCRIBERS: &[SocketType] = &[SocketType::Sub, SocketType::XSub];
+const GREETING: &[SocketType] =
+    &[SocketType::Dealer, SocketType::Router, SocketType::Server, SocketType::Client, SocketType::Peer];
+const SEEING_ENDS: &[SocketType] = &[SocketType::Router, SocketType::Server, SocketType::Peer];
+const SEEING_HICCUPS: &[SocketType] = &[SocketType::Dealer, SocketType::Client, SocketType::Peer];
 const PUBLISHERS: &[SocketType] = &[SocketType::Pub, SocketType::XPub];
 
 /// All options that are values.
@@ -401,6 +446,12 @@ static TABLE: &[Row] = &[
     row(84, Field::Int(|settings| &mut settings.multicast_maxtpdu, positive)),
     row(BINDTODEVICE, Field::Text(|settings| &mut settings.bindtodevice, |len| (1..=16).contains(&len))),
     row(96, Field::AnySwitch(|settings| &mut settings.multicast_loop)),
+    of(97, &[SocketType::Router], Field::Int(|settings| &mut settings.router_notify, |value| (0..=3).contains(&value))),
+    of(98, &[SocketType::XPub], Field::Switch(|settings| &mut settings.xpub_manual_last_value)),
+    row(109, Field::Int(|settings| &mut settings.reconnect_stop, |value| (0..=7).contains(&value))),
+    of(110, GREETING, Field::Bytes(|settings| &mut settings.hello_msg, |_| true)),
+    of(111, SEEING_ENDS, Field::Bytes(|settings| &mut settings.disconnect_msg, |_| true)),
+    of(114, SEEING_HICCUPS, Field::Bytes(|settings| &mut settings.hiccup_msg, |_| true)),
     of(115, SUBSCRIBERS, Field::Switch(|settings| &mut settings.xsub_verbose_unsubscribe)),
     row(112, Field::Int(|settings| &mut settings.priority, any)),
 ];

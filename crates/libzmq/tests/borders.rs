@@ -237,3 +237,21 @@ fn curve_is_spoken_with_the_servers_key_alone() {
     }
     assert_eq!(delivered, [1, -1]);
 }
+
+#[test]
+fn a_greeting_that_was_set_is_the_first_message() {
+    let library = Library::nought();
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        let context = (library.ctx_new)();
+        let [bound, connected] = [5, 5].map(|dealer| (library.socket)(context, dealer));
+        assert_eq!((library.setsockopt)(connected, 110, b"hi".as_ptr().cast(), 2), 0);
+        assert_eq!((library.bind)(bound, c("inproc://greeting").as_ptr()), 0);
+        assert_eq!((library.connect)(connected, c("inproc://greeting").as_ptr()), 0);
+        let mut buffer = [0_u8; 4];
+        assert_eq!((library.recv)(bound, buffer.as_mut_ptr().cast(), 4, 0), 2);
+        assert_eq!(&buffer[..2], b"hi");
+        assert_eq!(((library.close)(bound), (library.close)(connected)), (0, 0));
+        assert_eq!((library.ctx_term)(context), 0);
+    }
+}
