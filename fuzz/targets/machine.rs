@@ -297,7 +297,7 @@ impl World {
             }
             self.sockets[0].lose(id, Reopen::No);
         }
-        while let Some(Event::Failed(id, _) | Event::Closed(id)) = self.next_event_of_peer() {
+        while let Some(Event::Failed(id, _) | Event::Closed(id)) = self.next_end_at_peer() {
             self.sockets[1].lose(id, Reopen::No);
         }
         for socket in &mut self.sockets {
@@ -306,8 +306,9 @@ impl World {
         }
     }
 
-    fn next_event_of_peer(&mut self) -> Option<Event> {
-        std::iter::from_fn(|| self.sockets[1].poll_event()).find(|event| !matches!(event, Event::Established(_)))
+    fn next_end_at_peer(&mut self) -> Option<Event> {
+        std::iter::from_fn(|| self.sockets[1].poll_event())
+            .find(|event| matches!(event, Event::Failed(..) | Event::Closed(_)))
     }
 
     /// Everything ends; nothing may be left but what waits to be received.
