@@ -274,12 +274,14 @@ mod tests {
 
     #[test]
     fn both_ends_have_all_options() {
-        let mut wanted = TransportOptions::default();
-        wanted.send_buffer = Some(40_000);
-        wanted.receive_buffer = Some(50_000);
-        wanted.type_of_service = 0x28;
-        wanted.multicast_hops = 3;
-        wanted.multicast_loop = false;
+        let wanted = TransportOptions {
+            send_buffer: Some(40_000),
+            receive_buffer: Some(50_000),
+            type_of_service: 0x28,
+            multicast_hops: 3,
+            multicast_loop: false,
+            ..TransportOptions::default()
+        };
         let bound = Udp.bind_datagrams("127.0.0.1:*", &wanted).unwrap();
         let connected = connect(bound.local_endpoint().strip_prefix("udp://").unwrap(), &wanted).unwrap();
         for end in [bound, connected] {
