@@ -349,7 +349,7 @@ mod tests {
 
         let transports = Transports::new();
         let error = transports.find("TCP").err().unwrap();
-        assert_eq!(error.to_string(), "there is no transport \"TCP\": write one of tcp, ipc, udp, inproc");
+        assert_eq!(error.to_string(), "there is no transport \"TCP\": write one of tcp, ipc, udp, ws, inproc");
         assert_eq!(error.errno(), Errno::PROTONOSUPPORT.raw_os_error());
     }
 
@@ -357,7 +357,7 @@ mod tests {
     fn a_transport_takes_the_place_of_its_namesake() {
         let mut transports = Transports::new();
         assert!(transports.insert(Arc::new(Tcp)).is_some_and(|replaced| replaced.scheme() == "tcp"));
-        assert_eq!(format!("{transports:?}"), r#"["tcp", "ipc", "udp"]"#);
+        assert_eq!(format!("{transports:?}"), r#"["tcp", "ipc", "udp", "ws"]"#);
     }
 
     #[test]
