@@ -7,40 +7,47 @@ use proptest::prelude::*;
 use super::*;
 use crate::wire::{Command, Header, Version, greeting};
 
-/// What goes one way, and how much of it passes in each call.
+/// What goes one way, and how much of it passes in each call. Reading and writing have pieces of their own: if they took
+/// turns at the same ones, one of them might find no room for ever.
 struct Pipe {
     bytes: RefCell<VecDeque<u8>>,
-    pieces: RefCell<VecDeque<usize>>,
+    read_pieces: Pieces,
+    write_pieces: Pieces,
 }
+
+struct Pieces(RefCell<VecDeque<usize>>);
 
 impl Pipe {
     fn new(pieces: &[usize]) -> Self {
-        Self { bytes: RefCell::default(), pieces: RefCell::new(pieces.iter().copied().collect()) }
-    }
-
-    /// 0: not now.
-    fn piece(&self) -> io::Result<usize> {
-        let mut pieces = self.pieces.borrow_mut();
-        pieces.rotate_left(1);
-        match pieces.back() {
-            Some(0) => Err(io::ErrorKind::WouldBlock.into()),
-            piece => Ok(piece.copied().unwrap_or(1)),
-        }
+        let pieces = || Pieces(RefCell::new(pieces.iter().copied().collect()));
+        Self { bytes: RefCell::default(), read_pieces: pieces(), write_pieces: pieces() }
     }
 
     fn write(&self, from: &[u8]) -> io::Result<usize> {
-        let len = self.piece()?.min(from.len());
+        let len = self.write_pieces.next()?.min(from.len());
         self.bytes.borrow_mut().extend(&from[..len]);
         Ok(len)
     }
 
     fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
-        let len = self.piece()?.min(self.bytes.borrow().len()).min(into.capacity() - into.len());
+        let len = self.read_pieces.next()?.min(self.bytes.borrow().len()).min(into.capacity() - into.len());
         if len == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         into.extend(self.bytes.borrow_mut().drain(..len));
         Ok(len)
+    }
+}
+
+impl Pieces {
+    /// 0: not now.
+    fn next(&self) -> io::Result<usize> {
+        let mut pieces = self.0.borrow_mut();
+        pieces.rotate_left(1);
+        match pieces.back() {
+            Some(0) => Err(io::ErrorKind::WouldBlock.into()),
+            piece => Ok(piece.copied().unwrap_or(1)),
+        }
     }
 }
 
