@@ -1,8 +1,8 @@
 //! libzmq's C interface on nought: the same names and numbers, a file for each noun of `include/zmq.h`.
 //!
-//! The border: a panic does not cross it ([`border`]); a `void *` of the application's is looked at before it is
-//! trusted ([`handle`]); what a pointer owns is a type ([`message`], [`handle`]). All unsafe code of the workspace is
-//! here.
+//! The border: a panic does not cross it (`border`); a `void *` of the application's is looked at before it is
+//! trusted (`handle`); what a pointer owns is a type (`message`, `handle`). Unsafe code is
+//! here, and in `nought-lock` alone.
 
 #![allow(non_camel_case_types, reason = "the names are libzmq's")]
 
