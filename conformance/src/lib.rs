@@ -16,6 +16,31 @@ mod ports;
 /// How long anything may take that is not about time. Far more than it needs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A socket of nought's, in a context of its own, that waits for everything that long and for nothing when it closes.
+pub fn nought_socket(
+    socket_type: nought::SocketType,
+    security: impl Into<nought::Security>,
+) -> nought::Socket<nought::Any> {
+    nought::Context::new()
+        .any_socket_builder(socket_type)
+        .security(security)
+        .linger(Some(Duration::ZERO))
+        .send_timeout(Some(PATIENCE))
+        .recv_timeout(Some(PATIENCE))
+        .build()
+        .unwrap()
+}
+
+/// A body in which no part is like another.
+pub fn body(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 31 + len) as u8).collect()
+}
+
+/// For each length a message of one frame, and one of several.
+pub fn messages(lens: &[usize]) -> impl Iterator<Item = Vec<Vec<u8>>> {
+    lens.iter().flat_map(|&len| [vec![body(len)], vec![b"a".to_vec(), Vec::new(), body(len)]])
+}
+
 /// A message's frames.
 pub type Frames = Vec<Vec<u8>>;
 

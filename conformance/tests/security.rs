@@ -9,10 +9,9 @@ use nought::{
     Any, CurveClient, CurveServer, PlainClient, ProtocolError, Security, Socket, SocketEventKind, SocketType, new_keys,
     security::AccessRules,
 };
+use nought_conformance::{PATIENCE, messages, nought_socket};
 
 use self::system_libzmq::{Libzmq, Socket as LibzmqSocket};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Lengths around those at which a frame's header, a box's blocks and the way of a body change.
 const SIZES: [usize; 14] = [0, 1, 31, 32, 33, 95, 96, 97, 221, 222, 223, 8192, 65_536, 1 << 20];
@@ -28,25 +27,9 @@ fn next_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn nought_socket(socket_type: SocketType, security: impl Into<Security>) -> Socket<Any> {
-    nought::Context::new()
-        .any_socket_builder(socket_type)
-        .security(security)
-        .linger(Some(Duration::ZERO))
-        .send_timeout(Some(PATIENCE))
-        .recv_timeout(Some(PATIENCE))
-        .build()
-        .unwrap()
-}
-
-fn body(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + len) as u8).collect()
-}
-
 /// Messages of all sizes, of one frame and of several, in both directions.
 fn exchange(nought: &Socket<Any>, libzmq: &LibzmqSocket<'_>) {
-    let messages = SIZES.iter().flat_map(|&len| [vec![body(len)], vec![b"a".to_vec(), Vec::new(), body(len)]]);
-    let messages: Vec<Vec<Vec<u8>>> = messages.collect();
+    let messages: Vec<Vec<Vec<u8>>> = messages(&SIZES).collect();
     for frames in &messages {
         nought.send(frames.clone()).unwrap();
     }

@@ -7,7 +7,7 @@ mod system_libzmq;
 use std::time::Duration;
 
 use nought::{Any, CurveClient, CurveServer, PlainClient, Security, Socket, SocketType, new_keys};
-use nought_conformance::PATIENCE;
+use nought_conformance::{PATIENCE, body, messages, nought_socket};
 
 use self::system_libzmq::{Libzmq, Socket as LibzmqSocket};
 
@@ -21,32 +21,13 @@ const PAIRS: [(SocketType, SocketType); 3] = [
     (SocketType::Req, SocketType::Rep),
 ];
 
-fn nought_socket(socket_type: SocketType, security: impl Into<Security>) -> Socket<Any> {
-    nought::Context::new()
-        .any_socket_builder(socket_type)
-        .security(security)
-        .linger(Some(Duration::ZERO))
-        .send_timeout(Some(PATIENCE))
-        .recv_timeout(Some(PATIENCE))
-        .build()
-        .unwrap()
-}
-
-fn body(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + len) as u8).collect()
-}
-
-fn messages() -> impl Iterator<Item = Vec<Vec<u8>>> {
-    LENS.into_iter().flat_map(|len| [vec![body(len)], vec![b"a".to_vec(), Vec::new(), body(len)]])
-}
-
 fn recv(socket: &Socket<Any>) -> Vec<Vec<u8>> {
     socket.recv().unwrap().frames().map(|frame| frame.to_vec()).collect()
 }
 
 /// Each message goes to libzmq and comes back, or the other way round.
 fn exchange(ours: &Socket<Any>, theirs: &LibzmqSocket<'_>, ours_asks: bool) {
-    for frames in messages() {
+    for frames in messages(&LENS) {
         if ours_asks {
             ours.send(frames.clone()).unwrap();
             assert!(theirs.recv() == frames, "to libzmq");
