@@ -97,7 +97,8 @@ impl SocketHandle {
     fn new(context: &Arc<Shared>, socket_type: SocketType) -> Result<Self> {
         let settings = Settings::new(&context.settings(), socket_type);
         let builder = context.running()?.any_socket_builder(socket_type);
-        let socket = settings.apply(socket_type, builder.interruptible(true)).build()?;
+        let as_in_libzmq = builder.interruptible(true).any_type_in_process(true);
+        let socket = settings.apply(socket_type, as_in_libzmq).build()?;
         Ok(Self {
             socket: ManuallyDrop::new(socket),
             socket_type,

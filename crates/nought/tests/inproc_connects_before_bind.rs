@@ -4,7 +4,7 @@ mod support;
 
 use std::{sync::Barrier, thread, time::Duration};
 
-use nought::{Context, Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Socket, SocketEventKind, Sub};
+use nought::{Client, Context, Dealer, Kind, Pair, Pub, Pull, Push, Rep, Req, Router, Socket, SocketEventKind, Sub};
 use support::{Transport, await_event, number, recv, unique, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -97,6 +97,53 @@ fn many_that_wait_for_one_name() {
     for (index, dealer) in dealers.iter().enumerate() {
         assert_eq!(recv(dealer), index.to_string().as_str());
     }
+}
+
+fn of_any_type<K: Kind>(context: &Context) -> Socket<K> {
+    context.socket_builder().any_type_in_process(true).build().unwrap()
+}
+
+const MANY: u64 = 30;
+
+#[test]
+fn types_that_do_not_fit_where_both_allow_it() {
+    let _bounded = watchdog(LIMIT);
+    let (context, endpoint) = (Context::new(), endpoint());
+    thread::scope(|scope| {
+        for index in 0..MANY {
+            let (context, endpoint) = (&context, &endpoint);
+            scope.spawn(move || {
+                let pair: Socket<Pair> = of_any_type(context);
+                pair.connect(endpoint).unwrap();
+                pair.send(&index.to_be_bytes()).unwrap();
+            });
+        }
+        let pull: Socket<Pull> = of_any_type(&context);
+        pull.bind(&endpoint).unwrap();
+        let mut received: Vec<u64> = (0..MANY).map(|_| number(&recv(&pull))).collect();
+        received.sort_unstable();
+        assert!(received.into_iter().eq(0..MANY));
+    });
+}
+
+#[test]
+fn types_that_do_not_fit_where_one_does_not_allow_it() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let refuses = |pull: Socket<Pull>, connect: &dyn Fn(&str)| {
+        let (monitor, endpoint) = (pull.monitor(), endpoint());
+        pull.bind(&endpoint).unwrap();
+        connect(&endpoint);
+        await_event(&monitor, "the refusal", |event| {
+            matches!(event, SocketEventKind::HandshakeFailed { .. }).then_some(())
+        });
+    };
+    let strict: Socket<Pair> = context.socket().unwrap();
+    refuses(of_any_type(&context), &|endpoint| strict.connect(endpoint).unwrap());
+    let any: Socket<Pair> = of_any_type(&context);
+    refuses(context.socket().unwrap(), &|endpoint| any.connect(endpoint).unwrap());
+    let single_frames: Socket<Client> = of_any_type(&context);
+    refuses(of_any_type(&context), &|endpoint| single_frames.connect(endpoint).unwrap());
 }
 
 #[test]

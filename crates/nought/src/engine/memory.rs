@@ -9,7 +9,7 @@ use std::{
 };
 
 use nought_proto::{
-    ConnectionId,
+    ConnectionId, SocketType,
     connection::{Notify, PeerInfo, Pipe},
     error::{Incompatibility, ProtocolError},
 };
@@ -339,7 +339,9 @@ fn admit(state: &State, id: ConnectionId, theirs: &Side) -> Result<(), Incompati
         return Err(Incompatibility::Raw);
     }
     let (our_type, their_type) = (state.machine.socket_type(), theirs.introduction.socket_type);
-    if !their_type.is_some_and(|their_type| our_type.accepts(their_type)) {
+    let may_differ = state.options.any_type_in_process && !our_type.is_single_frame();
+    let fits = |theirs: SocketType| our_type.accepts(theirs) || may_differ && !theirs.is_single_frame();
+    if !their_type.is_some_and(fits) {
         return Err(Incompatibility::SocketType { ours: our_type, theirs: their_type });
     }
     state.machine.admit(id, &theirs.introduction)

@@ -40,6 +40,7 @@ pub(crate) struct SocketOptions {
     pub(crate) reconnect_stop: ReconnectStop,
     pub(crate) spin: Duration,
     pub(crate) interruptible: bool,
+    pub(crate) any_type_in_process: bool,
 }
 
 /// When an endpoint is connected to no more.
@@ -69,6 +70,7 @@ impl Default for SocketOptions {
             reconnect_stop: ReconnectStop::default(),
             spin: spin::LIMIT_DEFAULT,
             interruptible: false,
+            any_type_in_process: false,
         }
     }
 }
@@ -293,6 +295,15 @@ impl<K: Kind> SocketBuilder<K> {
     /// `Interrupted`; otherwise the call goes on waiting. Default: `false`.
     pub fn interruptible(mut self, interruptible: bool) -> Self {
         self.options.interruptible = interruptible;
+        self
+    }
+
+    /// Whether sockets that meet over inproc may have types that do not fit, as libzmq allows: a PAIR may send to a PULL.
+    /// Both must be built like this; each then makes of the other's messages what it would of those of a peer that fits.
+    /// Not for CLIENT, SERVER, RADIO, DISH, GATHER, SCATTER, PEER and CHANNEL, whose messages are of another form.
+    /// Default: `false`.
+    pub fn any_type_in_process(mut self, any: bool) -> Self {
+        self.options.any_type_in_process = any;
         self
     }
 
