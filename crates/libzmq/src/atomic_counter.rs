@@ -18,17 +18,14 @@ impl Noun for Counter {
     const TAG: u32 = 0xA70C_0470;
     const NO_HANDLE: Errno = Errno::FAULT;
 
-    fn closed() -> &'static Closed<Self> {
-        static CLOSED: Closed<Counter> = Closed::new();
+    fn closed() -> &'static Closed {
+        static CLOSED: Closed = Closed::new();
         &CLOSED
     }
 }
 
-/// # Safety
-/// See [`handle::enter`].
-unsafe fn count(counter: *mut c_void, body: impl FnOnce(&AtomicI32) -> c_int) -> c_int {
-    // SAFETY: as the caller says.
-    let counted: Result<c_int> = unsafe { handle::enter::<Counter>(counter) }.map(|call| body(&call.0));
+fn count(counter: *mut c_void, body: impl FnOnce(&AtomicI32) -> c_int) -> c_int {
+    let counted: Result<c_int> = handle::enter::<Counter>(counter).map(|call| body(&call.0));
     counted.unwrap_or_else(|errno| {
         errno.set();
         0
@@ -38,58 +35,40 @@ unsafe fn count(counter: *mut c_void, body: impl FnOnce(&AtomicI32) -> c_int) ->
 /// A counter at 0.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_atomic_counter_new() -> *mut c_void {
-    border::pointer(|| Ok(handle::open(Counter(AtomicI32::new(0)))))
+    border::pointer(|| handle::open(Counter(AtomicI32::new(0))))
 }
 
 /// Sets the counter.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_atomic_counter_set(counter: *mut c_void, value: c_int) {
-    // SAFETY: as the caller says.
-    unsafe {
-        count(counter, |number| {
-            number.store(value, Ordering::SeqCst);
-            0
-        })
-    };
+pub(crate) extern "C" fn zmq_atomic_counter_set(counter: *mut c_void, value: c_int) {
+    count(counter, |number| {
+        number.store(value, Ordering::SeqCst);
+        0
+    });
 }
 
 /// Counts up, and returns what it was before.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_atomic_counter_inc(counter: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    unsafe { count(counter, |number| number.fetch_add(1, Ordering::SeqCst)) }
+pub(crate) extern "C" fn zmq_atomic_counter_inc(counter: *mut c_void) -> c_int {
+    count(counter, |number| number.fetch_add(1, Ordering::SeqCst))
 }
 
 /// Counts down, and returns 1 while it is not 0 yet.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_atomic_counter_dec(counter: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    unsafe { count(counter, |number| c_int::from(number.fetch_sub(1, Ordering::SeqCst) != 1)) }
+pub(crate) extern "C" fn zmq_atomic_counter_dec(counter: *mut c_void) -> c_int {
+    count(counter, |number| c_int::from(number.fetch_sub(1, Ordering::SeqCst) != 1))
 }
 
 /// What it is.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_atomic_counter_value(counter: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    unsafe { count(counter, |number| number.load(Ordering::SeqCst)) }
+pub(crate) extern "C" fn zmq_atomic_counter_value(counter: *mut c_void) -> c_int {
+    count(counter, |number| number.load(Ordering::SeqCst))
 }
 
 /// Gives a counter up, and makes the pointer to it null.
 ///
 /// # Safety
-/// `counter` is null or points to a handle; see [`handle::enter`].
+/// `counter` is null or points to a handle.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_atomic_counter_destroy(counter: *mut *mut c_void) {
     border::unit(|| {

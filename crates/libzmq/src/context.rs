@@ -84,8 +84,8 @@ impl Noun for ContextHandle {
     const TAG: u32 = 0xC0D7_E470;
     const NO_HANDLE: Errno = Errno::FAULT;
 
-    fn closed() -> &'static Closed<Self> {
-        static CLOSED: Closed<ContextHandle> = Closed::new();
+    fn closed() -> &'static Closed {
+        static CLOSED: Closed = Closed::new();
         &CLOSED
     }
 }
@@ -281,7 +281,7 @@ impl Drop for Shared {
 /// A new context.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_ctx_new() -> *mut c_void {
-    border::pointer(|| Ok(handle::open(ContextHandle(Arc::new(Shared::new(Settings::default()))))))
+    border::pointer(|| handle::open(ContextHandle(Arc::new(Shared::new(Settings::default())))))
 }
 
 /// A new context with so many threads.
@@ -291,88 +291,59 @@ pub(crate) extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
         if io_threads < 0 {
             return Err(Errno::INVALID);
         }
-        Ok(handle::open(ContextHandle(Arc::new(Shared::new(Settings { io_threads, ..Settings::default() })))))
+        handle::open(ContextHandle(Arc::new(Shared::new(Settings { io_threads, ..Settings::default() }))))
     })
 }
 
 /// Ends a context: waits until its sockets are closed and have sent what they had to.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
+pub(crate) extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { handle::enter::<ContextHandle>(context) }?;
+        let call = handle::enter::<ContextHandle>(context)?;
         if !call.0.is_inherited() {
             call.0.terminate();
         }
-        // SAFETY: as the caller says.
-        unsafe { handle::close::<ContextHandle>(context) }
+        handle::close::<ContextHandle>(context)
     })
 }
 
 /// The older name of [`zmq_ctx_term`].
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_term(context: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    unsafe { zmq_ctx_term(context) }
+pub(crate) extern "C" fn zmq_term(context: *mut c_void) -> c_int {
+    zmq_ctx_term(context)
 }
 
 /// Another older name of [`zmq_ctx_term`].
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    unsafe { zmq_ctx_term(context) }
+pub(crate) extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
+    zmq_ctx_term(context)
 }
 
 /// Makes all calls on sockets of a context return, now and from now on.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
+pub(crate) extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        unsafe { handle::enter::<ContextHandle>(context) }?.0.shut_down();
+        handle::enter::<ContextHandle>(context)?.0.shut_down();
         Ok(())
     })
 }
 
 /// Sets an option of a context.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, value: c_int) -> c_int {
-    border::unit(|| {
-        // SAFETY: as the caller says.
-        unsafe { handle::enter::<ContextHandle>(context) }?.0.set(option, value)
-    })
+pub(crate) extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, value: c_int) -> c_int {
+    border::unit(|| handle::enter::<ContextHandle>(context)?.0.set(option, value))
 }
 
 /// The value of an option of a context.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int) -> c_int {
-    border::status(|| {
-        // SAFETY: as the caller says.
-        unsafe { handle::enter::<ContextHandle>(context) }?.0.get(option)
-    })
+pub(crate) extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int) -> c_int {
+    border::status(|| handle::enter::<ContextHandle>(context)?.0.get(option))
 }
 
 /// Sets an option of a context, given as bytes.
 ///
 /// # Safety
-/// See [`handle::enter`]; `value` points to `len` bytes.
+/// `value` points to `len` bytes.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_ctx_set_ext(
     context: *mut c_void,
@@ -394,7 +365,7 @@ pub(crate) unsafe extern "C" fn zmq_ctx_set_ext(
 /// The value of an option of a context, as bytes: `*len` is the room for it, and then its length.
 ///
 /// # Safety
-/// See [`handle::enter`]; `value` points to `*len` bytes.
+/// `value` points to `*len` bytes.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_ctx_get_ext(
     context: *mut c_void,
@@ -403,8 +374,7 @@ pub(crate) unsafe extern "C" fn zmq_ctx_get_ext(
     len: *mut usize,
 ) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { handle::enter::<ContextHandle>(context) }?;
+        let call = handle::enter::<ContextHandle>(context)?;
         let told = match option {
             THREAD_NAME_PREFIX => Value::text(call.0.settings().threads.name_prefix.as_bytes()),
             _ => Value::int(call.0.get(option)?),

@@ -24,7 +24,7 @@ unsafe fn vectors<'a>(vectors: *mut libc::iovec, count: usize) -> Result<&'a mut
 /// Sends frames: of one message, with SNDMORE among the flags, or each as a message. Returns the length of the last.
 ///
 /// # Safety
-/// See [`handle::enter`](crate::handle::enter); `frames` points to `count` vectors, and they to bytes.
+/// `frames` points to `count` vectors, and they to bytes.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_sendiov(
     socket: *mut c_void,
@@ -51,7 +51,7 @@ pub(crate) unsafe extern "C" fn zmq_sendiov(
 /// it to `*count`.
 ///
 /// # Safety
-/// See [`handle::enter`](crate::handle::enter); `count` points to a number, and `frames` to so many vectors.
+/// `count` points to a number, and `frames` to so many vectors.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_recviov(
     socket: *mut c_void,

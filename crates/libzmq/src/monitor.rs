@@ -281,7 +281,7 @@ impl SocketHandle {
 /// Has a socket's events told by a PAIR socket at `endpoint`; a null endpoint ends that.
 ///
 /// # Safety
-/// See [`handle::enter`](crate::handle::enter); `endpoint` is null or points to a C string.
+/// `endpoint` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_socket_monitor(
     socket: *mut c_void,
@@ -297,7 +297,7 @@ pub(crate) unsafe extern "C" fn zmq_socket_monitor(
 /// The same, in a version of the events and by a PAIR, PUB or PUSH.
 ///
 /// # Safety
-/// See [`handle::enter`](crate::handle::enter); `endpoint` is null or points to a C string.
+/// `endpoint` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_socket_monitor_versioned(
     socket: *mut c_void,
@@ -307,8 +307,7 @@ pub(crate) unsafe extern "C" fn zmq_socket_monitor_versioned(
     socket_type: c_int,
 ) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { socket::enter(socket) }?;
+        let call = socket::enter(socket)?;
         let format = match version {
             1 => Format::One,
             2 => Format::Two,
@@ -325,11 +324,7 @@ pub(crate) unsafe extern "C" fn zmq_socket_monitor_versioned(
 }
 
 /// Has a monitor tell how much is queued for and from each peer.
-///
-/// # Safety
-/// See [`handle::enter`](crate::handle::enter).
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { socket::enter(socket) }?.tell_pipes())
+pub(crate) extern "C" fn zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int {
+    border::unit(|| socket::enter(socket)?.tell_pipes())
 }

@@ -709,7 +709,7 @@ impl Settings {
 /// Sets an option.
 ///
 /// # Safety
-/// See [`handle::enter`](crate::handle::enter); `value` points to `len` bytes.
+/// `value` points to `len` bytes.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_setsockopt(
     socket: *mut c_void,
@@ -727,7 +727,7 @@ pub(crate) unsafe extern "C" fn zmq_setsockopt(
 /// The value of an option: `*len` is the room for it, and then its length.
 ///
 /// # Safety
-/// See [`handle::enter`](crate::handle::enter); `value` points to `*len` bytes.
+/// `value` points to `*len` bytes.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_getsockopt(
     socket: *mut c_void,
@@ -736,8 +736,7 @@ pub(crate) unsafe extern "C" fn zmq_getsockopt(
     len: *mut usize,
 ) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { socket::enter(socket) }?;
+        let call = socket::enter(socket)?;
         // SAFETY: as the caller says.
         unsafe { call.get(option)?.write(value.cast(), len) }
     })

@@ -144,8 +144,7 @@ unsafe fn poll(
         if item.socket.is_null() {
             watched.add_descriptor(item.fd, item.events);
         } else {
-            // SAFETY: as the caller says, of each item's socket.
-            let call = unsafe { socket::enter(item.socket) }?;
+            let call = socket::enter(item.socket)?;
             call.check_alive()?;
             watched.add_socket(call, item.events);
         }
@@ -156,8 +155,7 @@ unsafe fn poll(
         let happened = if item.socket.is_null() { descriptors.next() } else { sockets.next() };
         item.revents = happened.unwrap_or_default();
         if !item.socket.is_null() && item.revents != 0 {
-            // SAFETY: as above. A socket that is shut down is ready for all that was asked.
-            unsafe { socket::enter(item.socket) }?.check_alive()?;
+            socket::enter(item.socket)?.check_alive()?;
         }
     }
     Ok(items.iter().filter(|item| item.revents != 0).count() as c_int)
@@ -166,7 +164,7 @@ unsafe fn poll(
 /// Waits for sockets and descriptors, at most for so many milliseconds; -1: for ever.
 ///
 /// # Safety
-/// See [`handle::enter`](crate::handle::enter), of each item's socket; `items` points to `count` items.
+/// `items` points to `count` items.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_poll(items: *mut zmq_pollitem_t, count: c_int, millis: c_long) -> c_int {
     // SAFETY: as the caller says.

@@ -52,18 +52,15 @@ impl Noun for Poller {
     const TAG: u32 = 0x9011_E400;
     const NO_HANDLE: Errno = Errno::FAULT;
 
-    fn closed() -> &'static Closed<Self> {
-        static CLOSED: Closed<Poller> = Closed::new();
+    fn closed() -> &'static Closed {
+        static CLOSED: Closed = Closed::new();
         &CLOSED
     }
 }
 
 impl Source {
-    /// # Safety
-    /// See [`handle::enter`].
-    unsafe fn socket(socket: *mut c_void) -> Result<Self> {
-        // SAFETY: as the caller says.
-        unsafe { socket::enter(socket) }.map(|_| Self::Socket(socket))
+    fn socket(socket: *mut c_void) -> Result<Self> {
+        socket::enter(socket).map(|_| Self::Socket(socket))
     }
 
     fn descriptor(fd: c_int) -> Result<Self> {
@@ -114,8 +111,7 @@ impl Poller {
         let mut watched = Watched::default();
         for item in &items {
             match item.source {
-                // SAFETY: it was a handle when it was added.
-                Source::Socket(socket) => watched.add_socket(unsafe { socket::enter(socket) }?, item.events),
+                Source::Socket(socket) => watched.add_socket(socket::enter(socket)?, item.events),
                 Source::Descriptor(fd) => watched.add_descriptor(fd, item.events),
             }
         }
@@ -143,23 +139,20 @@ impl Item {
     }
 }
 
-/// # Safety
-/// See [`handle::enter`].
-unsafe fn with<T>(poller: *mut c_void, body: impl FnOnce(&Poller) -> Result<T>) -> Result<T> {
-    // SAFETY: as the caller says.
-    body(&*unsafe { handle::enter::<Poller>(poller) }?)
+fn with<T>(poller: *mut c_void, body: impl FnOnce(&Poller) -> Result<T>) -> Result<T> {
+    body(&*handle::enter::<Poller>(poller)?)
 }
 
 /// A poller of nothing.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_poller_new() -> *mut c_void {
-    border::pointer(|| Ok(handle::open(Poller::default())))
+    border::pointer(|| handle::open(Poller::default()))
 }
 
 /// Gives a poller up, and makes the pointer to it null.
 ///
 /// # Safety
-/// `poller` is null or points to a handle; see [`handle::enter`].
+/// `poller` is null or points to a handle.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_poller_destroy(poller: *mut *mut c_void) -> c_int {
     border::unit(|| {
@@ -176,89 +169,61 @@ pub(crate) unsafe extern "C" fn zmq_poller_destroy(poller: *mut *mut c_void) -> 
 }
 
 /// How much it waits for.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_poller_size(poller: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    border::status(|| unsafe { with(poller, |poller| Ok(socket::length(poller.lock().len()))) })
+pub(crate) extern "C" fn zmq_poller_size(poller: *mut c_void) -> c_int {
+    border::status(|| with(poller, |poller| Ok(socket::length(poller.lock().len()))))
 }
 
 /// Adds a socket.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_poller_add(
+pub(crate) extern "C" fn zmq_poller_add(
     poller: *mut c_void,
     socket: *mut c_void,
     user_data: *mut c_void,
     events: c_short,
 ) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { with(poller, |poller| poller.add(Source::socket(socket)?, user_data, events)) })
+    border::unit(|| with(poller, |poller| poller.add(Source::socket(socket)?, user_data, events)))
 }
 
 /// Changes what is waited for of a socket.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_poller_modify(poller: *mut c_void, socket: *mut c_void, events: c_short) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { with(poller, |poller| poller.modify(Source::socket(socket)?, events)) })
+pub(crate) extern "C" fn zmq_poller_modify(poller: *mut c_void, socket: *mut c_void, events: c_short) -> c_int {
+    border::unit(|| with(poller, |poller| poller.modify(Source::socket(socket)?, events)))
 }
 
 /// Removes a socket.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_poller_remove(poller: *mut c_void, socket: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { with(poller, |poller| poller.remove(Source::socket(socket)?)) })
+pub(crate) extern "C" fn zmq_poller_remove(poller: *mut c_void, socket: *mut c_void) -> c_int {
+    border::unit(|| with(poller, |poller| poller.remove(Source::socket(socket)?)))
 }
 
 /// Adds a descriptor.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_poller_add_fd(
+pub(crate) extern "C" fn zmq_poller_add_fd(
     poller: *mut c_void,
     fd: c_int,
     user_data: *mut c_void,
     events: c_short,
 ) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { with(poller, |poller| poller.add(Source::descriptor(fd)?, user_data, events)) })
+    border::unit(|| with(poller, |poller| poller.add(Source::descriptor(fd)?, user_data, events)))
 }
 
 /// Changes what is waited for of a descriptor.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_poller_modify_fd(poller: *mut c_void, fd: c_int, events: c_short) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { with(poller, |poller| poller.modify(Source::descriptor(fd)?, events)) })
+pub(crate) extern "C" fn zmq_poller_modify_fd(poller: *mut c_void, fd: c_int, events: c_short) -> c_int {
+    border::unit(|| with(poller, |poller| poller.modify(Source::descriptor(fd)?, events)))
 }
 
 /// Removes a descriptor.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_poller_remove_fd(poller: *mut c_void, fd: c_int) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { with(poller, |poller| poller.remove(Source::descriptor(fd)?)) })
+pub(crate) extern "C" fn zmq_poller_remove_fd(poller: *mut c_void, fd: c_int) -> c_int {
+    border::unit(|| with(poller, |poller| poller.remove(Source::descriptor(fd)?)))
 }
 
 /// Waits until something is ready, at most for so many milliseconds (-1: for ever), and tells the first of it.
 ///
 /// # Safety
-/// See [`handle::enter`]; `event` is null or points to one.
+/// `event` is null or points to one.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_poller_wait(
     poller: *mut c_void,
@@ -273,7 +238,7 @@ pub(crate) unsafe extern "C" fn zmq_poller_wait(
 /// Waits as [`zmq_poller_wait`] does, and tells at most `count` of what is ready; returns how many.
 ///
 /// # Safety
-/// See [`handle::enter`]; `events` is null or points to `count` of them.
+/// `events` is null or points to `count` of them.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_poller_wait_all(
     poller: *mut c_void,
@@ -282,8 +247,7 @@ pub(crate) unsafe extern "C" fn zmq_poller_wait_all(
     millis: c_long,
 ) -> c_int {
     border::status(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { handle::enter::<Poller>(poller) }?;
+        let call = handle::enter::<Poller>(poller)?;
         if events.is_null() {
             return Err(Errno::FAULT);
         }
@@ -302,11 +266,7 @@ pub(crate) unsafe extern "C" fn zmq_poller_wait_all(
 }
 
 /// A descriptor to wait for in the place of the poller: only one of thread-safe sockets has it in libzmq, and none here.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_poller_fd(poller: *mut c_void, _fd: *mut c_int) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { with(poller, |_| Err(Errno::INVALID)) })
+pub(crate) extern "C" fn zmq_poller_fd(poller: *mut c_void, _fd: *mut c_int) -> c_int {
+    border::unit(|| with(poller, |_| Err(Errno::INVALID)))
 }

@@ -27,20 +27,15 @@ struct Ends {
 }
 
 impl Ends {
-    /// # Safety
-    /// See [`handle::enter`](crate::handle::enter).
-    unsafe fn enter(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void) -> Result<Self> {
+    fn enter(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void) -> Result<Self> {
         if frontend.is_null() || backend.is_null() {
             return Err(Errno::FAULT);
         }
-        // SAFETY: as the caller says.
-        unsafe {
-            Ok(Self {
-                frontend: socket::enter(frontend)?,
-                backend: socket::enter(backend)?,
-                capture: if capture.is_null() { None } else { Some(socket::enter(capture)?) },
-            })
-        }
+        Ok(Self {
+            frontend: socket::enter(frontend)?,
+            backend: socket::enter(backend)?,
+            capture: if capture.is_null() { None } else { Some(socket::enter(capture)?) },
+        })
     }
 
     fn proxy(&self) -> Proxy<'_> {
@@ -111,44 +106,31 @@ fn statistics(counted: &ProxyStatistics) -> Message {
 }
 
 /// Forwards messages both ways between two sockets, until their context is over.
-///
-/// # Safety
-/// See [`handle::enter`](crate::handle::enter).
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_proxy(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { Ends::enter(frontend, backend, capture) }?.run())
+pub(crate) extern "C" fn zmq_proxy(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void) -> c_int {
+    border::unit(|| Ends::enter(frontend, backend, capture)?.run())
 }
 
 /// The same, with a socket over which it is paused, resumed, asked and ended.
-///
-/// # Safety
-/// See [`handle::enter`](crate::handle::enter).
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_proxy_steerable(
+pub(crate) extern "C" fn zmq_proxy_steerable(
     frontend: *mut c_void,
     backend: *mut c_void,
     capture: *mut c_void,
     control: *mut c_void,
 ) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let ends = unsafe { Ends::enter(frontend, backend, capture) }?;
+        let ends = Ends::enter(frontend, backend, capture)?;
         if control.is_null() {
             return ends.run();
         }
-        // SAFETY: as the caller says.
-        let steering = unsafe { socket::enter(control) }?;
+        let steering = socket::enter(control)?;
         ends.run_steered(&steering)
     })
 }
 
 /// The older name of [`zmq_proxy`]; the kind of device says nothing.
-///
-/// # Safety
-/// See [`handle::enter`](crate::handle::enter).
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_device(_kind: c_int, frontend: *mut c_void, backend: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    unsafe { zmq_proxy(frontend, backend, std::ptr::null_mut()) }
+pub(crate) extern "C" fn zmq_device(_kind: c_int, frontend: *mut c_void, backend: *mut c_void) -> c_int {
+    zmq_proxy(frontend, backend, std::ptr::null_mut())
 }

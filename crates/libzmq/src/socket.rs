@@ -66,8 +66,8 @@ impl Noun for SocketHandle {
     const TAG: u32 = 0x50C4_E700;
     const NO_HANDLE: Errno = Errno::NOT_A_SOCKET;
 
-    fn closed() -> &'static Closed<Self> {
-        static CLOSED: Closed<SocketHandle> = Closed::new();
+    fn closed() -> &'static Closed {
+        static CLOSED: Closed = Closed::new();
         &CLOSED
     }
 
@@ -356,43 +356,31 @@ pub(crate) fn length(len: usize) -> c_int {
 }
 
 /// Begins a call with a socket.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[inline]
-pub(crate) unsafe fn enter(socket: *mut c_void) -> Result<handle::Call<SocketHandle>> {
-    // SAFETY: as the caller says.
-    unsafe { handle::enter(socket) }
+pub(crate) fn enter(socket: *mut c_void) -> Result<handle::Call<SocketHandle>> {
+    handle::enter(socket)
 }
 
 /// A new socket.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_socket(context: *mut c_void, socket_type: c_int) -> *mut c_void {
+pub(crate) extern "C" fn zmq_socket(context: *mut c_void, socket_type: c_int) -> *mut c_void {
     border::pointer(|| {
-        // SAFETY: as the caller says.
-        let context = unsafe { handle::enter::<ContextHandle>(context) }?;
+        let context = handle::enter::<ContextHandle>(context)?;
         let socket_type = u8::try_from(socket_type).ok().and_then(SocketType::from_number).ok_or(Errno::INVALID)?;
-        Ok(handle::open(SocketHandle::new(&context.0, socket_type)?))
+        handle::open(SocketHandle::new(&context.0, socket_type)?)
     })
 }
 
 /// Closes a socket; what is queued is still sent, for the linger time.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
-    // SAFETY: as the caller says.
-    border::unit(|| unsafe { handle::close::<SocketHandle>(socket) })
+pub(crate) extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
+    border::unit(|| handle::close::<SocketHandle>(socket))
 }
 
 /// Listens at an endpoint.
 ///
 /// # Safety
-/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+/// `endpoint` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_bind(socket: *mut c_void, endpoint: *const c_char) -> c_int {
     border::unit(|| {
@@ -409,7 +397,7 @@ pub(crate) unsafe extern "C" fn zmq_bind(socket: *mut c_void, endpoint: *const c
 /// Connects to an endpoint.
 ///
 /// # Safety
-/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+/// `endpoint` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_connect(socket: *mut c_void, endpoint: *const c_char) -> c_int {
     border::unit(|| {
@@ -426,7 +414,7 @@ pub(crate) unsafe extern "C" fn zmq_connect(socket: *mut c_void, endpoint: *cons
 /// Stops listening at an endpoint.
 ///
 /// # Safety
-/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+/// `endpoint` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_unbind(socket: *mut c_void, endpoint: *const c_char) -> c_int {
     border::unit(|| {
@@ -440,7 +428,7 @@ pub(crate) unsafe extern "C" fn zmq_unbind(socket: *mut c_void, endpoint: *const
 /// Disconnects from an endpoint.
 ///
 /// # Safety
-/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+/// `endpoint` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, endpoint: *const c_char) -> c_int {
     border::unit(|| {
@@ -454,7 +442,7 @@ pub(crate) unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, endpoint: *c
 /// Sends a frame.
 ///
 /// # Safety
-/// See [`handle::enter`]; `data` points to `len` bytes.
+/// `data` points to `len` bytes.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_send(socket: *mut c_void, data: *const c_void, len: usize, flags: c_int) -> c_int {
     border::status(|| {
@@ -468,7 +456,7 @@ pub(crate) unsafe extern "C" fn zmq_send(socket: *mut c_void, data: *const c_voi
 /// Sends a frame whose body stays where and as it is for as long as the program runs: what is large is not copied.
 ///
 /// # Safety
-/// See [`handle::enter`]; `data` points to `len` bytes that are never written to or freed again.
+/// `data` points to `len` bytes that are never written to or freed again.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_send_const(
     socket: *mut c_void,
@@ -491,12 +479,11 @@ pub(crate) unsafe extern "C" fn zmq_send_const(
 /// Receives a frame into a buffer. Returns the frame's length; what does not fit is cut off.
 ///
 /// # Safety
-/// See [`handle::enter`]; `buffer` points to `len` bytes.
+/// `buffer` points to `len` bytes.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_recv(socket: *mut c_void, buffer: *mut c_void, len: usize, flags: c_int) -> c_int {
     border::status(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { enter(socket) }?;
+        let call = enter(socket)?;
         if buffer.is_null() && len > 0 {
             return Err(Errno::FAULT);
         }
@@ -507,7 +494,7 @@ pub(crate) unsafe extern "C" fn zmq_recv(socket: *mut c_void, buffer: *mut c_voi
 /// Sends a message as one frame; it is empty then. If it is not sent, it is as it was.
 ///
 /// # Safety
-/// See [`handle::enter`]; `message` is null or points to a `zmq_msg_t`.
+/// `message` is null or points to a `zmq_msg_t`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_msg_send(
     message: *mut message::Message,
@@ -527,7 +514,7 @@ pub(crate) unsafe extern "C" fn zmq_msg_send(
 /// Receives a frame into a message, in the place of what was there.
 ///
 /// # Safety
-/// See [`handle::enter`]; `message` is null or points to a `zmq_msg_t`.
+/// `message` is null or points to a `zmq_msg_t`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_msg_recv(
     message: *mut message::Message,
@@ -598,7 +585,7 @@ impl SocketHandle {
 /// Joins a group.
 ///
 /// # Safety
-/// See [`handle::enter`]; `group` is null or points to a C string.
+/// `group` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_join(socket: *mut c_void, group: *const c_char) -> c_int {
     border::unit(|| {
@@ -611,7 +598,7 @@ pub(crate) unsafe extern "C" fn zmq_join(socket: *mut c_void, group: *const c_ch
 /// Leaves a group.
 ///
 /// # Safety
-/// See [`handle::enter`]; `group` is null or points to a C string.
+/// `group` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_leave(socket: *mut c_void, group: *const c_char) -> c_int {
     border::unit(|| {
@@ -624,7 +611,7 @@ pub(crate) unsafe extern "C" fn zmq_leave(socket: *mut c_void, group: *const c_c
 /// Connects, and returns the number of the peer, of a PEER; 0 for an error.
 ///
 /// # Safety
-/// See [`handle::enter`]; `endpoint` is null or points to a C string.
+/// `endpoint` is null or points to a C string.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, endpoint: *const c_char) -> u32 {
     let mut number = 0;
@@ -638,14 +625,10 @@ pub(crate) unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, endpoint: 
 }
 
 /// Ends the connection to a peer by its number, of a SERVER or a PEER.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c_int {
+pub(crate) extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { enter(socket) }?;
+        let call = enter(socket)?;
         if !matches!(call.socket_type, SocketType::Server | SocketType::Peer) {
             return Err(Errno::NOT_SUPPORTED);
         }
@@ -657,7 +640,7 @@ pub(crate) unsafe extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing
 /// Whether a ROUTER's peer can be sent to, as the events of a poll.
 ///
 /// # Safety
-/// See [`handle::enter`]; `routing_id` points to `len` bytes.
+/// `routing_id` points to `len` bytes.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_socket_get_peer_state(
     socket: *mut c_void,

@@ -18,8 +18,8 @@ impl Noun for Stopwatch {
     const TAG: u32 = 0x57_0B_3A_70;
     const NO_HANDLE: Errno = Errno::FAULT;
 
-    fn closed() -> &'static Closed<Self> {
-        static CLOSED: Closed<Stopwatch> = Closed::new();
+    fn closed() -> &'static Closed {
+        static CLOSED: Closed = Closed::new();
         &CLOSED
     }
 }
@@ -27,17 +27,13 @@ impl Noun for Stopwatch {
 /// A stopwatch that runs from now on.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_stopwatch_start() -> *mut c_void {
-    border::pointer(|| Ok(handle::open(Stopwatch(Instant::now()))))
+    border::pointer(|| handle::open(Stopwatch(Instant::now())))
 }
 
 /// The microseconds since it was started; 0 for no stopwatch.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulong {
-    // SAFETY: as the caller says.
-    match unsafe { handle::enter::<Stopwatch>(watch) } {
+pub(crate) extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulong {
+    match handle::enter::<Stopwatch>(watch) {
         Ok(call) => call.0.elapsed().as_micros() as c_ulong,
         Err(errno) => {
             errno.set();
@@ -47,15 +43,11 @@ pub(crate) unsafe extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -
 }
 
 /// The microseconds since it was started; it is gone then.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
-    // SAFETY: as the caller says.
-    let elapsed = unsafe { zmq_stopwatch_intermediate(watch) };
-    // SAFETY: as the caller says. That it is none was said above.
-    let _ = unsafe { handle::close::<Stopwatch>(watch) };
+pub(crate) extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
+    let elapsed = zmq_stopwatch_intermediate(watch);
+    // That it is none was said above.
+    let _ = handle::close::<Stopwatch>(watch);
     elapsed
 }
 

@@ -21,8 +21,8 @@ impl Noun for Thread {
     const TAG: u32 = 0x7472_EAD0;
     const NO_HANDLE: Errno = Errno::FAULT;
 
-    fn closed() -> &'static Closed<Self> {
-        static CLOSED: Closed<Thread> = Closed::new();
+    fn closed() -> &'static Closed {
+        static CLOSED: Closed = Closed::new();
         &CLOSED
     }
 }
@@ -48,23 +48,18 @@ pub(crate) extern "C" fn zmq_threadstart(function: Option<zmq_thread_fn>, argume
         // SAFETY: the application gave the function to be called with this.
         let run = move || unsafe { function(argument.into_pointer()) };
         let thread = thread::Builder::new().spawn(run)?;
-        Ok(handle::open(Thread(Mutex::new(Some(thread)))))
+        handle::open(Thread(Mutex::new(Some(thread))))
     })
 }
 
 /// Waits for a thread's end.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_threadclose(thread: *mut c_void) {
+pub(crate) extern "C" fn zmq_threadclose(thread: *mut c_void) {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { handle::enter::<Thread>(thread) }?;
+        let call = handle::enter::<Thread>(thread)?;
         let thread_of_it = call.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A function of C's does not panic.
         thread_of_it.into_iter().for_each(|thread| drop(thread.join()));
-        // SAFETY: as the caller says.
-        unsafe { handle::close::<Thread>(thread) }
+        handle::close::<Thread>(thread)
     });
 }

@@ -43,8 +43,8 @@ impl Noun for Timers {
     const TAG: u32 = 0x714E_4500;
     const NO_HANDLE: Errno = Errno::FAULT;
 
-    fn closed() -> &'static Closed<Self> {
-        static CLOSED: Closed<Timers> = Closed::new();
+    fn closed() -> &'static Closed {
+        static CLOSED: Closed = Closed::new();
         &CLOSED
     }
 }
@@ -109,13 +109,13 @@ impl Timers {
 /// No timers.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_timers_new() -> *mut c_void {
-    border::pointer(|| Ok(handle::open(Timers::default())))
+    border::pointer(|| handle::open(Timers::default()))
 }
 
 /// Gives timers up, and makes the pointer to them null.
 ///
 /// # Safety
-/// `timers` is null or points to a handle; see [`handle::enter`].
+/// `timers` is null or points to a handle.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_timers_destroy(timers: *mut *mut c_void) -> c_int {
     border::unit(|| {
@@ -132,71 +132,49 @@ pub(crate) unsafe extern "C" fn zmq_timers_destroy(timers: *mut *mut c_void) -> 
 }
 
 /// Adds a timer that is due again and again, after so many milliseconds; returns its number.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_timers_add(
+pub(crate) extern "C" fn zmq_timers_add(
     timers: *mut c_void,
     interval: usize,
     handler: Option<zmq_timer_fn>,
     argument: *mut c_void,
 ) -> c_int {
     border::status(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { handle::enter::<Timers>(timers) }?;
+        let call = handle::enter::<Timers>(timers)?;
         let handler = handler.ok_or(Errno::FAULT)?;
         Ok(call.add(Duration::from_millis(interval as u64), handler, argument))
     })
 }
 
 /// Removes a timer.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_timers_cancel(timers: *mut c_void, id: c_int) -> c_int {
+pub(crate) extern "C" fn zmq_timers_cancel(timers: *mut c_void, id: c_int) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { handle::enter::<Timers>(timers) }?;
+        let call = handle::enter::<Timers>(timers)?;
         let removed = call.lock().timers.remove(&id);
         removed.map(drop).ok_or(Errno::INVALID)
     })
 }
 
 /// Changes a timer's interval, which begins anew.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_timers_set_interval(timers: *mut c_void, id: c_int, interval: usize) -> c_int {
+pub(crate) extern "C" fn zmq_timers_set_interval(timers: *mut c_void, id: c_int, interval: usize) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        let call = unsafe { handle::enter::<Timers>(timers) }?;
+        let call = handle::enter::<Timers>(timers)?;
         call.change(id, |timer| timer.interval = Duration::from_millis(interval as u64))
     })
 }
 
 /// Begins a timer's interval anew.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_timers_reset(timers: *mut c_void, id: c_int) -> c_int {
-    border::unit(|| {
-        // SAFETY: as the caller says.
-        unsafe { handle::enter::<Timers>(timers) }?.change(id, |_| {})
-    })
+pub(crate) extern "C" fn zmq_timers_reset(timers: *mut c_void, id: c_int) -> c_int {
+    border::unit(|| handle::enter::<Timers>(timers)?.change(id, |_| {}))
 }
 
 /// The milliseconds until the next timer is due; -1 if there is none.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
-    // SAFETY: as the caller says.
-    match unsafe { handle::enter::<Timers>(timers) } {
+pub(crate) extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
+    match handle::enter::<Timers>(timers) {
         Ok(call) => call.timeout(),
         Err(errno) => {
             errno.set();
@@ -206,14 +184,10 @@ pub(crate) unsafe extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_lon
 }
 
 /// Calls the functions of the timers that are due.
-///
-/// # Safety
-/// See [`handle::enter`].
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
+pub(crate) extern "C" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
     border::unit(|| {
-        // SAFETY: as the caller says.
-        unsafe { handle::enter::<Timers>(timers) }?.execute();
+        handle::enter::<Timers>(timers)?.execute();
         Ok(())
     })
 }

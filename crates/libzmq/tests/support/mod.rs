@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::{
-    ffi::{CStr, CString, c_char, c_int, c_long, c_void},
+    ffi::{CStr, CString, c_char, c_int, c_long, c_short, c_ulong, c_void},
     path::{Path, PathBuf},
     ptr,
 };
@@ -22,15 +22,14 @@ pub fn libzmq_path() -> PathBuf {
 }
 
 macro_rules! library {
-    ($($name:ident: fn($($argument:ty),*) -> $result:ty;)+) => {
-        /// The functions of a library.
+    ($(#[$attribute:meta])* $library:ident { $($name:ident: fn($($argument:ty),*) -> $result:ty;)+ }) => {
+        $(#[$attribute])*
         #[derive(Clone, Copy)]
-        #[allow(non_snake_case)]
-        pub struct Library {
+        pub struct $library {
             $(pub $name: unsafe extern "C" fn($($argument),*) -> $result,)+
         }
 
-        impl Library {
+        impl $library {
             pub fn load(path: &Path) -> Self {
                 let path = CString::new(path.to_str().unwrap()).unwrap();
                 // SAFETY: the library has initialisers of its own alone.
@@ -56,47 +55,78 @@ macro_rules! library {
 }
 
 library! {
-    errno: fn() -> c_int;
-    strerror: fn(c_int) -> *const c_char;
-    ctx_new: fn() -> *mut c_void;
-    ctx_term: fn(*mut c_void) -> c_int;
-    ctx_shutdown: fn(*mut c_void) -> c_int;
-    ctx_set: fn(*mut c_void, c_int, c_int) -> c_int;
-    ctx_get: fn(*mut c_void, c_int) -> c_int;
-    socket: fn(*mut c_void, c_int) -> *mut c_void;
-    close: fn(*mut c_void) -> c_int;
-    setsockopt: fn(*mut c_void, c_int, *const c_void, usize) -> c_int;
-    getsockopt: fn(*mut c_void, c_int, *mut c_void, *mut usize) -> c_int;
-    bind: fn(*mut c_void, *const c_char) -> c_int;
-    connect: fn(*mut c_void, *const c_char) -> c_int;
-    unbind: fn(*mut c_void, *const c_char) -> c_int;
-    disconnect: fn(*mut c_void, *const c_char) -> c_int;
-    send: fn(*mut c_void, *const c_void, usize, c_int) -> c_int;
-    recv: fn(*mut c_void, *mut c_void, usize, c_int) -> c_int;
-    msg_init: fn(*mut c_void) -> c_int;
-    msg_init_size: fn(*mut c_void, usize) -> c_int;
-    msg_init_data: fn(*mut c_void, *mut c_void, usize, Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>, *mut c_void) -> c_int;
-    msg_data: fn(*mut c_void) -> *mut c_void;
-    msg_size: fn(*const c_void) -> usize;
-    msg_more: fn(*const c_void) -> c_int;
-    msg_copy: fn(*mut c_void, *mut c_void) -> c_int;
-    msg_move: fn(*mut c_void, *mut c_void) -> c_int;
-    msg_send: fn(*mut c_void, *mut c_void, c_int) -> c_int;
-    msg_recv: fn(*mut c_void, *mut c_void, c_int) -> c_int;
-    msg_close: fn(*mut c_void) -> c_int;
-    msg_get: fn(*const c_void, c_int) -> c_int;
-    msg_gets: fn(*const c_void, *const c_char) -> *const c_char;
-    poll: fn(*mut c_void, c_int, c_long) -> c_int;
-    socket_monitor: fn(*mut c_void, *const c_char, c_int) -> c_int;
-    proxy: fn(*mut c_void, *mut c_void, *mut c_void) -> c_int;
-    curve_keypair: fn(*mut c_char, *mut c_char) -> c_int;
-    curve_public: fn(*mut c_char, *const c_char) -> c_int;
-    timers_new: fn() -> *mut c_void;
-    timers_destroy: fn(*mut *mut c_void) -> c_int;
-    timers_cancel: fn(*mut c_void, c_int) -> c_int;
-    atomic_counter_inc: fn(*mut c_void) -> c_int;
-    z85_encode: fn(*mut c_char, *const u8, usize) -> *mut c_char;
-    z85_decode: fn(*mut u8, *const c_char) -> *mut u8;
+    /// The functions of a library.
+    Library {
+        errno: fn() -> c_int;
+        strerror: fn(c_int) -> *const c_char;
+        ctx_new: fn() -> *mut c_void;
+        ctx_term: fn(*mut c_void) -> c_int;
+        ctx_shutdown: fn(*mut c_void) -> c_int;
+        ctx_set: fn(*mut c_void, c_int, c_int) -> c_int;
+        ctx_get: fn(*mut c_void, c_int) -> c_int;
+        socket: fn(*mut c_void, c_int) -> *mut c_void;
+        close: fn(*mut c_void) -> c_int;
+        setsockopt: fn(*mut c_void, c_int, *const c_void, usize) -> c_int;
+        getsockopt: fn(*mut c_void, c_int, *mut c_void, *mut usize) -> c_int;
+        bind: fn(*mut c_void, *const c_char) -> c_int;
+        connect: fn(*mut c_void, *const c_char) -> c_int;
+        unbind: fn(*mut c_void, *const c_char) -> c_int;
+        disconnect: fn(*mut c_void, *const c_char) -> c_int;
+        send: fn(*mut c_void, *const c_void, usize, c_int) -> c_int;
+        recv: fn(*mut c_void, *mut c_void, usize, c_int) -> c_int;
+        msg_init: fn(*mut c_void) -> c_int;
+        msg_init_size: fn(*mut c_void, usize) -> c_int;
+        msg_init_data: fn(*mut c_void, *mut c_void, usize, Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>, *mut c_void) -> c_int;
+        msg_data: fn(*mut c_void) -> *mut c_void;
+        msg_size: fn(*const c_void) -> usize;
+        msg_more: fn(*const c_void) -> c_int;
+        msg_copy: fn(*mut c_void, *mut c_void) -> c_int;
+        msg_move: fn(*mut c_void, *mut c_void) -> c_int;
+        msg_send: fn(*mut c_void, *mut c_void, c_int) -> c_int;
+        msg_recv: fn(*mut c_void, *mut c_void, c_int) -> c_int;
+        msg_close: fn(*mut c_void) -> c_int;
+        msg_get: fn(*const c_void, c_int) -> c_int;
+        msg_gets: fn(*const c_void, *const c_char) -> *const c_char;
+        poll: fn(*mut c_void, c_int, c_long) -> c_int;
+        socket_monitor: fn(*mut c_void, *const c_char, c_int) -> c_int;
+        proxy: fn(*mut c_void, *mut c_void, *mut c_void) -> c_int;
+        curve_keypair: fn(*mut c_char, *mut c_char) -> c_int;
+        curve_public: fn(*mut c_char, *const c_char) -> c_int;
+        timers_new: fn() -> *mut c_void;
+        timers_destroy: fn(*mut *mut c_void) -> c_int;
+        timers_cancel: fn(*mut c_void, c_int) -> c_int;
+        timers_add: fn(*mut c_void, usize, Option<unsafe extern "C" fn(c_int, *mut c_void)>, *mut c_void) -> c_int;
+        timers_timeout: fn(*mut c_void) -> c_long;
+        timers_execute: fn(*mut c_void) -> c_int;
+        stopwatch_start: fn() -> *mut c_void;
+        stopwatch_intermediate: fn(*mut c_void) -> c_ulong;
+        stopwatch_stop: fn(*mut c_void) -> c_ulong;
+        atomic_counter_new: fn() -> *mut c_void;
+        atomic_counter_value: fn(*mut c_void) -> c_int;
+        atomic_counter_destroy: fn(*mut *mut c_void) -> ();
+        threadclose: fn(*mut c_void) -> ();
+        has: fn(*const c_char) -> c_int;
+        atomic_counter_inc: fn(*mut c_void) -> c_int;
+        z85_encode: fn(*mut c_char, *const u8, usize) -> *mut c_char;
+        z85_decode: fn(*mut u8, *const c_char) -> *mut u8;
+    }
+}
+
+library! {
+    /// The draft functions, which the system's library has not.
+    Drafts {
+        poller_new: fn() -> *mut c_void;
+        poller_destroy: fn(*mut *mut c_void) -> c_int;
+        poller_size: fn(*mut c_void) -> c_int;
+        poller_add: fn(*mut c_void, *mut c_void, *mut c_void, c_short) -> c_int;
+        poller_fd: fn(*mut c_void, *mut c_int) -> c_int;
+    }
+}
+
+impl Drafts {
+    pub fn nought() -> Self {
+        Self::load(&nought_path())
+    }
 }
 
 pub const HAUSNUMERO: c_int = 156_384_712;
