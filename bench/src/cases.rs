@@ -2,7 +2,7 @@
 
 use crate::contender::Contender;
 use crate::metric::Metric;
-use crate::work::{Connections, FanOut, Idle, Matching, Proxied, RoundTrip, Stream, Transport, Work};
+use crate::work::{Connections, FanOut, Idle, Matching, Proxied, RoundTrip, Security, Stream, Transport, Work};
 
 /// What one thread waiting for messages may use of a core and still count as idle: a thousandth.
 const NO_LOAD: f64 = 0.001;
@@ -116,6 +116,7 @@ pub(crate) fn all() -> Vec<Case> {
         throughput(Transport::Tcp, [Some(4.0), Some(5.0), Some(2.2), Some(1.4)]),
         throughput(Transport::Ipc, [Some(4.0), Some(4.0), Some(2.0), Some(1.4)]),
         throughput(Transport::Inproc, [Some(5.0), Some(4.0), None, None]),
+        encrypted(),
         round_trips(),
         asynchronous(),
         many_sockets(),
@@ -134,7 +135,7 @@ fn throughput(transport: Transport, bars: [Option<f64>; 4]) -> Vec<Case> {
 }
 
 fn stream(transport: Transport, size: usize, bar: Option<f64>) -> Case {
-    let work = Work::Stream(Stream { transport, size, connections: 1 });
+    let work = Work::Stream(Stream { transport, security: Security::None, size, connections: 1 });
     let mut case = Case::new(format!("throughput/{transport}/{size}"), work, Metric::Rate);
     if let Some(times) = bar {
         case = case.demand(Demand::AtLeast(times, Contender::Libzmq));
@@ -146,6 +147,18 @@ fn stream(transport: Transport, size: usize, bar: Option<f64>) -> Case {
         case = case.demand_of(Contender::Nought, Metric::Lost, Demand::Within(0.0));
     }
     case
+}
+
+/// PUSH → PULL with CURVE, beside a libzmq that has it.
+fn encrypted() -> Vec<Case> {
+    let (transport, security) = (Transport::Tcp, Security::Curve);
+    let case = |size| {
+        let work = Work::Stream(Stream { transport, security, size, connections: 1 });
+        Case::new(format!("curve/{transport}/{size}"), work, Metric::Rate)
+            .among(&[Contender::Nought, Contender::SystemLibzmq])
+            .demand(Demand::AtLeast(1.5, Contender::SystemLibzmq))
+    };
+    [64, 1024, 65536].map(case).into()
 }
 
 fn round_trips() -> Vec<Case> {
@@ -171,7 +184,7 @@ fn round_trip(group: &str, transport: Transport) -> Case {
 fn asynchronous() -> Vec<Case> {
     let transports = [Transport::Tcp, Transport::Ipc, Transport::Inproc];
     let streams = transports.into_iter().map(|transport| {
-        let work = Work::Stream(Stream { transport, size: 64, connections: 1 });
+        let work = Work::Stream(Stream { transport, security: Security::None, size: 64, connections: 1 });
         let enough = Demand::AtLeast(0.6, Contender::Nought);
         Case::new(format!("async-throughput/{transport}/64"), work, Metric::Rate)
             .among(ASYNC)
@@ -196,7 +209,8 @@ fn many_sockets() -> Vec<Case> {
                 .demand(Demand::AtLeast(3.0, Contender::Libzmq))
         })
         .collect();
-    let work = Work::Stream(Stream { transport: Transport::Tcp, size: 64, connections: 1000 });
+    let (transport, security) = (Transport::Tcp, Security::None);
+    let work = Work::Stream(Stream { transport, security, size: 64, connections: 1000 });
     cases.push(Case::new("fan-in/1000/64", work, Metric::Rate).demand(Demand::AtLeast(2.0, Contender::Libzmq)));
     cases
 }
@@ -256,6 +270,14 @@ mod tests {
                 assert!(case.contenders.contains(&bar.subject), "{}", case.name);
                 assert!(bar.demand.reference().is_none_or(|other| case.contenders.contains(&other)), "{}", case.name);
             }
+        }
+    }
+
+    #[test]
+    fn curve_is_for_those_who_have_it() {
+        for case in encrypted() {
+            assert!(Contender::SystemLibzmq.supports(case.work), "{}", case.name);
+            assert!(!Contender::Libzmq.supports(case.work), "{}", case.name);
         }
     }
 

@@ -9,7 +9,8 @@ use crate::desk::{Desk, Job};
 use crate::peer::Peer;
 use crate::peer::libzmq::Libzmq;
 use crate::peer::raw::Raw;
-use crate::work::{self, Work};
+use crate::peer::system_libzmq::SystemLibzmq;
+use crate::work::{self, Security, Work};
 
 /// A library and the way it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub(crate) enum Contender {
     /// nought's asynchronous API on tokio's current-thread runtime.
     NoughtTokioCurrent,
     Libzmq,
+    /// The system's, which has CURVE.
+    SystemLibzmq,
     Omq,
     Rzmq,
     Zeromq,
@@ -41,7 +44,7 @@ impl Contender {
     pub(crate) fn family(self) -> &'static str {
         match self {
             Self::Nought | Self::NoughtSleeping | Self::NoughtTokio | Self::NoughtTokioCurrent => "nought",
-            Self::Libzmq => "libzmq",
+            Self::Libzmq | Self::SystemLibzmq => "libzmq",
             Self::Omq => "omq",
             Self::Rzmq => "rzmq",
             Self::Zeromq => "zeromq",
@@ -55,6 +58,7 @@ impl Contender {
             Self::NoughtSleeping => "no spinning",
             Self::NoughtTokio => "tokio-mt",
             Self::NoughtTokioCurrent => "tokio-ct",
+            Self::SystemLibzmq => "system's libzmq",
             Self::Raw => "bare",
             Self::RawSpinning => "bare, spinning",
             other => other.family(),
@@ -84,6 +88,7 @@ impl Contender {
             #[cfg(feature = "nought")]
             Self::NoughtTokio | Self::NoughtTokioCurrent => Some(Entry::of::<crate::peer::nought::AsyncNought>()),
             Self::Libzmq => Some(Entry::of::<Libzmq>()),
+            Self::SystemLibzmq => Some(Entry::of::<SystemLibzmq>()),
             #[cfg(feature = "omq")]
             Self::Omq => Some(Entry::of::<crate::peer::omq::Omq>()),
             #[cfg(feature = "rzmq")]
@@ -105,6 +110,7 @@ impl fmt::Display for Contender {
             Self::NoughtTokio => "nought, tokio multi-thread",
             Self::NoughtTokioCurrent => "nought, tokio current-thread",
             Self::Libzmq => "libzmq",
+            Self::SystemLibzmq => "the system's libzmq",
             Self::Omq => "omq-tokio",
             Self::Rzmq => "rzmq",
             Self::Zeromq => "zeromq",
@@ -123,6 +129,10 @@ struct Entry {
 
 impl Entry {
     fn of<P: Peer>() -> Self {
-        Self { supports: P::supports, version: P::version, perform: work::perform::<P> }
+        Self { supports: supports::<P>, version: P::version, perform: work::perform::<P> }
     }
+}
+
+fn supports<P: Peer>(work: Work) -> bool {
+    (P::HAS_CURVE || work.security() == Security::None) && P::supports(work)
 }

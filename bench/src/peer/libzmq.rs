@@ -107,7 +107,7 @@ impl Socket for LibzmqSocket {
     }
 }
 
-fn socket_type(kind: Kind) -> zmq::SocketType {
+pub(super) fn socket_type(kind: Kind) -> zmq::SocketType {
     match kind {
         Kind::Push => zmq::PUSH,
         Kind::Pull => zmq::PULL,

@@ -4,6 +4,7 @@
 //! what [`Kind`] says. What a library cannot do, or not without losing messages, it does not support, and its
 //! figure is missing.
 
+mod curve;
 pub(crate) mod libzmq;
 #[cfg(feature = "nought")]
 pub(crate) mod nought;
@@ -12,6 +13,7 @@ pub(crate) mod omq;
 pub(crate) mod raw;
 #[cfg(feature = "rzmq")]
 pub(crate) mod rzmq;
+pub(crate) mod system_libzmq;
 #[cfg(any(feature = "rzmq", feature = "zeromq", feature = "nought"))]
 mod tokio_runtime;
 #[cfg(feature = "zeromq")]
@@ -51,7 +53,10 @@ pub(crate) trait Peer: Clone + Send + Sync + 'static {
     /// Its socket.
     type Socket: Socket;
 
-    /// Whether it can do `work`.
+    /// Whether it can encrypt.
+    const HAS_CURVE: bool = false;
+
+    /// Whether it can do `work`, but for its security.
     fn supports(work: Work) -> bool;
 
     /// The library's name and version.

@@ -8,24 +8,28 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use nought::{Any, Context, Message, SocketType};
+use nought::{Any, Context, CurveClient, CurveServer, KeyPair, Message, PublicKey, SecretKey, Security, SocketType};
 use tokio::runtime::Builder;
 
+use super::curve::{self, Side};
 use super::tokio_runtime::MultiThread;
 use super::{Kind, Peer, Socket, locked_version};
 use crate::contender::Contender;
 use crate::desk::Job;
-use crate::work::Work;
+use crate::work::{self, Work};
 
 /// The blocking API.
 #[derive(Clone)]
 pub(crate) struct Nought {
     context: Context,
     spins: bool,
+    security: work::Security,
 }
 
 impl Peer for Nought {
     type Socket = BlockingSocket;
+
+    const HAS_CURVE: bool = true;
 
     fn supports(_work: Work) -> bool {
         true
@@ -36,7 +40,8 @@ impl Peer for Nought {
     }
 
     fn open(job: &Job) -> Result<Self> {
-        Ok(Self { context: Context::new(), spins: job.contender != Contender::NoughtSleeping })
+        let spins = job.contender != Contender::NoughtSleeping;
+        Ok(Self { context: Context::new(), spins, security: job.work.security() })
     }
 
     fn run<F: Future>(&self, worker: F) -> F::Output {
@@ -48,7 +53,7 @@ impl Peer for Nought {
     }
 
     fn socket(&self, kind: Kind) -> Result<BlockingSocket> {
-        Ok(BlockingSocket { inner: open(&self.context, kind, self.spins)?, last: Message::default() })
+        Ok(BlockingSocket { inner: open(&self.context, kind, self.spins, self.security)?, last: Message::default() })
     }
 
     fn proxy(&self, front: BlockingSocket, back: BlockingSocket) -> Result<()> {
@@ -100,10 +105,13 @@ pub(crate) struct AsyncNought {
     context: Context,
     /// The multi-thread runtime; without it, each worker has a current-thread runtime of its own.
     runtime: Option<MultiThread>,
+    security: work::Security,
 }
 
 impl Peer for AsyncNought {
     type Socket = AsyncSocket;
+
+    const HAS_CURVE: bool = true;
 
     fn supports(_work: Work) -> bool {
         true
@@ -115,7 +123,8 @@ impl Peer for AsyncNought {
 
     fn open(job: &Job) -> Result<Self> {
         let is_multi_thread = job.contender == Contender::NoughtTokio;
-        Ok(Self { context: Context::new(), runtime: is_multi_thread.then(MultiThread::new).transpose()? })
+        let runtime = is_multi_thread.then(MultiThread::new).transpose()?;
+        Ok(Self { context: Context::new(), runtime, security: job.work.security() })
     }
 
     fn run<F>(&self, worker: F) -> F::Output
@@ -134,7 +143,7 @@ impl Peer for AsyncNought {
     }
 
     fn socket(&self, kind: Kind) -> Result<AsyncSocket> {
-        Ok(AsyncSocket { inner: open(&self.context, kind, true)?, last: Message::default() })
+        Ok(AsyncSocket { inner: open(&self.context, kind, true, self.security)?, last: Message::default() })
     }
 
     fn proxy(&self, front: AsyncSocket, back: AsyncSocket) -> Result<()> {
@@ -180,7 +189,7 @@ impl Socket for AsyncSocket {
     }
 }
 
-fn open(context: &Context, kind: Kind, spins: bool) -> Result<nought::Socket<Any>> {
+fn open(context: &Context, kind: Kind, spins: bool, security: work::Security) -> Result<nought::Socket<Any>> {
     let mut builder = context.any_socket_builder(socket_type(kind));
     builder = match kind {
         Kind::Pub | Kind::XPub => builder.xpub_nodrop(true),
@@ -190,7 +199,18 @@ fn open(context: &Context, kind: Kind, spins: bool) -> Result<nought::Socket<Any
     if !spins {
         builder = builder.spin(Duration::ZERO);
     }
+    if security == work::Security::Curve {
+        builder = builder.security(curve_of(curve::side(kind))?);
+    }
     Ok(builder.build()?)
+}
+
+fn curve_of(side: Side) -> Result<Security> {
+    let keys = |keys: curve::Keys| anyhow::Ok(KeyPair::from(keys.secret.parse::<SecretKey>()?));
+    Ok(match side {
+        Side::Server => CurveServer::new(keys(curve::SERVER)?).into(),
+        Side::Client => CurveClient::new(curve::SERVER.public.parse::<PublicKey>()?, keys(curve::CLIENT)?).into(),
+    })
 }
 
 fn last_frame(message: &Message) -> Result<&[u8]> {

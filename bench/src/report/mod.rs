@@ -126,6 +126,7 @@ impl Report {
     fn footnotes(&self) -> Vec<String> {
         let has_loss = self.results.iter().any(|result| has_something(result, Metric::Lost));
         let mut notes = Vec::from_iter(self.machine.warning());
+        notes.extend(self.results.iter().flat_map(failures));
         if has_loss {
             notes.push(
                 "* lost messages when its sender closed; the figure is that of the messages that arrived.".into(),
@@ -133,6 +134,14 @@ impl Report {
         }
         notes
     }
+}
+
+/// Who failed in a case, and why.
+fn failures(result: &CaseResult) -> impl Iterator<Item = String> {
+    let name = &result.case.name;
+    result.series.iter().filter_map(move |(contender, series)| {
+        series.as_ref().err().map(|error| format!("{name}: {contender} failed: {error:#}"))
+    })
 }
 
 /// Whether anybody's figure differs from nothing.
@@ -233,5 +242,22 @@ fn compare_with(result: &CaseResult, subject: Contender, metric: Metric, referen
         bar: None,
         is_met: None,
         shown: [cell(result, subject, metric), reference_shown],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn who_failed_is_said_with_the_reason() {
+        let case = crate::cases::all().into_iter().find(|case| case.name == "curve/tcp/64").unwrap();
+        let failed = BTreeMap::from([(Contender::SystemLibzmq, Err(anyhow::anyhow!("no such library")))]);
+        let report = Report::new(Machine::this(), vec![CaseResult { case, series: failed }]);
+        for text in [report.to_text(), report.to_markdown()] {
+            assert!(text.contains("curve/tcp/64: the system's libzmq failed: no such library"), "{text}");
+        }
     }
 }

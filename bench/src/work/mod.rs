@@ -59,6 +59,13 @@ impl fmt::Display for Transport {
     }
 }
 
+/// Whether messages are encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Security {
+    None,
+    Curve,
+}
+
 /// A worker's part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Role {
@@ -102,6 +109,14 @@ impl Work {
             Self::Stream(stream) => stream.transport,
             Self::RoundTrip(round_trip) => round_trip.transport,
             _ => Transport::Tcp,
+        }
+    }
+
+    /// Whether its messages are encrypted.
+    pub(crate) fn security(self) -> Security {
+        match self {
+            Self::Stream(stream) => stream.security,
+            _ => Security::None,
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Barrier;
 
 use super::receive::receive;
-use super::{Role, Stage, Transport, aside, delivery, dismiss};
+use super::{Role, Security, Stage, Transport, aside, delivery, dismiss};
 use crate::cost::Snapshot;
 use crate::desk::{Account, Desk, Job, Outcome, Word};
 use crate::payload::{InOrder, Payload, Sum};
@@ -28,6 +28,7 @@ const BURST: u64 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stream {
     pub(crate) transport: Transport,
+    pub(crate) security: Security,
     pub(crate) size: usize,
     /// How many PUSH sockets there are, in one process.
     pub(crate) connections: u32,
