@@ -2,10 +2,14 @@
 
 mod support;
 
-use std::{thread, time::Duration};
+use std::{io::Write, thread, time::Duration};
 
 use nought::{Context, Dealer, Pub, Pull, Push, Rep, Req, Router, Sub};
-use support::{Transport, connect, connected, raw::RawPeer, recv, until, watchdog};
+use support::{
+    Transport, connect, connected,
+    raw::{RawPeer, frame, handshake, listen},
+    recv, until, watchdog,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -70,7 +74,7 @@ fn drops_of_a_router() {
     }
     assert_eq!(router.stats().totals.unroutable, 7);
     let mut peer = RawPeer::connect(&endpoint).shake_hands("DEALER");
-    peer.send(&support::raw::frame(false, b"x"));
+    peer.send(&frame(false, b"x"));
     let routing_id = recv(&router)[0].clone();
     let body = nought::Frame::from(vec![0; 1 << 20]);
     for _ in 0..100 {
@@ -101,6 +105,37 @@ fn messages_that_could_not_be_sent_any_more() {
     let totals = push.stats().totals;
     assert_eq!(totals.messages_out, sent);
     assert!(totals.lost > 0 && totals.lost <= waiting, "{} of {waiting}", totals.lost);
+}
+
+#[test]
+fn bytes_that_come_after_the_farewell() {
+    const COUNT: usize = 2000;
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let dealer = context.socket_builder::<Dealer>().recv_hwm(10).build().unwrap();
+    let (listener, endpoint) = listen();
+    dealer.connect(&endpoint).unwrap();
+    let mut peer = RawPeer::accept(&listener).shake_hands("DEALER");
+    dealer.send("so that there is a farewell").unwrap();
+    peer.recv_frame();
+    let message = frame(false, &[5; 1000]);
+    thread::scope(|scope| {
+        let mut input = peer.0.try_clone().unwrap();
+        let messages = message.repeat(COUNT);
+        let writer = scope.spawn(move || input.write_all(&messages).unwrap());
+        until("the dealer has input that it does not read", || dealer.stats().totals.recv_hwm_hits > 0);
+        dealer.disconnect(&endpoint).unwrap();
+        peer.await_close();
+        writer.join().unwrap();
+    });
+    drop(peer);
+    until("the peer's end is seen", || dealer.peers().iter().all(|peer| !peer.is_ready));
+    while dealer.try_recv().is_ok() {}
+    let totals = dealer.stats().totals;
+    assert_eq!(totals.bytes_in as usize, handshake("DEALER").len() + COUNT * message.len());
+    let looked_at = (COUNT * message.len()) as u64 - totals.discarded_bytes;
+    assert_eq!(looked_at / message.len() as u64, totals.messages_in + totals.dropped_on_arrival);
+    assert!(totals.discarded_bytes > 0);
 }
 
 #[test]

@@ -354,6 +354,14 @@ impl Socket {
         });
     }
 
+    /// Bytes that came over a connection were thrown away by the driver: it reads on only to see the peer's end.
+    pub fn count_discarded(&mut self, id: ConnectionId, len: usize) {
+        self.connections.count(id, |counters| {
+            counters.bytes_in += len as u64;
+            counters.discarded_bytes += len as u64;
+        });
+    }
+
     fn metadata(&self) -> Metadata {
         let options = &self.connections.options;
         let mut metadata = Metadata::new();

@@ -235,7 +235,7 @@ impl Core {
             scratch.clear();
             match channel.read(&mut scratch) {
                 Ok(0) => return self.lose_link(state, id, LostBecause::PeerClosed),
-                Ok(_) => {}
+                Ok(len) => state.machine.count_discarded(id, len),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     link.readable = false;
                     return;

@@ -28,6 +28,9 @@ pub struct Counters {
     pub conflated: u64,
     /// Messages that were queued and could not be sent any more.
     pub lost: u64,
+    /// Bytes that came and were thrown away without a look for messages in them: what a peer still sends over a connection
+    /// that this side has ended, or to a socket that is closed. They are among [`bytes_in`](Self::bytes_in).
+    pub discarded_bytes: u64,
     /// Handshakes that failed.
     pub handshake_failures: u64,
     /// Times the handshake was completed.
@@ -47,6 +50,7 @@ impl std::ops::AddAssign for Counters {
         self.unroutable += other.unroutable;
         self.conflated += other.conflated;
         self.lost += other.lost;
+        self.discarded_bytes += other.discarded_bytes;
         self.handshake_failures += other.handshake_failures;
         self.established += other.established;
     }
