@@ -190,6 +190,8 @@ impl Pattern for XPub {
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.peers.remove(&id);
         self.old_peers.remove(&id);
+        // What was for it alone is for all, as in libzmq.
+        self.newest.take_if(|newest| *newest == id);
         let Self { subscriptions, requests, upward, is_manual, .. } = self;
         let heard_of = if *is_manual { &mut *requests } else { &mut *subscriptions };
         let each_is_heard_of = *is_manual || connections.options.xpub_verboser;

@@ -244,3 +244,20 @@ fn a_last_value_goes_to_the_newest_subscriber_alone() {
     net.send(publisher, "a");
     assert_eq!(bodies(&net.recv_all(subscribers[0])), ["a"]);
 }
+
+#[test]
+fn a_newest_subscriber_that_is_gone_takes_no_turn() {
+    let mut net = Net::new();
+    let publisher = net.socket_with(SocketType::XPub, |options| options.xpub_manual_last_value = true);
+    let subscribers = [net.socket(SocketType::Sub), net.socket(SocketType::Sub)];
+    let links = subscribers.map(|subscriber| {
+        let link = net.connect(subscriber, publisher);
+        net.at(subscriber).subscribe(b"a").unwrap();
+        assert_eq!(net.recv(publisher), *b"\x01a");
+        net.at(publisher).subscribe(b"a").unwrap();
+        link
+    });
+    net.cut(links[1]);
+    net.send(publisher, "a");
+    assert_eq!(bodies(&net.recv_all(subscribers[0])), ["a"]);
+}
