@@ -22,7 +22,8 @@ pub struct Counters {
     /// Messages dropped on arrival: no subscription matched, a stale reply, a malformed envelope, a message to a socket
     /// that receives none, or that nobody received before the connection was given up.
     pub dropped_on_arrival: u64,
-    /// Messages a ROUTER dropped because it knows no peer of that name, and replies of a REP whose peer is gone.
+    /// Messages a ROUTER dropped because it knows no peer of that name, replies of a REP whose peer is gone, and what a
+    /// publisher had for a subscriber that had just gone.
     pub unroutable: u64,
     /// Messages replaced by newer ones under CONFLATE.
     pub conflated: u64,

@@ -48,9 +48,11 @@ pub(crate) fn distribute(
     }
 }
 
-/// Counts the message as dropped for a peer that had no room.
+/// Counts the message as dropped for a peer that had no room, or has just gone.
 pub(crate) fn count_drop(connections: &mut Connections, id: ConnectionId, written: Written) {
-    if written == Written::Full {
-        connections.count(id, |counters| counters.dropped_at_hwm += 1);
+    match written {
+        Written::Yes => {}
+        Written::Full => connections.count(id, |counters| counters.dropped_at_hwm += 1),
+        Written::Gone => connections.count(id, |counters| counters.unroutable += 1),
     }
 }

@@ -384,6 +384,28 @@ fn what_nobody_will_read_is_counted_by_the_writer_or_by_the_reader_if_that_is_go
 }
 
 #[test]
+fn what_is_published_to_one_that_has_just_gone_is_counted() {
+    for (publishing, subscribing) in [(SocketType::Pub, SocketType::Sub), (SocketType::Radio, SocketType::Dish)] {
+        let mut net = Net::new();
+        let (publisher, stays, goes) = (net.socket(publishing), net.socket(subscribing), net.socket(subscribing));
+        for subscriber in [stays, goes] {
+            match subscribing {
+                SocketType::Sub => net.at(subscriber).subscribe(b"").unwrap(),
+                _ => net.at(subscriber).join(b"").unwrap(),
+            }
+        }
+        net.join(stays, publisher);
+        let (id, _) = net.join(goes, publisher);
+        net.at(goes).remove(id);
+        // Before it has heard of that.
+        net.at(publisher).send(&Outgoing::Body(b"x")).unwrap();
+        let totals = net.at(publisher).connections().totals();
+        assert_eq!((totals.messages_out, totals.unroutable), (1, 1), "{publishing:?}");
+        assert_eq!(net.recv_all(stays).len(), 1);
+    }
+}
+
+#[test]
 fn subscriptions_that_nobody_reads_are_bounded_and_what_is_taken_back_in_time_is_not_sent() {
     let mut net = Net::new();
     let (xpub, sub) = (net.socket(SocketType::XPub), net.socket(SocketType::Sub));
