@@ -272,11 +272,15 @@ impl Pipe {
     /// The writer writes no more; what is in the pipe can still be read. Returns the number of messages that are lost,
     /// because the reader went before.
     pub(crate) fn close_writer(&self) -> u64 {
+        self.end_writing();
+        std::mem::take(&mut self.lock().abandoned)
+    }
+
+    fn end_writing(&self) {
         let mut shared = self.lock();
         shared.writer_gone = true;
         shared.writer = None;
         notify_at_once(shared.reader.as_ref());
-        std::mem::take(&mut shared.abandoned)
     }
 
     /// The reader reads no more; what is in the pipe is lost. Returns the number of those messages if no writer is there
@@ -294,10 +298,11 @@ impl Pipe {
         0
     }
 
-    /// Ends the pipe from both sides, for one that was never joined.
+    /// Ends the pipe for the side that was never joined to it. If the other one has written to it already, it counts that
+    /// as lost.
     pub fn close(&self) {
-        self.close_writer();
         self.close_reader();
+        self.end_writing();
     }
 
     /// Whether the reader is gone.

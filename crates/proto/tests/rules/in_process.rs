@@ -10,6 +10,7 @@ use nought_proto::{
     connection::{Notify, Pipe},
     limits::{SUBSCRIPTION_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX},
     pattern::{RecvRefusal, SendRefusal},
+    socket::Reopen,
 };
 
 use crate::harness::{Net, bodies, numbered};
@@ -381,6 +382,29 @@ fn what_nobody_will_read_is_counted_by_the_writer_or_by_the_reader_if_that_is_go
         let expected = if reader_goes_first { (3, 1) } else { (0, 4) };
         assert_eq!((writers.lost, readers.dropped_on_arrival), expected);
     }
+}
+
+struct Nobody;
+
+impl Notify for Nobody {
+    fn notify(&self) {}
+}
+
+#[test]
+fn what_was_written_to_one_that_never_joined_is_counted() {
+    let pipe = || Arc::new(Pipe::new(1, 1, false, Arc::new(Nobody), Arc::new(Nobody)));
+    let (out, input) = (pipe(), pipe());
+    let mut push = Socket::new(SocketType::Push, Options::default());
+    let peer = Socket::new(SocketType::Pull, Options::default()).introduction();
+    let id = push.accept();
+    push.attach(id, Arc::clone(&out), Arc::clone(&input), peer);
+    push.send(&Outgoing::Body(b"x")).unwrap();
+    out.close();
+    input.close();
+    push.pipe_changed(id);
+    push.lose(id, Reopen::No);
+    let totals = push.connections().totals();
+    assert_eq!((totals.messages_out, totals.lost), (1, 1));
 }
 
 #[test]
