@@ -88,7 +88,10 @@ impl<'s> Proxy<'s> {
     /// `InvalidInput` if neither socket sends what the other receives; `Interrupted` by a signal, if the frontend is
     /// [`interruptible`](crate::SocketBuilder::interruptible); or the system's refusal.
     pub fn run(&self) -> io::Result<()> {
-        Run::new(self)?.run()
+        let mut run = Run::new(self)?;
+        let result = run.forward_until_the_end();
+        run.hand_on_held();
+        result
     }
 }
 
@@ -176,8 +179,16 @@ pub struct Forwarded {
     /// Bytes of their bodies.
     pub bytes: u64,
     /// Messages that were taken and that the other socket refused (their peer is gone, or they lack an address), or
-    /// that had no room there when the proxy ended.
+    /// that had no room there when the proxy ended. That socket counts them as `lost`, too.
     pub dropped: u64,
+}
+
+impl Forwarded {
+    /// With the socket, too: the proxy may have no control to ask.
+    fn count_dropped(&mut self, to: &mut nought_proto::Socket, messages: u64) {
+        self.dropped += messages;
+        to.count_lost(messages);
+    }
 }
 
 /// One run of a proxy.
@@ -269,7 +280,7 @@ impl<'p> Run<'p> {
         self.to_backend.is_open || self.to_frontend.is_open
     }
 
-    fn run(&mut self) -> io::Result<()> {
+    fn forward_until_the_end(&mut self) -> io::Result<()> {
         if !self.can_forward() {
             let why = "neither socket of the proxy sends what the other receives: use ROUTER and DEALER, XSUB and \
                        XPUB, or PULL and PUSH";
@@ -284,12 +295,7 @@ impl<'p> Run<'p> {
             {
                 mode = control.take_mode();
             }
-            if mode == Mode::Terminated {
-                self.hand_on_held();
-                return Ok(());
-            }
-            if self.is_over() {
-                self.count_held();
+            if mode == Mode::Terminated || self.is_over() {
                 return Ok(());
             }
             if mode == Mode::Forwarding {
@@ -342,16 +348,11 @@ impl<'p> Run<'p> {
         }
     }
 
+    /// Whatever ends it: what is still held after that is lost.
     fn hand_on_held(&mut self) {
-        self.to_backend.hand_on();
-        self.to_frontend.hand_on();
-        self.count_held();
-    }
-
-    /// What is still held when it ends is lost.
-    fn count_held(&mut self) {
         for direction in [&mut self.to_backend, &mut self.to_frontend] {
-            direction.forwarded.dropped += direction.held.waiting().len() as u64;
+            direction.hand_on();
+            direction.give_up_held();
         }
         self.publish_statistics();
     }
@@ -428,11 +429,16 @@ impl<'p> Direction<'p> {
                     break;
                 }
                 // Nobody this message could go to: it ends here, as it would at the socket itself.
-                Err(_) => self.forwarded.dropped += 1,
+                Err(_) => self.forwarded.count_dropped(&mut state.machine, 1),
             }
             self.held.advance();
         }
         drop(self.to.settle(state));
+    }
+
+    fn give_up_held(&mut self) {
+        let held = self.held.waiting().len() as u64;
+        self.forwarded.count_dropped(&mut self.to.lock().machine, held);
     }
 }
 

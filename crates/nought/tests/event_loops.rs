@@ -15,8 +15,8 @@ use nix::{
     sys::{pthread::pthread_kill, pthread::pthread_self, signal},
 };
 use nought::{
-    Context, Dealer, Pair, PollItem, Pull, Push, Readiness, RecvError, Rep, Req, Router, SendErrorKind, SocketError,
-    poll_with,
+    Context, Dealer, Pair, PollItem, Proxy, Pull, Push, Readiness, RecvError, Rep, Req, Router, SendErrorKind,
+    SocketError, poll_with,
 };
 use support::{PATIENCE, Transport, connected, recv, until, watchdog};
 
@@ -223,6 +223,20 @@ fn a_signal_ends_the_calls_of_a_socket_that_says_so() {
     let other = context.socket::<Pair>().unwrap();
     let timeout = Duration::from_millis(100);
     assert_eq!(while_signalled(|| other.recv_timeout(timeout)), Err(RecvError::TimedOut));
+}
+
+#[test]
+fn what_a_proxy_holds_when_a_signal_ends_it_is_counted() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let from = context.socket_builder::<Pull>().interruptible(true).build().unwrap();
+    let (push, to) = (context.socket::<Push>().unwrap(), context.socket::<Push>().unwrap());
+    push.connect(&from.bind("inproc://from").unwrap()).unwrap();
+    (0..3).for_each(|_| push.send("x").unwrap());
+    let (proxy, control) = Proxy::new(&from, &to).controlled().unwrap();
+    let error = while_signalled(|| proxy.run()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+    assert_eq!((control.statistics().to_backend.dropped, to.stats().totals.lost), (3, 3));
 }
 
 #[test]

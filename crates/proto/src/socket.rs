@@ -354,6 +354,11 @@ impl Socket {
         });
     }
 
+    /// Messages that an intermediary held for this socket were dropped, since [`send`](Self::send) refuses them.
+    pub fn count_lost(&mut self, messages: u64) {
+        self.connections.count_unaddressed(|counters| counters.lost += messages);
+    }
+
     /// Bytes that came over a connection were thrown away by the driver: it reads on only to see the peer's end.
     pub fn count_discarded(&mut self, id: ConnectionId, len: usize) {
         self.connections.count(id, |counters| {
