@@ -84,11 +84,22 @@ impl<'s> Proxy<'s> {
     /// Forwards until the control ends it or the context is shut down. Messages that it has taken are handed on
     /// before it returns, if there is room for them; else they are [dropped](Forwarded::dropped).
     ///
+    /// A proxy runs once: two runs would take the control's commands from each other.
+    ///
+    /// ```compile_fail,E0382
+    /// # let context = nought::Context::new();
+    /// # let (clients, services) = (context.socket::<nought::Router>()?, context.socket::<nought::Dealer>()?);
+    /// let proxy = nought::Proxy::new(&clients, &services);
+    /// proxy.run()?;
+    /// proxy.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// `InvalidInput` if neither socket sends what the other receives; `Interrupted` by a signal, if the frontend is
     /// [`interruptible`](crate::SocketBuilder::interruptible); or the system's refusal.
-    pub fn run(&self) -> io::Result<()> {
-        let mut run = Run::new(self)?;
+    pub fn run(self) -> io::Result<()> {
+        let mut run = Run::new(&self)?;
         let result = run.forward_until_the_end();
         run.hand_on_held();
         result
