@@ -37,6 +37,7 @@ const FORM: u8 = 0x3f;
 const OWNED: u8 = 56;
 const SHARED: u8 = 57;
 const FOREIGN: u8 = 58;
+const ALLOCATED: u8 = 59;
 
 /// What frees a body that the application brought.
 pub(crate) type zmq_free_fn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
@@ -57,14 +58,14 @@ union Body {
     owned: ManuallyDrop<Unaligned<Vec<u8>>>,
     shared: ManuallyDrop<Unaligned<Bytes>>,
     foreign: ManuallyDrop<Unaligned<Foreign>>,
+    allocated: ManuallyDrop<Unaligned<Allocated>>,
 }
 
 /// Lets the union be 55 bytes long, with the kind in the byte behind it. The message is aligned, and it with it.
 #[repr(C, packed)]
 struct Unaligned<T>(T);
 
-/// Memory of the application's, or of the C library's, and what frees it.
-#[derive(Debug)]
+/// Memory of the application's, and what frees it.
 struct Foreign {
     data: *mut u8,
     len: usize,
@@ -102,9 +103,13 @@ impl Foreign {
         let data = if data.is_null() { ptr::dangling_mut() } else { data };
         Ok(Self { data, len, free, hint })
     }
+}
 
-    /// Memory whose content is the application's to write.
-    fn allocate(len: usize) -> Result<Self> {
+/// Memory of the C library's, whose content is the application's to write.
+struct Allocated(Foreign);
+
+impl Allocated {
+    fn of(len: usize) -> Result<Self> {
         unsafe extern "C" fn free(data: *mut c_void, _hint: *mut c_void) {
             // SAFETY: it comes from malloc, below.
             unsafe { libc::free(data) };
@@ -114,7 +119,13 @@ impl Foreign {
         if data.is_null() || isize::try_from(len).is_err() {
             return Err(Errno::NO_MEMORY);
         }
-        Self::new(data.cast(), len, Some(free), ptr::null_mut())
+        Foreign::new(data.cast(), len, Some(free), ptr::null_mut()).map(Self)
+    }
+}
+
+impl AsRef<[u8]> for Allocated {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref()
     }
 }
 
@@ -182,7 +193,7 @@ impl Message {
         if len <= INLINE_LEN_MAX {
             return Ok(Self::with_form(len as u8));
         }
-        Foreign::allocate(len).map(Self::from)
+        Allocated::of(len).map(Self::from)
     }
 
     fn copied(body: &[u8]) -> Result<Self> {
@@ -197,7 +208,7 @@ impl Message {
     }
 
     fn is_valid(&self) -> bool {
-        self.kind & VALID != 0 && self.form() <= FOREIGN
+        self.kind & VALID != 0 && self.form() <= ALLOCATED
     }
 
     fn has_more(&self) -> bool {
@@ -211,13 +222,14 @@ impl Message {
 
     #[inline]
     pub(crate) fn body(&self) -> &[u8] {
-        // SAFETY: the form says which field of the union was written, and Vec, Bytes and Foreign are aligned in it: it
-        // stands at the front of a message, which is aligned as they are.
+        // SAFETY: the form says which field of the union was written, and what is in it is aligned: it stands at the
+        // front of a message, which is aligned as they are.
         unsafe {
             match self.form() {
                 OWNED => &*(&raw const self.body.owned).cast::<Vec<u8>>(),
                 SHARED => &*(&raw const self.body.shared).cast::<Bytes>(),
                 FOREIGN => (*(&raw const self.body.foreign).cast::<Foreign>()).as_ref(),
+                ALLOCATED => (*(&raw const self.body.allocated).cast::<Allocated>()).as_ref(),
                 // Bytes that the application has not written have whatever value they have.
                 len => std::slice::from_raw_parts((&raw const self.body.inline).cast(), usize::from(len)),
             }
@@ -269,14 +281,21 @@ impl Message {
                 OWNED => (&raw const this.body.owned).cast::<Vec<u8>>().read().into(),
                 SHARED => (&raw const this.body.shared).cast::<Bytes>().read(),
                 FOREIGN => Bytes::from_owner((&raw const this.body.foreign).cast::<Foreign>().read()),
+                ALLOCATED => Bytes::from_owner((&raw const this.body.allocated).cast::<Allocated>().read()),
                 _ => Bytes::copy_from_slice(this.body()),
             }
         }
     }
 
-    /// Whether the body is long enough to be handed on by reference.
-    pub(crate) fn is_large(&self) -> bool {
-        self.form() >= OWNED && self.body().len() >= LARGE_BODY_LEN
+    /// Whether the body is handed on by reference: if it is long, or if somebody is to be told when it is not needed any
+    /// more. What several messages share may be that, too.
+    pub(crate) fn goes_by_reference(&self) -> bool {
+        match self.form() {
+            SHARED => true,
+            // SAFETY: the form says which field was written.
+            FOREIGN if unsafe { (*(&raw const self.body.foreign).cast::<Foreign>()).free.is_some() } => true,
+            _ => self.body().len() >= LARGE_BODY_LEN,
+        }
     }
 
     /// To whom a message goes: to a peer by its number, or to a group.
@@ -297,14 +316,14 @@ impl Message {
         }
     }
 
-    /// The frame to be sent; what is large is shared with the message.
+    /// The frame to be sent; what goes by reference is shared with the message.
     pub(crate) fn share_frame(&mut self) -> Frame {
-        if !self.is_large() {
+        if !self.goes_by_reference() {
             return Frame::copy_from_slice(self.body());
         }
         self.share();
         // SAFETY: it is shared now.
-        Frame::from(unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() })
+        Frame::held(unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() })
     }
 
     pub(crate) fn received(frame: &mut Frame, more: bool, peer: Option<Arc<PeerInfo>>) -> Self {
@@ -445,6 +464,7 @@ impl Drop for Message {
                 OWNED => ptr::drop_in_place((&raw mut self.body.owned).cast::<Vec<u8>>()),
                 SHARED => ptr::drop_in_place((&raw mut self.body.shared).cast::<Bytes>()),
                 FOREIGN => ptr::drop_in_place((&raw mut self.body.foreign).cast::<Foreign>()),
+                ALLOCATED => ptr::drop_in_place((&raw mut self.body.allocated).cast::<Allocated>()),
                 _ => {}
             }
         }
@@ -467,6 +487,7 @@ message_from_body! {
     Vec<u8>: OWNED in owned;
     Bytes: SHARED in shared;
     Foreign: FOREIGN in foreign;
+    Allocated: ALLOCATED in allocated;
 }
 
 /// A message of the application's that was initialised.

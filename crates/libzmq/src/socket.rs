@@ -180,7 +180,7 @@ impl SocketHandle {
         if flags & SNDMORE != 0 || self.begun.is_there.load(Ordering::Relaxed) {
             return self.send_part(message.share_frame(), flags);
         }
-        if message.is_large() {
+        if message.goes_by_reference() {
             return self.send_whole(Outgoing::Owned(message.share_frame().into()), flags);
         }
         self.send_whole(Outgoing::Body(message.body()), flags)

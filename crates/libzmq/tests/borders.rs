@@ -3,7 +3,7 @@
 mod support;
 
 use std::{
-    ffi::{c_int, c_void},
+    ffi::{CStr, c_int, c_void},
     ptr,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -29,11 +29,8 @@ impl Pair {
         unsafe {
             let context = (library.ctx_new)();
             let ends = types.map(|socket_type| (library.socket)(context, socket_type));
-            assert_eq!((library.bind)(ends[0], c(endpoint).as_ptr()), 0);
-            let mut bound = [0_u8; 256];
-            let mut len = bound.len();
-            assert_eq!((library.getsockopt)(ends[0], 32, bound.as_mut_ptr().cast(), &raw mut len), 0);
-            assert_eq!((library.connect)(ends[1], bound.as_ptr().cast()), 0);
+            let bound = c(&bind(&library, ends[0], endpoint));
+            assert_eq!((library.connect)(ends[1], bound.as_ptr()), 0);
             Self { library, context, ends }
         }
     }
@@ -47,6 +44,21 @@ impl Pair {
     }
 }
 
+/// Binds a socket, and says to what.
+///
+/// # Safety
+/// The socket is one of the library's.
+unsafe fn bind(library: &Library, socket: *mut c_void, endpoint: &str) -> String {
+    let mut bound = [0_u8; 256];
+    let mut len = bound.len();
+    // SAFETY: as the caller says.
+    unsafe {
+        assert_eq!((library.bind)(socket, c(endpoint).as_ptr()), 0);
+        assert_eq!((library.getsockopt)(socket, 32, bound.as_mut_ptr().cast(), &raw mut len), 0);
+    }
+    CStr::from_bytes_until_nul(&bound).unwrap().to_str().unwrap().to_owned()
+}
+
 static FREED: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" fn count_and_free(data: *mut c_void, hint: *mut c_void) {
@@ -58,6 +70,7 @@ unsafe extern "C" fn count_and_free(data: *mut c_void, hint: *mut c_void) {
 }
 
 const BODY_LEN: usize = 100_000;
+const SNDMORE: c_int = 2;
 
 #[test]
 fn memory_of_the_applications_is_freed_once() {
@@ -89,6 +102,41 @@ fn memory_of_the_applications_is_freed_once() {
             pair.end();
             assert_eq!(FREED.load(Ordering::SeqCst), 1, "{endpoint}, {count} copies of {len} bytes");
         }
+    }
+}
+
+#[test]
+fn memory_of_the_applications_is_held_until_it_is_sent() {
+    for endpoint in ["tcp://127.0.0.1:*", "inproc://held"] {
+        let freed = AtomicUsize::new(0);
+        let library = Library::nought();
+        // SAFETY: see `Pair::of`.
+        unsafe {
+            let context = (library.ctx_new)();
+            let [push, pull] = [8, 7].map(|socket_type| (library.socket)(context, socket_type));
+            let address = c(&bind(&library, pull, endpoint));
+            assert_eq!((library.unbind)(pull, address.as_ptr()), 0);
+            assert_eq!((library.connect)(push, address.as_ptr()), 0);
+            for (len, flags) in [(9, 0), (4, SNDMORE), (0, 0)] {
+                let (mut message, mut copy) = (Msg::zeroed(), Msg::zeroed());
+                let body = std::mem::ManuallyDrop::new(vec![7_u8; BODY_LEN]).as_mut_ptr();
+                let hint = (&raw const freed).cast_mut().cast();
+                assert_eq!((library.msg_init_data)(message.pointer(), body.cast(), len, Some(count_and_free), hint), 0);
+                assert_eq!((library.msg_init)(copy.pointer()), 0);
+                assert_eq!((library.msg_copy)(copy.pointer(), message.pointer()), 0);
+                assert_eq!((library.msg_close)(message.pointer()), 0);
+                assert_eq!((library.msg_send)(copy.pointer(), push, flags), len as c_int);
+            }
+            assert_eq!(freed.load(Ordering::SeqCst), 0, "{endpoint}: nobody is there to be sent to");
+            assert_eq!((library.bind)(pull, address.as_ptr()), 0);
+            let mut buffer = [0_u8; 16];
+            for len in [9, 4, 0] {
+                assert_eq!((library.recv)(pull, buffer.as_mut_ptr().cast(), buffer.len(), 0), len);
+            }
+            [push, pull].iter().for_each(|&socket| assert_eq!((library.close)(socket), 0));
+            assert_eq!((library.ctx_term)(context), 0);
+        }
+        assert_eq!(freed.load(Ordering::SeqCst), 3, "{endpoint}");
     }
 }
 

@@ -20,15 +20,29 @@ pub struct Frame(Repr);
 /// Only bodies below [`LARGE_BODY_LEN`] are kept that way.
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; INLINE_LEN_MAX] },
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE_LEN_MAX],
+    },
     Owned(Vec<u8>),
     Shared(Bytes),
+    /// Shared, however short, and not let go of before it has been written.
+    Held(Bytes),
 }
 
 impl Frame {
     /// An empty frame.
     pub const fn new() -> Self {
         Self(Repr::Inline { len: 0, bytes: [0; INLINE_LEN_MAX] })
+    }
+
+    /// A frame that holds on to `body`, however short it is, until it has been written, or dropped.
+    ///
+    /// A body of less than 8 KiB is otherwise copied where the frame is sent, and let go of there. This is for owners of
+    /// bodies ([`Bytes::from_owner`]) that want to know when the message is gone. A STREAM, whose bytes have no frames,
+    /// copies it all the same.
+    pub const fn held(body: Bytes) -> Self {
+        Self(Repr::Held(body))
     }
 
     /// A frame with a copy of `body`.
@@ -84,7 +98,7 @@ impl Frame {
         match &self.0 {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Repr::Owned(body) => body,
-            Repr::Shared(body) => body,
+            Repr::Shared(body) | Repr::Held(body) => body,
         }
     }
 
@@ -93,7 +107,7 @@ impl Frame {
         match self.0 {
             Repr::Inline { len, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(len)]),
             Repr::Owned(body) => body.into(),
-            Repr::Shared(body) => body,
+            Repr::Shared(body) | Repr::Held(body) => body,
         }
     }
 
@@ -102,7 +116,7 @@ impl Frame {
         match self.0 {
             Repr::Inline { len, bytes } => bytes[..usize::from(len)].to_vec(),
             Repr::Owned(body) => body,
-            Repr::Shared(body) => body.into(),
+            Repr::Shared(body) | Repr::Held(body) => body.into(),
         }
     }
 
@@ -110,8 +124,13 @@ impl Frame {
     pub(crate) fn shared(&self) -> Option<&Bytes> {
         match &self.0 {
             Repr::Inline { .. } | Repr::Owned(_) => None,
-            Repr::Shared(body) => Some(body),
+            Repr::Shared(body) | Repr::Held(body) => Some(body),
         }
+    }
+
+    /// Whether the body is not to be let go of before it has been written.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.0, Repr::Held(_))
     }
 }
 

@@ -30,6 +30,8 @@ pub struct FrameBuffer {
     pub(super) bytes: Vec<u8>,
     pub(super) bodies: VecDeque<PlacedBody>,
     bodies_len: usize,
+    /// Bodies that stand among the bytes, and whose owners wait for the end of the buffer.
+    held: Vec<Bytes>,
     /// Whole messages among the frames.
     pub(super) messages: usize,
     /// Commands among the frames.
@@ -110,6 +112,7 @@ impl FrameBuffer {
         self.bytes.clear();
         self.bodies.clear();
         self.bodies_len = 0;
+        self.held.clear();
         self.messages = 0;
         self.commands = 0;
         self.travels_sealed = false;
@@ -155,6 +158,10 @@ impl FrameBuffer {
             Body::Frame(frame) => match frame.shared() {
                 Some(shared) if shared.len() >= LARGE_BODY_LEN => {
                     return self.push_large(version, more, shared.clone());
+                }
+                Some(shared) if frame.is_held() => {
+                    self.held.push(shared.clone());
+                    shared
                 }
                 _ => frame.as_slice(),
             },
@@ -242,6 +249,7 @@ impl FrameBuffer {
                 other.bodies.iter().map(|placed| PlacedBody { place: placed.place + shift, body: placed.body.clone() }),
             );
         }
+        self.held.extend_from_slice(&other.held);
         self.messages += other.messages;
         self.commands += other.commands;
     }
@@ -321,7 +329,8 @@ impl FrameBuffer {
         to: Version,
         mut is_wanted: impl FnMut(&[(Header, FramePlace)]) -> bool,
     ) -> FrameBuffer {
-        let mut rest = FrameBuffer::default();
+        // With which of the messages the bodies belong is not known.
+        let mut rest = FrameBuffer { held: self.held.clone(), ..FrameBuffer::default() };
         let mut message = Vec::new();
         for (header, place) in self.frames(from) {
             if header.command {
