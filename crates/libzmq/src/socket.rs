@@ -435,7 +435,7 @@ pub(crate) unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, endpoint: *c
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
         call.check_leaves(endpoint)?;
-        call.socket.disconnect(endpoint).map_err(|_| Errno::NOT_FOUND)
+        call.socket.disconnect_and_discard(endpoint).map_err(|_| Errno::NOT_FOUND)
     })
 }
 

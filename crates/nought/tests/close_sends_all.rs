@@ -332,6 +332,30 @@ fn what_came_before_a_disconnect_can_be_received() {
 }
 
 #[test]
+fn what_came_before_a_discarding_disconnect_is_dropped_and_counted() {
+    let _bounded = watchdog(LIMIT);
+    for transport in Transport::ALL {
+        let context = Context::new();
+        let push = context.socket::<Push>().unwrap();
+        let pull = context.socket::<Pull>().unwrap();
+        let endpoint = support::connect(&push, &pull, transport);
+        for index in 0..500 {
+            push.send(body(index, 8 + 40 * index as usize)).unwrap();
+        }
+        assert_eq!(number(&recv(&pull)), 0);
+        until("all have come", || pull.peers()[0].recv_queue_len == 499 || transport == Transport::Inproc);
+        pull.disconnect_and_discard(&endpoint).unwrap();
+        assert!(pull.try_recv().is_err(), "{transport}");
+        until("the sender has lost its peer", || push.stats().peers == 0);
+        let dropped = || pull.stats().totals.dropped_on_arrival + push.stats().totals.lost;
+        until("all are counted", || dropped() == 499);
+        pull.connect(&endpoint).unwrap();
+        push.send("what comes later").unwrap();
+        assert_eq!(recv(&pull), "what comes later", "{transport}");
+    }
+}
+
+#[test]
 fn terminating_waits_too() {
     let _bounded = watchdog(LIMIT);
     let path = scratch_path("s");

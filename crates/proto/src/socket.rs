@@ -509,6 +509,10 @@ impl Socket {
             _ => unsent,
         };
         let id = self.insert(Role::Client, routing_id);
+        let discards = self.connections.get(lost).is_some_and(|connection| connection.discards);
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.discards = discards;
+        }
         if !unsent.is_empty() {
             self.connections.count(lost, |counters| {
                 counters.lost -= unsent.messages() as u64;
@@ -530,6 +534,20 @@ impl Socket {
             connection.retired = true;
         }
         self.pattern.lost(&mut self.connections, id);
+    }
+
+    /// Receives no more from a connection: what has come, also over those in whose place it was made, and what comes, is
+    /// dropped and counted. Its peer's commands are obeyed as before.
+    pub fn discard(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.discards = true;
+        let mut before = connection.predecessor.take();
+        while let Some(id) = before {
+            before = self.connections.get_mut(id).and_then(|connection| connection.predecessor.take());
+            self.remove(id);
+        }
+        self.connections.drop_received(id);
+        self.read_pipe(id);
     }
 
     /// Our direction of a connection is closed, or about to be: nothing is written to it any more, neither messages nor
@@ -689,6 +707,9 @@ impl Socket {
 
     /// Lets the pattern see the messages that have come, before what comes behind them.
     fn tell_of_messages(&mut self, id: ConnectionId) {
+        if self.connections.get(id).is_some_and(|connection| connection.discards) {
+            return self.connections.drop_received(id);
+        }
         if self.connections.get(id).is_some_and(|connection| connection.inbound.messages() > 0) {
             // The end of a subscription, as older peers send it, may be what a publisher waits for.
             if matches!(self.socket_type, SocketType::Pub | SocketType::XPub) {

@@ -53,6 +53,13 @@ pub(crate) struct Endpoints {
     pub(crate) last: Option<String>,
 }
 
+/// What becomes of messages that have come from an endpoint and are not received when the socket leaves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    Keep,
+    Discard,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Accept(u32),
@@ -516,12 +523,12 @@ impl Core {
     }
 
     /// Stops connecting to an endpoint. What is queued for it is sent within the linger time.
-    pub(crate) fn disconnect(&self, endpoint: &str) -> Result<(), UnknownEndpoint> {
+    pub(crate) fn disconnect(&self, endpoint: &str, unread: Unread) -> Result<(), UnknownEndpoint> {
         let mut state = self.lock();
         if let Some(name) = endpoint.strip_prefix("inproc://") {
             let is_it = |(id, other): &(&ConnectionId, &String)| *other == name && !state.retiring.contains(**id);
             let id = state.endpoints.memory_connections.iter().find(is_it).map(|(id, _)| *id).ok_or(UnknownEndpoint)?;
-            self.retire(&mut state, id);
+            self.leave_peer(&mut state, id, unread);
             drop(self.settle(state));
             return Ok(());
         }
@@ -529,7 +536,7 @@ impl Core {
         let connector = state.endpoints.connectors.iter_mut().flatten().find(is_it).ok_or(UnknownEndpoint)?;
         connector.leaving = true;
         let (id, waits) = (connector.id, connector.waiting);
-        self.retire(&mut state, id);
+        self.leave_peer(&mut state, id, unread);
         if waits
             && state.options.reconnect_stop.after_disconnect
             && let Some(index) = state.endpoints.keeper_of(id)
@@ -538,6 +545,13 @@ impl Core {
         }
         drop(self.settle(state));
         Ok(())
+    }
+
+    fn leave_peer(&self, state: &mut State, id: ConnectionId, unread: Unread) {
+        if unread == Unread::Discard {
+            state.machine.discard(id);
+        }
+        self.retire(state, id);
     }
 
     /// Ends the connection to the peer that messages name by this number, as [`disconnect`](Self::disconnect) does.

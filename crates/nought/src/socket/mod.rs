@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::{
     context::Context,
-    engine::{Core, wait::Patience},
+    engine::{Core, endpoints::Unread, wait::Patience},
     error::{BindError, ConnectError, GroupError, SubscribeError, UnknownEndpoint, UnknownPeer, WrongKind},
     monitor::Monitor,
     poll::Readiness,
@@ -117,7 +117,16 @@ impl<K: Kind> Socket<K> {
     /// # Errors
     /// If the socket was not connected to it, written as it was given to [`connect`](Self::connect).
     pub fn disconnect(&self, endpoint: &str) -> Result<(), UnknownEndpoint> {
-        self.core.disconnect(endpoint)
+        self.core.disconnect(endpoint, Unread::Keep)
+    }
+
+    /// The same, and drops what has come from there and was not received, and what still comes, as libzmq does; it is
+    /// counted as dropped on arrival. [`disconnect`](Self::disconnect) keeps it to be received.
+    ///
+    /// # Errors
+    /// If the socket was not connected to it, written as it was given to [`connect`](Self::connect).
+    pub fn disconnect_and_discard(&self, endpoint: &str) -> Result<(), UnknownEndpoint> {
+        self.core.disconnect(endpoint, Unread::Discard)
     }
 
     /// The endpoint of the last `bind` (resolved) or `connect`.

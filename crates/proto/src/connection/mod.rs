@@ -78,6 +78,8 @@ pub struct Connection {
     mute: bool,
     /// Gets no more messages, only what is queued for it goes out.
     pub(crate) retired: bool,
+    /// What comes is dropped: the application wants none of it.
+    pub(crate) discards: bool,
     /// Our direction of the transport's connection is closed: nothing is written to it any more.
     output_closed: bool,
     /// Bytes of PINGs and PONGs that were added to the outbox since it was last taken.
@@ -193,6 +195,7 @@ impl Connection {
             passed_up: Load::default(),
             mute: false,
             retired: false,
+            discards: false,
             output_closed: false,
             upkeep_len: 0,
             greetings: 0,

@@ -516,6 +516,12 @@ impl Connections {
         true
     }
 
+    /// Drops what has come over a connection and is not received, and reads on if that was in the way.
+    pub(crate) fn drop_received(&mut self, id: ConnectionId) {
+        self.get_mut(id).into_iter().for_each(Connection::drop_received);
+        self.resume(id);
+    }
+
     /// Reads a connection again that a high-water mark had stopped, if it does not any more.
     pub(crate) fn resume(&mut self, id: ConnectionId) {
         let Some(connection) = find_mut(&mut self.slots, id) else { return };
@@ -959,6 +965,19 @@ impl Connection {
             if self.inbound.messages() == 0 {
                 self.refill();
             }
+        }
+    }
+
+    fn drop_received(&mut self) {
+        let mut dropped = Message::new();
+        while self.inbound.messages() > 0 {
+            self.inbound.cut(self.version, &mut dropped);
+            self.counters.dropped_on_arrival += 1;
+            self.note_consumed();
+        }
+        if matches!(self.stage, Stage::Raw) && self.inbound.has_unscanned() {
+            self.inbound.consume(self.inbound.unscanned().len());
+            self.counters.dropped_on_arrival += 1;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Connections that are about to go: nothing more goes out, what came stays to be received.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use nought_proto::{Message, SocketType, pattern::SendRefusal, socket::Reopen};
 
@@ -124,6 +124,48 @@ fn what_a_peer_in_process_has_sent_stays_when_we_leave() {
         }
         assert_eq!(net.at(pull).connections().iter().count(), 0);
     }
+}
+
+fn numbered_messages(range: Range<usize>) -> Vec<u8> {
+    numbered(range).iter().flat_map(|body| wire::message(&[body])).collect()
+}
+
+#[test]
+fn what_is_discarded_is_dropped_and_commands_are_obeyed() {
+    let mut net = Net::new();
+    let dealer = net.socket_with(SocketType::Dealer, |options| options.recv_hwm = 3);
+    let link = net.accept_test(dealer);
+    net.feed(link, wire::hello("DEALER"));
+    net.feed(link, numbered_messages(0..3));
+    net.take(link);
+    let id = net.id(link);
+    net.at(dealer).discard(id);
+    net.at(dealer).retire(id);
+    net.feed(link, [numbered_messages(3..10), wire::ping(10, "?")].concat());
+    net.expect_none(dealer);
+    assert_eq!(net.connection(dealer, link).counters().dropped_on_arrival, 10);
+    assert_eq!(net.take(link), wire::pong("?"));
+}
+
+#[test]
+fn what_waits_over_connections_lost_before_is_discarded_too() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Pull);
+    let mut link = net.connect_test(pull);
+    for _ in 0..3 {
+        net.feed(link, [wire::hello("PUSH"), numbered_messages(0..2)].concat());
+        net.close_test(link);
+        link = net.reconnect_test(link);
+    }
+    let id = net.id(link);
+    net.at(pull).discard(id);
+    net.expect_none(pull);
+    assert_eq!(net.at(pull).connections().totals().dropped_on_arrival, 6);
+    net.feed(link, [wire::hello("PUSH"), numbered_messages(0..2)].concat());
+    net.close_test(link);
+    let link = net.reconnect_test(link);
+    net.feed(link, [wire::hello("PUSH"), numbered_messages(0..2)].concat());
+    net.expect_none(pull);
 }
 
 #[test]
