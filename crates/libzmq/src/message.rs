@@ -439,10 +439,13 @@ fn c_strings(peer: &PeerInfo) -> Vec<(String, CString)> {
         let shown = value.split(|&byte| byte == 0).next().unwrap_or_default();
         strings.extend(CString::new(shown).ok().map(|value| (name.to_owned(), value)));
     };
-    peer.metadata.iter().for_each(|(name, value)| push(name, value));
+    // The first of a name is shown: what is known goes before what the peer says of itself.
     if let Some(address) = peer.address.as_deref().and_then(|address| host_of(address)) {
         push("Peer-Address", address.as_bytes());
     }
+    peer.user_id.iter().for_each(|user| push("User-Id", user.as_bytes()));
+    peer.granted.iter().for_each(|(name, value)| push(name, value));
+    peer.metadata.iter().filter(|(name, _)| *name != "User-Id").for_each(|(name, value)| push(name, value));
     strings
 }
 

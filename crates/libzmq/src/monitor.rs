@@ -13,8 +13,8 @@ use std::{
 };
 
 use nought::{
-    Any, DisconnectReason, Incompatibility, Message, Misbehaviour, Monitor, ProtocolError, RecvError, Socket,
-    SocketEvent, SocketEventKind, SocketType,
+    Any, Denial, DisconnectReason, Incompatibility, Message, Misbehaviour, Monitor, ProtocolError, RecvError, Socket,
+    SocketEvent, SocketEventKind, SocketType, zap,
 };
 
 use crate::{
@@ -198,8 +198,13 @@ fn handshake_failed(error: &ProtocolError) -> (u64, u64) {
     const UNSPECIFIED: u64 = 0x1000_0000;
     const UNEXPECTED_COMMAND: u64 = 0x1000_0001;
     const MALFORMED_COMMAND: u64 = 0x1000_0011;
+    const MALFORMED_HELLO: u64 = 0x1000_0013;
+    const MALFORMED_INITIATE: u64 = 0x1000_0014;
     const MALFORMED_ERROR: u64 = 0x1000_0015;
+    const MALFORMED_READY: u64 = 0x1000_0016;
+    const MALFORMED_WELCOME: u64 = 0x1000_0017;
     const INVALID_METADATA: u64 = 0x1000_0018;
+    const CRYPTOGRAPHIC: u64 = 0x1100_0001;
     const MECHANISM_MISMATCH: u64 = 0x1100_0002;
     match error {
         ProtocolError::RefusedByPeer(reason) => match reason.parse() {
@@ -209,18 +214,51 @@ fn handshake_failed(error: &ProtocolError) -> (u64, u64) {
         ProtocolError::Incompatible(Incompatibility::Mechanism { .. } | Incompatibility::VersionWithoutSecurity) => {
             (HANDSHAKE_FAILED_PROTOCOL, MECHANISM_MISMATCH)
         }
+        ProtocolError::Denied(denial) => denied(denial),
         ProtocolError::Incompatible(_) => (HANDSHAKE_FAILED_PROTOCOL, INVALID_METADATA),
         ProtocolError::Misbehaved(rule) => {
             let number = match rule {
                 Misbehaviour::UnexpectedCommand | Misbehaviour::MessageInHandshake => UNEXPECTED_COMMAND,
                 Misbehaviour::CommandName | Misbehaviour::CommandTooLong => MALFORMED_COMMAND,
+                Misbehaviour::MechanismCommand("HELLO") => MALFORMED_HELLO,
+                Misbehaviour::MechanismCommand("INITIATE") => MALFORMED_INITIATE,
+                Misbehaviour::MechanismCommand("READY") => MALFORMED_READY,
+                Misbehaviour::MechanismCommand("WELCOME") => MALFORMED_WELCOME,
                 Misbehaviour::ErrorReason => MALFORMED_ERROR,
+                Misbehaviour::Box => CRYPTOGRAPHIC,
                 Misbehaviour::Metadata | Misbehaviour::NoSocketType | Misbehaviour::RoutingId => INVALID_METADATA,
                 _ => UNSPECIFIED,
             };
             (HANDSHAKE_FAILED_PROTOCOL, number)
         }
         _ => (HANDSHAKE_FAILED_NO_DETAIL, libc::ETIMEDOUT as u64),
+    }
+}
+
+/// The same for a peer that was not let in.
+fn denied(denial: &Denial) -> (u64, u64) {
+    const UNSPECIFIED: u64 = 0x2000_0000;
+    const MALFORMED_REPLY: u64 = 0x2000_0001;
+    const BAD_REQUEST_ID: u64 = 0x2000_0002;
+    const BAD_VERSION: u64 = 0x2000_0003;
+    const INVALID_STATUS_CODE: u64 = 0x2000_0004;
+    const INVALID_METADATA: u64 = 0x2000_0005;
+    match denial {
+        Denial::Status { status, .. } => (HANDSHAKE_FAILED_AUTH, status.code().parse().unwrap_or_default()),
+        Denial::NoAuthenticator => (HANDSHAKE_FAILED_NO_DETAIL, libc::EFAULT as u64),
+        Denial::Unanswered => (HANDSHAKE_FAILED_NO_DETAIL, libc::EPIPE as u64),
+        Denial::IllegalReply(rule) => {
+            let number = match rule {
+                zap::IllegalReply::Frames => MALFORMED_REPLY,
+                zap::IllegalReply::RequestId => BAD_REQUEST_ID,
+                zap::IllegalReply::Version => BAD_VERSION,
+                zap::IllegalReply::Status => INVALID_STATUS_CODE,
+                zap::IllegalReply::Metadata => INVALID_METADATA,
+                _ => UNSPECIFIED,
+            };
+            (HANDSHAKE_FAILED_PROTOCOL, number)
+        }
+        _ => (HANDSHAKE_FAILED_NO_DETAIL, libc::EACCES as u64),
     }
 }
 

@@ -239,8 +239,8 @@ impl Settings {
         if socket_type == SocketType::Stream {
             return options;
         }
-        options
-            .security(self.security.security())
+        self.security
+            .apply(options)
             .max_message_size(u64::try_from(self.maxmsgsize).ok())
             .handshake_timeout(millis_unless_zero(self.handshake_ivl))
             .heartbeat_interval(millis_unless_zero(self.heartbeat_ivl))

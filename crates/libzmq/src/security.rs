@@ -1,8 +1,8 @@
-//! The options of PLAIN and CURVE: what was set, and the mechanism that comes of it.
+//! The options of PLAIN, CURVE and ZAP: what was set, and the mechanism that comes of it.
 
 use std::ffi::c_int;
 
-use nought::{CurveClient, CurveServer, PlainClient, PublicKey, SecretKey, Security};
+use nought::{Any, CurveClient, CurveServer, PlainClient, PublicKey, SecretKey, Security, SocketBuilder};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -19,8 +19,12 @@ const CURVE_PUBLICKEY: c_int = 48;
 const CURVE_SECRETKEY: c_int = 49;
 const CURVE_SERVERKEY: c_int = 50;
 
+const ZAP_DOMAIN: c_int = 55;
+const ZAP_ENFORCE_DOMAIN: c_int = 93;
+
 const KEY_LEN: usize = 32;
 const PLAIN_LEN_MAX: usize = 255;
+const ZAP_DOMAIN_LEN_MAX: usize = 255;
 
 /// The number of a mechanism is its place here.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub(crate) struct SecuritySettings {
     public_key: PublicKey,
     secret_key: SecretKey,
     server_key: PublicKey,
+    zap_domain: String,
+    zap_enforce_domain: bool,
 }
 
 impl Default for SecuritySettings {
@@ -54,6 +60,8 @@ impl Default for SecuritySettings {
             public_key: PublicKey::from_bytes([0; KEY_LEN]),
             secret_key: SecretKey::from_bytes([0; KEY_LEN]),
             server_key: PublicKey::from_bytes([0; KEY_LEN]),
+            zap_domain: String::new(),
+            zap_enforce_domain: false,
         }
     }
 }
@@ -61,7 +69,7 @@ impl Default for SecuritySettings {
 impl SecuritySettings {
     /// Whether an option is one of these.
     pub(crate) fn has(option: c_int) -> bool {
-        (MECHANISM..=CURVE_SERVERKEY).contains(&option)
+        matches!(option, MECHANISM..=CURVE_SERVERKEY | ZAP_DOMAIN | ZAP_ENFORCE_DOMAIN)
     }
 
     /// No `value` is a null pointer.
@@ -98,16 +106,25 @@ impl SecuritySettings {
                 self.be_client(Mechanism::Curve);
                 Ok(())
             }
+            (ZAP_DOMAIN, None) => {
+                self.zap_domain.clear();
+                Ok(())
+            }
+            (ZAP_DOMAIN, Some(domain @ [_, ..])) if domain.len() <= ZAP_DOMAIN_LEN_MAX => {
+                self.zap_domain = str::from_utf8(domain).map_err(|_| Errno::INVALID)?.to_owned();
+                Ok(())
+            }
+            (ZAP_ENFORCE_DOMAIN, Some(value)) => {
+                self.zap_enforce_domain = switch(int(value)?)?;
+                Ok(())
+            }
             _ => Err(Errno::INVALID),
         }
     }
 
     fn serve(&mut self, mechanism: Mechanism, on: c_int) -> Result<()> {
-        if !matches!(on, 0 | 1) {
-            return Err(Errno::INVALID);
-        }
-        self.is_server = on == 1;
-        self.mechanism = if on == 1 { mechanism } else { Mechanism::Null };
+        self.is_server = switch(on)?;
+        self.mechanism = if self.is_server { mechanism } else { Mechanism::Null };
         Ok(())
     }
 
@@ -127,12 +144,19 @@ impl SecuritySettings {
             CURVE_PUBLICKEY => Value::Key(Zeroizing::new(*self.public_key.as_bytes())),
             CURVE_SECRETKEY => Value::Key(Zeroizing::new(*self.secret_key.as_bytes())),
             CURVE_SERVERKEY => Value::Key(Zeroizing::new(*self.server_key.as_bytes())),
+            ZAP_DOMAIN => Value::text(self.zap_domain.as_bytes()),
+            ZAP_ENFORCE_DOMAIN => Value::int(c_int::from(self.zap_enforce_domain)),
             _ => return Err(Errno::INVALID),
         })
     }
 
+    /// The same in nought's terms.
+    pub(crate) fn apply(&self, options: SocketBuilder<Any>) -> SocketBuilder<Any> {
+        options.security(self.security()).zap_domain(&*self.zap_domain).zap_enforce_domain(self.zap_enforce_domain)
+    }
+
     /// The mechanism in nought's terms.
-    pub(crate) fn security(&self) -> Security {
+    fn security(&self) -> Security {
         match (self.mechanism, self.is_server) {
             (Mechanism::Null, _) => Security::Null,
             (Mechanism::Plain, true) => Security::PlainServer,
@@ -144,6 +168,14 @@ impl SecuritySettings {
             (Mechanism::Curve, true) => CurveServer::new(self.secret_key.clone()).into(),
             (Mechanism::Curve, false) => CurveClient::new(self.server_key, self.secret_key.clone()).into(),
         }
+    }
+}
+
+fn switch(value: c_int) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Errno::INVALID),
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Denial {
     },
     /// There is no authenticator, and the socket wants one.
     NoAuthenticator,
+    /// The authenticator went away before it replied.
+    Unanswered,
     /// The authenticator's reply is none.
     IllegalReply(IllegalReply),
 }
@@ -66,8 +68,8 @@ pub enum Misbehaviour {
     MessageInHandshake,
     /// The mechanism does not allow this command at this point.
     UnexpectedCommand,
-    /// A command of the mechanism has another length or other constants than it must have.
-    MechanismCommand,
+    /// The command of the mechanism that has this name has another length or other constants than it must have.
+    MechanismCommand(&'static str),
     /// A box of CURVE was not made with the right keys, or has been changed, or cut short (RFC 26).
     Box,
     /// The nonce of a box of CURVE is not greater than the one before (RFC 26, "short nonce").
@@ -170,6 +172,7 @@ impl fmt::Display for Denial {
         match self {
             Self::Status { status, text } => write!(f, "the peer was not let in: {} {text}", status.code()),
             Self::NoAuthenticator => f.write_str("there is no authenticator to let peers in"),
+            Self::Unanswered => f.write_str("the authenticator went away before it replied"),
             Self::IllegalReply(rule) => write!(f, "the authenticator's reply is none: {rule}"),
         }
     }
@@ -178,6 +181,7 @@ impl fmt::Display for Denial {
 impl fmt::Display for Misbehaviour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::MechanismCommand(name) => return write!(f, "malformed {name} of the security mechanism"),
             Self::MechanismName => "malformed mechanism name",
             Self::ReservedFlag => "reserved frame flag set",
             Self::CommandWithMore => "command frame with MORE",
@@ -188,7 +192,6 @@ impl fmt::Display for Misbehaviour {
             Self::CommandName => "malformed command name",
             Self::MessageInHandshake => "message frame in the handshake",
             Self::UnexpectedCommand => "command not allowed here",
-            Self::MechanismCommand => "malformed command of the security mechanism",
             Self::Box => "box that cannot be opened: wrong key, or changed on the way",
             Self::Nonce => "box with a nonce that is not greater than the one before",
             Self::BoxFlags => "box with reserved flags",

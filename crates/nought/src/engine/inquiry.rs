@@ -147,7 +147,7 @@ impl Inquiry {
             let reply = Reply::decode(&message, REQUEST_ID);
             return Some(reply.map_or_else(Verdict::IllegalReply, Verdict::Reply));
         }
-        has_ended.then(|| Verdict::Reply(Reply::temporary_error("the authenticator went away")))
+        has_ended.then_some(Verdict::Unanswered)
     }
 }
 

@@ -61,7 +61,7 @@ impl Mechanism for Client {
                 self.next = Some((b"INITIATE", std::mem::take(&mut self.metadata)));
                 self.awaits = ClientAwaits::Ready;
             }
-            (b"WELCOME", ClientAwaits::Welcome) => return Err(Misbehaviour::MechanismCommand.into()),
+            (b"WELCOME", ClientAwaits::Welcome) => return Err(Misbehaviour::MechanismCommand("WELCOME").into()),
             (b"READY", ClientAwaits::Ready) => {
                 self.peer_metadata = Some(Metadata::decode(data)?);
                 self.awaits = ClientAwaits::Nothing;
@@ -126,7 +126,7 @@ impl Mechanism for Server {
     fn handle_command(&mut self, name: &[u8], data: &[u8]) -> Result<(), ProtocolError> {
         match (name, self.awaits) {
             (b"HELLO", ServerAwaits::Hello) => {
-                self.credentials = Some(decode_hello(data).ok_or(Misbehaviour::MechanismCommand)?);
+                self.credentials = Some(decode_hello(data).ok_or(Misbehaviour::MechanismCommand("HELLO"))?);
                 self.awaits = ServerAwaits::Verdict;
             }
             (b"INITIATE", ServerAwaits::Initiate) => {

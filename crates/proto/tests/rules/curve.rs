@@ -196,11 +196,11 @@ fn a_hello_that_is_none_closes_the_connection() {
         hello[at] ^= 1;
         misbehaviour_for(&wire::command("HELLO", hello))
     };
-    assert_eq!([changed(0), changed(1), changed(2), changed(73)], [Misbehaviour::MechanismCommand; 4]);
+    assert_eq!([changed(0), changed(1), changed(2), changed(73)], [Misbehaviour::MechanismCommand("HELLO"); 4]);
     assert_eq!([changed(74), changed(106), changed(114), changed(193)], [Misbehaviour::Box; 4]);
     assert_eq!(misbehaviour_for(&wire::command("HELLO", &hello[..193])), Misbehaviour::Box);
     assert_eq!(misbehaviour_for(&wire::command("HELLO", [&hello[..], b"x"].concat())), Misbehaviour::Box);
-    assert_eq!(misbehaviour_for(&wire::command("HELLO", &hello[..100])), Misbehaviour::MechanismCommand);
+    assert_eq!(misbehaviour_for(&wire::command("HELLO", &hello[..100])), Misbehaviour::MechanismCommand("HELLO"));
     let mut for_another = Client::new();
     for_another.server = public([9; 32]);
     assert_eq!(misbehaviour_for(&wire::command("HELLO", for_another.hello())), Misbehaviour::Box);
@@ -235,8 +235,8 @@ fn an_initiate_that_was_changed_closes_the_connection() {
         assert_eq!(refused_initiate(|_, initiate| initiate[at] ^= 0x80), Misbehaviour::Box, "at {at}");
     }
     assert_eq!(refused_initiate(|_, initiate| initiate.truncate(200)), Misbehaviour::Box);
-    assert_eq!(refused_initiate(|_, initiate| initiate.truncate(100)), Misbehaviour::MechanismCommand);
-    assert_eq!(refused_initiate(|_, initiate| initiate.truncate(90)), Misbehaviour::MechanismCommand);
+    assert_eq!(refused_initiate(|_, initiate| initiate.truncate(100)), Misbehaviour::MechanismCommand("INITIATE"));
+    assert_eq!(refused_initiate(|_, initiate| initiate.truncate(90)), Misbehaviour::MechanismCommand("INITIATE"));
 }
 
 #[test]

@@ -102,9 +102,9 @@ fn without_an_authenticator_nobody_comes_in() {
 fn what_breaks_the_rules_closes_the_connection() {
     let hello = wire::command("HELLO", b"\x05admin\x06secret");
     for (bytes, rule) in [
-        (wire::command("HELLO", b"\x05admin\x07secret"), Misbehaviour::MechanismCommand),
-        (wire::command("HELLO", b"\x05admin\x05secret"), Misbehaviour::MechanismCommand),
-        (wire::command("HELLO", b""), Misbehaviour::MechanismCommand),
+        (wire::command("HELLO", b"\x05admin\x07secret"), Misbehaviour::MechanismCommand("HELLO")),
+        (wire::command("HELLO", b"\x05admin\x05secret"), Misbehaviour::MechanismCommand("HELLO")),
+        (wire::command("HELLO", b""), Misbehaviour::MechanismCommand("HELLO")),
         (wire::command("INITIATE", b""), Misbehaviour::UnexpectedCommand),
         (wire::command("WELCOME", b""), Misbehaviour::UnexpectedCommand),
         (wire::ready("PUSH"), Misbehaviour::UnexpectedCommand),
@@ -125,7 +125,7 @@ fn what_breaks_the_rules_closes_the_connection() {
 fn a_server_that_breaks_the_rules_is_left() {
     let welcome = wire::command("WELCOME", b"");
     for (bytes, rule) in [
-        (wire::command("WELCOME", b"x"), Misbehaviour::MechanismCommand),
+        (wire::command("WELCOME", b"x"), Misbehaviour::MechanismCommand("WELCOME")),
         (wire::ready("PULL"), Misbehaviour::UnexpectedCommand),
         ([&welcome[..], &welcome].concat(), Misbehaviour::UnexpectedCommand),
         ([&welcome[..], &wire::command("READY", b"")].concat(), Misbehaviour::NoSocketType),

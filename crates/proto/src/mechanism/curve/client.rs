@@ -95,7 +95,8 @@ impl Client {
     }
 
     fn ready(&mut self, shared: &SharedKey, data: &[u8]) -> Result<Stage, Misbehaviour> {
-        let (nonce, boxed) = data.split_first_chunk::<SHORT_NONCE_LEN>().ok_or(Misbehaviour::MechanismCommand)?;
+        let (nonce, boxed) =
+            data.split_first_chunk::<SHORT_NONCE_LEN>().ok_or(Misbehaviour::MechanismCommand("READY"))?;
         let opened = BoxKey::new(shared, b"CurveZMQREADY---").open(*nonce, boxed);
         self.peer_metadata = Some(Metadata::decode(&opened.ok_or(Misbehaviour::Box)?)?);
         let nonces = std::mem::replace(&mut self.nonces, ShortNonces::new());

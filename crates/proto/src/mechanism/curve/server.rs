@@ -63,7 +63,7 @@ impl Server {
     }
 
     fn hello(&mut self, chance: &Chance, data: &[u8]) -> Result<Stage, Misbehaviour> {
-        let hello = Hello::decode(data).ok_or(Misbehaviour::MechanismCommand)?;
+        let hello = Hello::decode(data).ok_or(Misbehaviour::MechanismCommand("HELLO"))?;
         let shared = self.keys.secret_key().shared_with(&hello.client_transient).ok_or(Misbehaviour::Box)?;
         let signature = BoxKey::new(&shared, b"CurveZMQHELLO---").open(hello.nonce, hello.boxed);
         if signature.is_none_or(|signature| signature[..] != HELLO_SIGNATURE) {
@@ -74,13 +74,14 @@ impl Server {
     }
 
     fn initiate(&mut self, cookie_key: &SharedKey, data: &[u8]) -> Result<Stage, Misbehaviour> {
-        let (cookie, rest) = data.split_at_checked(COOKIE_LEN).ok_or(Misbehaviour::MechanismCommand)?;
-        let (nonce, boxed) = rest.split_first_chunk::<SHORT_NONCE_LEN>().ok_or(Misbehaviour::MechanismCommand)?;
+        let (cookie, rest) = data.split_at_checked(COOKIE_LEN).ok_or(Misbehaviour::MechanismCommand("INITIATE"))?;
+        let (nonce, boxed) =
+            rest.split_first_chunk::<SHORT_NONCE_LEN>().ok_or(Misbehaviour::MechanismCommand("INITIATE"))?;
         let (client_transient, transient) = open_cookie(cookie_key, cookie).ok_or(Misbehaviour::Box)?;
         let shared = transient.shared_with(&client_transient).ok_or(Misbehaviour::Box)?;
         let opened = BoxKey::new(&shared, b"CurveZMQINITIATE").open(*nonce, boxed).ok_or(Misbehaviour::Box)?;
-        let (client, rest) = opened.split_first_chunk::<KEY_LEN>().ok_or(Misbehaviour::MechanismCommand)?;
-        let (vouch, metadata) = rest.split_at_checked(VOUCH_LEN).ok_or(Misbehaviour::MechanismCommand)?;
+        let (client, rest) = opened.split_first_chunk::<KEY_LEN>().ok_or(Misbehaviour::MechanismCommand("INITIATE"))?;
+        let (vouch, metadata) = rest.split_at_checked(VOUCH_LEN).ok_or(Misbehaviour::MechanismCommand("INITIATE"))?;
         let client = PublicKey::from_bytes(*client);
         self.check_vouch(vouch, &client, &client_transient, &transient).ok_or(Misbehaviour::Box)?;
         self.peer_metadata = Some(Metadata::decode(metadata)?);
