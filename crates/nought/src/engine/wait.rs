@@ -28,9 +28,11 @@ pub(crate) enum Ended {
     Interrupted,
 }
 
-/// How a sleep ended.
+/// How a wait for something to happen ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Woken {
+    /// A look, before any sleep, has found what is waited for, or something else to do.
+    ByLook,
     /// By something that may be what is waited for, or by nothing.
     AsUsual,
     /// By a signal that this thread has handled.
@@ -108,9 +110,15 @@ impl Core {
             state = self.write_before_waiting(state);
             let woken;
             (state, woken) = self.wait_once(state, awaited, patience, now);
-            now = Instant::now();
-            state = self.pump(state, now);
-            if let Some(done) = attempt(&mut state) {
+            // A look that leaves nothing to do has found it: to ask the kernel again would only delay the caller.
+            let is_ready = woken == Woken::ByLook && !state.has_unfinished();
+            let mut done = if is_ready { attempt(&mut state) } else { None };
+            if done.is_none() {
+                now = Instant::now();
+                state = self.pump(state, now);
+                done = attempt(&mut state);
+            }
+            if let Some(done) = done {
                 self.leave(&mut state, claimed);
                 return (self.settle(state), Ok(done));
             }
@@ -135,12 +143,11 @@ impl Core {
         state.waiters.leader = Some(Leader { awaited, asleep: false });
         *state.waiters.count(awaited.interest()) += 1;
         let budget = state.spin.budget().min(patience.remaining(now).unwrap_or(Duration::MAX));
-        let mut seen = false;
         let mut woken = Woken::AsUsual;
         if !budget.is_zero() {
-            (state, seen) = self.poll_for(state, awaited, now, budget);
+            (state, woken) = self.poll_for(state, awaited, now, budget);
         }
-        if !seen {
+        if woken != Woken::ByLook {
             let slept_at = if budget.is_zero() { now } else { Instant::now() };
             (state, woken) = self.sleep(state, awaited, patience.remaining(slept_at));
             state.spin.slept(slept_at);
@@ -161,8 +168,9 @@ impl Core {
         awaited: Awaited,
         since: Instant,
         budget: Duration,
-    ) -> (Guard<'a>, bool) {
-        let mut polls = 0_u32;
+    ) -> (Guard<'a>, Woken) {
+        // Everything has been looked at just now.
+        let mut polls = 1_u32;
         let mut now = since;
         loop {
             let mut seen = self.look(&mut state, awaited, polls, now);
@@ -173,11 +181,11 @@ impl Core {
             }
             if seen || state.terminated {
                 state.spin.paid();
-                return (state, true);
+                return (state, Woken::ByLook);
             }
             if now.saturating_duration_since(since) >= budget {
                 state.spin.failed();
-                return (state, false);
+                return (state, Woken::AsUsual);
             }
             polls += 1;
             drop(state);
