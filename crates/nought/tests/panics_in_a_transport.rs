@@ -1,4 +1,5 @@
-//! A panic in an application's transport costs the connection it happened on, with an event, and nothing else.
+//! A panic or a wrong count in an application's transport costs the connection it happened on, with an event, and nothing
+//! else.
 
 mod support;
 
@@ -7,7 +8,7 @@ use std::{sync::Arc, thread, time::Duration};
 use nought::{Context, DisconnectReason, Kind, Monitor, Pull, Push, Socket, SocketEventKind};
 use support::{
     PATIENCE, await_event,
-    lab::{Lab, Panics},
+    lab::{Faults, Lab},
     unique, until, watchdog,
 };
 
@@ -15,15 +16,15 @@ use support::{
 struct Pair<A: Kind, B: Kind> {
     suspect: Socket<A>,
     sound: Socket<B>,
-    panics: Arc<Panics>,
+    faults: Arc<Faults>,
     endpoint: String,
 }
 
 impl<A: Kind, B: Kind> Pair<A, B> {
     fn new() -> Self {
         let (lab, sound_lab) = (Arc::new(Lab::default()), Arc::new(Lab::default()));
-        let panics = Arc::clone(&lab.panics);
-        Self { suspect: socket(lab), sound: socket(sound_lab), panics, endpoint: format!("lab://{}", unique()) }
+        let faults = Arc::clone(&lab.faults);
+        Self { suspect: socket(lab), sound: socket(sound_lab), faults, endpoint: format!("lab://{}", unique()) }
     }
 }
 
@@ -56,13 +57,13 @@ fn await_loss(monitor: &Monitor) {
 fn a_read_that_panics_costs_its_connection() {
     let _bounded = watchdog(Duration::from_secs(60));
     for reader in ["the driver", "a caller"] {
-        let Pair { suspect: pull, sound: push, panics, endpoint } = Pair::<Pull, Push>::new();
+        let Pair { suspect: pull, sound: push, faults, endpoint } = Pair::<Pull, Push>::new();
         let (monitor, others) = (pull.monitor(), push.monitor());
         pull.bind(&endpoint).unwrap();
         push.connect(&endpoint).unwrap();
         await_handshake(&monitor);
         await_handshake(&others);
-        panics.next_in("read");
+        faults.next_panic_in("read");
         thread::scope(|scope| {
             let caller = (reader == "a caller").then(|| scope.spawn(|| pull.recv_timeout(PATIENCE)));
             push.send("lost").unwrap();
@@ -81,12 +82,12 @@ fn a_read_that_panics_costs_its_connection() {
 #[test]
 fn a_write_that_panics_costs_its_connection_and_no_message() {
     let _bounded = watchdog(Duration::from_secs(60));
-    let Pair { suspect: push, sound: pull, panics, endpoint } = Pair::<Push, Pull>::new();
+    let Pair { suspect: push, sound: pull, faults, endpoint } = Pair::<Push, Pull>::new();
     let monitor = push.monitor();
     pull.bind(&endpoint).unwrap();
     push.connect(&endpoint).unwrap();
     await_handshake(&monitor);
-    panics.next_in("write");
+    faults.next_panic_in("write");
     for body in ["first", "second"] {
         push.send(body).unwrap();
     }
@@ -97,20 +98,58 @@ fn a_write_that_panics_costs_its_connection_and_no_message() {
 }
 
 #[test]
+fn a_wrong_count_of_what_was_written_costs_its_connection_and_no_message() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    for count in [0, 1 << 30, usize::MAX] {
+        let Pair { suspect: push, sound: pull, faults, endpoint } = Pair::<Push, Pull>::new();
+        let monitor = push.monitor();
+        pull.bind(&endpoint).unwrap();
+        push.connect(&endpoint).unwrap();
+        await_handshake(&monitor);
+        faults.next_count_of("write", count);
+        push.send("first").unwrap();
+        let failure = await_failure(&monitor);
+        assert!(failure.contains("`write`") && failure.contains(&count.to_string()), "{failure}");
+        push.send("second").unwrap();
+        // It was written before it was miscounted, and is sent again.
+        while pull.recv_timeout(PATIENCE).unwrap() != "second" {}
+    }
+}
+
+#[test]
+fn a_wrong_count_of_what_was_read_costs_its_connection() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    for count in [1, 1 << 30, usize::MAX] {
+        let Pair { suspect: pull, sound: push, faults, endpoint } = Pair::<Pull, Push>::new();
+        let (monitor, others) = (pull.monitor(), push.monitor());
+        pull.bind(&endpoint).unwrap();
+        push.connect(&endpoint).unwrap();
+        await_handshake(&monitor);
+        await_handshake(&others);
+        faults.next_count_of("read", count);
+        push.send("lost").unwrap();
+        assert!(await_failure(&monitor).contains("`read`"));
+        await_loss(&others);
+        push.send("to the next one").unwrap();
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), "to the next one");
+    }
+}
+
+#[test]
 fn an_end_that_panics_is_an_end() {
     let _bounded = watchdog(Duration::from_secs(60));
-    let Pair { suspect: pull, sound: push, panics, endpoint } = Pair::<Pull, Push>::new();
+    let Pair { suspect: pull, sound: push, faults, endpoint } = Pair::<Pull, Push>::new();
     let monitor = pull.monitor();
     pull.bind(&endpoint).unwrap();
     push.connect(&endpoint).unwrap();
     await_handshake(&monitor);
-    panics.next_in("drop");
+    faults.next_panic_in("drop");
     push.disconnect(&endpoint).unwrap();
     await_loss(&monitor);
-    until("the channel is dropped", || panics.is_over());
-    panics.next_in("drop of the listener");
+    until("the channel is dropped", || faults.is_over());
+    faults.next_panic_in("drop of the listener");
     pull.unbind(&endpoint).unwrap();
-    assert!(panics.is_over());
+    assert!(faults.is_over());
     await_event(&monitor, "the end", |kind| matches!(kind, SocketEventKind::Closed).then_some(()));
     pull.bind(&endpoint).unwrap();
     push.connect(&endpoint).unwrap();
@@ -122,9 +161,9 @@ fn an_end_that_panics_is_an_end() {
 fn a_panic_before_the_connection_is_a_failure_that_is_tried_again() {
     let _bounded = watchdog(Duration::from_secs(60));
     for method in ["accept", "connect"] {
-        let Pair { suspect: push, sound: pull, panics, endpoint } = Pair::<Push, Pull>::new();
+        let Pair { suspect: push, sound: pull, faults, endpoint } = Pair::<Push, Pull>::new();
         let monitor = push.monitor();
-        panics.next_in(method);
+        faults.next_panic_in(method);
         if method == "accept" {
             push.bind(&endpoint).unwrap();
             pull.connect(&endpoint).unwrap();

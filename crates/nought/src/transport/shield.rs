@@ -1,4 +1,5 @@
-//! A transport may be the application's: a panic in it is an error, and costs the connection it happened on.
+//! A transport may be the application's: a panic in it is an error, as is a count that cannot be, and costs the
+//! connection it happened on.
 
 use std::{
     io::{self, IoSlice},
@@ -14,6 +15,15 @@ pub(crate) fn shield<T>(method: &str, call: impl FnOnce() -> T) -> io::Result<T>
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| {
         io::Error::other(format!("the transport panicked in `{method}`: mend it where the panic's message says"))
     })
+}
+
+/// A transport says of `method` that it has read or written so much, which cannot be.
+fn miscounted(method: &str, len: usize) -> io::Error {
+    let why = format!(
+        "the transport says that its `{method}` moved {len} bytes: let `read` count what it appends, and `write` take \
+         at least one byte and no more than there are, or return WouldBlock"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// The handle of a [`Channel`] or a [`Listener`] that lets no panic out, neither from a method nor from its end.
@@ -45,7 +55,17 @@ impl<H> Drop for Shielded<H> {
 
 impl ShieldedChannel {
     pub(crate) fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
-        self.call("read", |channel| channel.read(into))?
+        let len_before = into.len();
+        let result = self.call("read", |channel| channel.read(into)).flatten();
+        if into.len() < len_before {
+            // What others look for there must not be missing.
+            into.resize(len_before, 0);
+            return Err(miscounted("read", 0));
+        }
+        match result {
+            Ok(len) if len != into.len() - len_before => Err(miscounted("read", len)),
+            result => result,
+        }
     }
 
     /// One that cannot say is asked for no more.
@@ -53,8 +73,11 @@ impl ShieldedChannel {
         self.call("holds_more", |channel| channel.holds_more()).unwrap_or(false)
     }
 
+    /// Never called with nothing to write.
     pub(crate) fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.call("write", |channel| channel.write(from))?
+        let len = self.call("write", |channel| channel.write(from))??;
+        let offered: usize = from.iter().map(|slice| slice.len()).sum();
+        if (1..=offered).contains(&len) { Ok(len) } else { Err(miscounted("write", len)) }
     }
 
     pub(crate) fn readiness(&self) -> io::Result<BorrowedFd<'_>> {

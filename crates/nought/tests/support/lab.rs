@@ -25,16 +25,27 @@ pub struct Lab {
     /// Whoever holds it holds up the lookups.
     pub lookups: Mutex<()>,
     pub delivery: Arc<Delivery>,
-    pub panics: Arc<Panics>,
+    pub faults: Arc<Faults>,
 }
 
-/// Which method is to panic, once, when it is next called.
+/// What a method is to do wrong, once, when it is next called.
 #[derive(Default)]
-pub struct Panics(Mutex<Option<&'static str>>);
+pub struct Faults(Mutex<Option<(&'static str, Fault)>>);
 
-impl Panics {
-    pub fn next_in(&self, method: &'static str) {
-        *self.lock() = Some(method);
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Panic,
+    /// It says that it has read or written so much, whatever it has.
+    Count(usize),
+}
+
+impl Faults {
+    pub fn next_panic_in(&self, method: &'static str) {
+        *self.lock() = Some((method, Fault::Panic));
+    }
+
+    pub fn next_count_of(&self, method: &'static str, count: usize) {
+        *self.lock() = Some((method, Fault::Count(count)));
     }
 
     /// Whether it has happened.
@@ -43,11 +54,22 @@ impl Panics {
     }
 
     fn come_by(&self, method: &str) {
-        let taken = self.lock().take_if(|chosen| *chosen == method);
+        let taken = self.lock().take_if(|chosen| *chosen == (method, Fault::Panic));
         assert!(taken.is_none(), "on purpose, in {method}");
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<&'static str>> {
+    fn count(&self, method: &str, count: usize) -> usize {
+        let mut chosen = self.lock();
+        match *chosen {
+            Some((chosen_method, Fault::Count(wrong))) if chosen_method == method => {
+                *chosen = None;
+                wrong
+            }
+            _ => count,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(&'static str, Fault)>> {
         self.0.lock().unwrap()
     }
 }
@@ -89,7 +111,7 @@ impl Transport for Lab {
             listener,
             endpoint,
             delivery: Arc::clone(&self.delivery),
-            panics: Arc::clone(&self.panics),
+            faults: Arc::clone(&self.faults),
         }))
     }
 
@@ -107,14 +129,14 @@ impl Transport for Lab {
     }
 
     fn connect(&self, target: &Target, options: &TransportOptions) -> io::Result<Connecting> {
-        self.panics.come_by("connect");
+        self.faults.come_by("connect");
         self.note(options);
         let name: &String = target.address().ok_or(io::ErrorKind::InvalidInput)?;
         if name == "hang" {
             return Ok(Connecting::Pending(LabChannel::hanging()?));
         }
         let stream = UnixStream::connect_addr(&place(name)?)?;
-        Ok(Connecting::Done(LabChannel::over(stream, name, Arc::clone(&self.delivery), Arc::clone(&self.panics))?))
+        Ok(Connecting::Done(LabChannel::over(stream, name, Arc::clone(&self.delivery), Arc::clone(&self.faults))?))
     }
 }
 
@@ -122,14 +144,14 @@ struct LabListener {
     listener: UnixListener,
     endpoint: String,
     delivery: Arc<Delivery>,
-    panics: Arc<Panics>,
+    faults: Arc<Faults>,
 }
 
 impl Listener for LabListener {
     fn accept(&self) -> io::Result<Arc<dyn Channel>> {
-        self.panics.come_by("accept");
+        self.faults.come_by("accept");
         let (stream, _) = self.listener.accept()?;
-        Ok(LabChannel::over(stream, "somebody", Arc::clone(&self.delivery), Arc::clone(&self.panics))?)
+        Ok(LabChannel::over(stream, "somebody", Arc::clone(&self.delivery), Arc::clone(&self.faults))?)
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
@@ -143,7 +165,7 @@ impl Listener for LabListener {
 
 impl Drop for LabListener {
     fn drop(&mut self) {
-        self.panics.come_by("drop of the listener");
+        self.faults.come_by("drop of the listener");
     }
 }
 
@@ -151,16 +173,16 @@ struct LabChannel {
     socket: StreamSocket,
     remote: String,
     delivery: Arc<Delivery>,
-    panics: Arc<Panics>,
+    faults: Arc<Faults>,
     /// The other end of one that never connects.
     hanging: Option<UnixStream>,
 }
 
 impl LabChannel {
-    fn over(stream: UnixStream, remote: &str, delivery: Arc<Delivery>, panics: Arc<Panics>) -> io::Result<Arc<Self>> {
+    fn over(stream: UnixStream, remote: &str, delivery: Arc<Delivery>, faults: Arc<Faults>) -> io::Result<Arc<Self>> {
         stream.set_nonblocking(true)?;
         let (socket, remote) = (StreamSocket::new(stream), format!("lab://{remote}"));
-        Ok(Arc::new(Self { socket, remote, delivery, panics, hanging: None }))
+        Ok(Arc::new(Self { socket, remote, delivery, faults, hanging: None }))
     }
 
     /// Has no room from the beginning, so that it never becomes writable.
@@ -170,26 +192,26 @@ impl LabChannel {
         while near.write(&[0; 4096]).is_ok() {}
         let remote = "lab://hang".to_owned();
         let socket = StreamSocket::new(near);
-        let (delivery, panics) = (Arc::default(), Arc::default());
-        Ok(Arc::new(Self { socket, remote, delivery, panics, hanging: Some(far) }))
+        let (delivery, faults) = (Arc::default(), Arc::default());
+        Ok(Arc::new(Self { socket, remote, delivery, faults, hanging: Some(far) }))
     }
 }
 
 impl Drop for LabChannel {
     fn drop(&mut self) {
-        self.panics.come_by("drop");
+        self.faults.come_by("drop");
     }
 }
 
 impl Channel for LabChannel {
     fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
-        self.panics.come_by("read");
-        self.socket.read(into)
+        self.faults.come_by("read");
+        Ok(self.faults.count("read", self.socket.read(into)?))
     }
 
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.panics.come_by("write");
-        self.socket.write(from)
+        self.faults.come_by("write");
+        Ok(self.faults.count("write", self.socket.write(from)?))
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
