@@ -51,6 +51,14 @@ impl Dish {
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
     }
+
+    /// What has come for a group that is left is not received, looked at or not.
+    fn drop_of_group(&mut self, connections: &mut Connections, group: &[u8]) {
+        let is_of_group = |message: &Message| matches!(message.address(), Some(Address::Group(of)) if of[..] == *group);
+        if let Some((_, id)) = self.next.take_if(|(message, _)| is_of_group(message)) {
+            connections.count(id, |counters| counters.dropped_on_arrival += 1);
+        }
+    }
 }
 
 impl Pattern for Dish {
@@ -109,6 +117,7 @@ impl Pattern for Dish {
             return Err(GroupRefusal::NotJoined);
         }
         self.upstream.forward(connections, Wish::Ends, group);
+        self.drop_of_group(connections, group);
         Ok(())
     }
 

@@ -19,12 +19,24 @@ impl Sub {
     fn next_match(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
         loop {
             let id = self.xsub.next_message(connections, into)?;
-            if self.xsub.matches(into.as_slice()) != connections.options.invert_matching {
+            if matches(&self.xsub, connections, into) {
                 return Some(id);
             }
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
     }
+
+    /// What has come and is no longer subscribed to is not received, looked at or not.
+    fn drop_unmatched(&mut self, connections: &mut Connections) {
+        let unmatched = self.next.take_if(|(message, _)| !matches(&self.xsub, connections, message));
+        if let Some((_, id)) = unmatched {
+            connections.count(id, |counters| counters.dropped_on_arrival += 1);
+        }
+    }
+}
+
+fn matches(xsub: &XSub, connections: &Connections, message: &Message) -> bool {
+    xsub.matches(message.as_slice()) != connections.options.invert_matching
 }
 
 impl Pattern for Sub {
@@ -64,11 +76,16 @@ impl Pattern for Sub {
     }
 
     fn subscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
-        self.xsub.subscribe(connections, prefix)
+        self.xsub.subscribe(connections, prefix)?;
+        // With invert_matching.
+        self.drop_unmatched(connections);
+        Ok(())
     }
 
     fn unsubscribe(&mut self, connections: &mut Connections, prefix: &[u8]) -> Result<(), SubscribeRefusal> {
-        self.xsub.unsubscribe(connections, prefix)
+        self.xsub.unsubscribe(connections, prefix)?;
+        self.drop_unmatched(connections);
+        Ok(())
     }
 
     fn subscriptions(&self) -> usize {

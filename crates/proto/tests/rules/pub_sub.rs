@@ -225,6 +225,17 @@ fn what_was_unsubscribed_from_meanwhile_is_not_received() {
 }
 
 #[test]
+fn what_was_looked_at_and_unsubscribed_from_meanwhile_is_not_received() {
+    let (mut net, publisher, subscriber) = publisher_and(&["a", "b"]);
+    net.send(publisher, "a1");
+    net.send(publisher, "b1");
+    assert!(net.at(subscriber).can_recv());
+    net.at(subscriber).unsubscribe(b"a").unwrap();
+    assert_eq!(bodies(&net.recv_all(subscriber)), ["b1"]);
+    assert_eq!(net.at(subscriber).connections().totals().dropped_on_arrival, 1);
+}
+
+#[test]
 fn xsub_receives_what_comes_and_does_not_filter() {
     let (mut net, xsub, link) = to_publisher(SocketType::XSub, &wire::hello("PUB"));
     net.feed(link, wire::message(&["unsubscribed"]));

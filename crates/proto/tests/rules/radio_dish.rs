@@ -108,6 +108,20 @@ fn a_dish_drops_and_counts_what_it_has_not_joined() {
 }
 
 #[test]
+fn what_was_looked_at_and_is_of_a_group_that_was_left_meanwhile_is_not_received() {
+    let mut net = Net::new();
+    let dish = net.socket(SocketType::Dish);
+    let link = net.accept_test(dish);
+    join(&mut net, dish, "a");
+    join(&mut net, dish, "b");
+    net.feed(link, [wire::hello("RADIO"), wire::message(&["a", "1"]), wire::message(&["b", "2"])].concat());
+    assert!(net.at(dish).can_recv());
+    leave(&mut net, dish, "a");
+    assert_eq!(received(&mut net, dish), pairs(&[("b", "2")]));
+    assert_eq!(net.at(dish).connections().totals().dropped_on_arrival, 1);
+}
+
+#[test]
 fn several_dishes_get_a_message_and_one_that_is_full_misses_it() {
     let mut net = Net::new();
     let radio = net.socket_with(SocketType::Radio, |options| options.send_hwm = 1);
