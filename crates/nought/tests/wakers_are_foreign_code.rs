@@ -1,5 +1,5 @@
 //! A waker may do anything: poll its task there and then, end it, use the socket, or panic. No lock is held meanwhile,
-//! and the driver goes on.
+//! and the driver goes on; also when the memory of a message panics that ends with its socket.
 
 mod support;
 
@@ -15,7 +15,8 @@ use std::{
     time::Duration,
 };
 
-use nought::{Context, Pull, Push};
+use bytes::Bytes;
+use nought::{Context, Frame, PollItem, Pub, Pull, Push, Readiness, Sub, poll_with};
 use support::{PATIENCE, Transport, connected, executor::block_on, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -129,14 +130,52 @@ fn a_waker_that_panics_ends_no_driver() {
     push.send("wakes").unwrap();
     until("the waker panics", || panicked.load(Ordering::SeqCst));
     drop(waiting);
-    // The driver is still there for others, and for the end.
-    let (pull, push) = connected::<Pull, Push>(&context, Transport::Tcp);
+    assert_driver_is_there(&context);
+}
+
+/// It is there for others, and for the end.
+fn assert_driver_is_there(context: &Context) {
+    let (pull, push) = connected::<Pull, Push>(context, Transport::Tcp);
     std::thread::scope(|scope| {
         let receiving = scope.spawn(|| block_on(pull.recv_async()));
         std::thread::sleep(Duration::from_millis(20));
         push.send("x").unwrap();
         assert_eq!(receiving.join().unwrap().unwrap(), "x");
     });
+}
+
+/// The memory of a body; its end panics.
+struct Memory(Arc<AtomicBool>);
+
+impl AsRef<[u8]> for Memory {
+    fn as_ref(&self) -> &[u8] {
+        &[0; 100_000]
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+        panic!("a test's memory");
+    }
+}
+
+#[test]
+fn memory_whose_end_panics_with_its_socket_ends_no_driver() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let (publisher, subscriber) = connected::<Pub, Sub>(&context, Transport::Inproc);
+    subscriber.subscribe("").unwrap();
+    until("it is subscribed", || publisher.stats().subscriptions == 1);
+    // From now on it is the driver's tick that has it last.
+    assert!(subscriber.recv_timeout(Duration::from_millis(1)).is_err());
+    let has_ended = Arc::new(AtomicBool::new(false));
+    publisher.send(Frame::from(Bytes::from_owner(Memory(Arc::clone(&has_ended))))).unwrap();
+    let mut items = [PollItem::new(&subscriber, Readiness::READABLE)];
+    assert_eq!(poll_with(&mut items, Some(Duration::ZERO), |_, _| Ok(false)).unwrap(), 1);
+    drop(subscriber);
+    until("its memory has ended", || has_ended.load(Ordering::SeqCst));
+    assert_driver_is_there(&context);
 }
 
 #[test]

@@ -206,7 +206,7 @@ impl Driver {
             });
             let mut work = self.take_work(events, &mut next_tick);
             dirty.extend(work.dirty.drain(..).map(|core| Dirty { core, put_off: 0 }));
-            dirty.retain_mut(Dirty::look);
+            dirty = dirty.into_iter().filter_map(Dirty::look).collect();
             self.do_work(work);
         }
     }
@@ -214,7 +214,7 @@ impl Driver {
     /// Lets go of sockets that are still to be looked at: they hold their driver, as it holds them.
     fn forget_all(&self) {
         let inbox = std::mem::take(&mut *self.lock());
-        drop(inbox);
+        unless_it_panics(move || drop(inbox));
     }
 
     /// Wakes the thread for the next look at output, unless that is arranged already.
@@ -276,15 +276,19 @@ impl Driver {
     }
 
     fn do_work(&self, work: Work) {
-        work.jobs.into_iter().for_each(unless_it_panics);
+        for job in work.jobs {
+            unless_it_panics(job);
+        }
         for (core, rearm) in work.visits {
             unless_it_panics(|| core.drive());
-            if rearm == Rearm::Yes {
-                core.rearm();
-            }
+            unless_it_panics(move || {
+                if rearm == Rearm::Yes {
+                    core.rearm();
+                }
+            });
         }
-        let mut still_claimed = work.ticks;
-        still_claimed.retain(|core| core.tick());
+        let tick = |core: Arc<Core>| unless_it_panics(move || core.tick().then_some(core)).flatten();
+        let mut still_claimed = work.ticks.into_iter().filter_map(tick).collect();
         self.lock().claimed.append(&mut still_claimed);
     }
 }
@@ -297,10 +301,14 @@ pub(crate) fn leave_signals_to_the_program() {
 
 /// Does something for one socket. A panic there must not end the thread that serves all others; the panic hook has told
 /// of it. (One in an application's transport or waker does not come as far: `transport/shield.rs`, `guard.rs`.)
-fn unless_it_panics(work: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+///
+/// `work` takes the socket along if it may be the last to have it: with it end messages, which the application made.
+fn unless_it_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(work));
+    if result.is_err() {
         tracing::error!("a socket panicked on the driver's thread");
     }
+    result.ok()
 }
 
 /// A socket with output that was left to the driver.
@@ -310,13 +318,13 @@ struct Dirty {
 }
 
 impl Dirty {
-    /// Says whether to look again.
-    fn look(&mut self) -> bool {
-        let patience = if self.put_off < LOOKS_PUT_OFF_MAX { LookPatience::Some } else { LookPatience::None };
-        self.put_off = if patience == LookPatience::Some { self.put_off + 1 } else { 0 };
-        let mut look = Look::Done;
-        unless_it_panics(|| look = self.core.look_at_dirty(patience));
-        look == Look::Again
+    /// Gives itself back if it is to be looked at again.
+    fn look(self) -> Option<Self> {
+        let Self { core, put_off } = self;
+        let (patience, put_off) =
+            if put_off < LOOKS_PUT_OFF_MAX { (LookPatience::Some, put_off + 1) } else { (LookPatience::None, 0) };
+        let look = move || (core.look_at_dirty(patience) == Look::Again).then_some(Self { core, put_off });
+        unless_it_panics(look).flatten()
     }
 }
 
