@@ -41,6 +41,8 @@ enum Suite {
     Jupyter(Selection),
     /// The tests of the crate zmq, Rust's binding.
     ZmqCrate(Selection),
+    /// The examples in C and Python, which are ours.
+    Examples(Selection),
     /// Speed, by libzmq's own programs and by pyzmq. On a machine that does nothing else.
     Perf {
         #[command(flatten)]
@@ -86,6 +88,7 @@ fn run(suite: &Suite) -> Result<()> {
         Suite::Pyzmq(selection) => suite::pyzmq::run(&workspace, selection),
         Suite::Jupyter(selection) => suite::jupyter::run(&workspace, selection),
         Suite::ZmqCrate(selection) => suite::zmq_crate::run(&workspace, selection),
+        Suite::Examples(selection) => suite::examples::run(&workspace, selection),
         Suite::Perf { selection, rounds } => suite::perf::run(&workspace, selection, *rounds),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     Selection,
     library::{Library, pkg_config},
     process,
-    report::{Case, Report},
+    report::{Bar, Case, Report},
     workspace::Workspace,
 };
 
@@ -104,7 +104,7 @@ pub(crate) fn run_tests(
     folder: &Path,
     libraries: &[Library],
     selection: &Selection,
-    expected: usize,
+    bar: Bar,
 ) -> Result<()> {
     let mut columns = Vec::new();
     for library in libraries {
@@ -119,7 +119,7 @@ pub(crate) fn run_tests(
             report.add(&name, cases.into_iter().map(|case| case.unwrap_or_else(Case::missing)).collect());
         }
     }
-    report.finish(if selection.pattern.is_none() { expected } else { 0 })
+    report.finish(bar, selection)
 }
 
 fn pytest(
@@ -132,8 +132,10 @@ fn pytest(
     let log = environment.logs.join(format!("{name}-{}.log", library.title()));
     let report = log.with_extension("jsonl");
     let mut command = library.command(environment.program("pytest"));
-    command.current_dir(folder).args(["-p", "no:cacheprovider", "--report-log"]).arg(&report);
-    command.args(["--timeout-method=signal", &format!("--timeout={TEST_LIMIT}")]);
+    // As one word: a file that is there already would be taken for tests, and its folder for where the settings are.
+    command.current_dir(folder).args(["-p", "no:cacheprovider", &format!("--report-log={}", report.display())]);
+    // By a thread, which ends them all: pyzmq's tests take the signal's clock for themselves, and stop it.
+    command.args(["--timeout-method=thread", &format!("--timeout={TEST_LIMIT}")]);
     if let Some(pattern) = &selection.pattern {
         command.args(["-k", pattern]);
     }

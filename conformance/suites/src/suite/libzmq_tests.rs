@@ -14,14 +14,30 @@ use crate::{
     compiler::{self, Step},
     library::{Library, Name},
     process::{self, Ended},
-    report::{Case, Report},
+    report::{Bar, Case, Report},
     workspace::Workspace,
 };
 
-/// How many programs pass on Debian's libzmq.
-const STABLE_PROGRAMS: usize = 84;
-/// How many programs with drafts pass on a libzmq that is built with them.
-const DRAFT_PROGRAMS: usize = 25;
+/// The programs that pass on Debian's libzmq.
+const STABLE: Bar = Bar { cases: 84, not_yet: NOT_YET };
+/// The programs with drafts that pass on a libzmq that is built with them.
+const DRAFTS: Bar = Bar { cases: 25, not_yet: DRAFTS_NOT_YET };
+const NOT_YET: &[&str] = &[
+    "test_heartbeats",
+    "test_hwm_pubsub",
+    "test_metadata",
+    "test_proxy_hwm",
+    "test_router_mandatory_hwm",
+    "test_security_curve",
+    "test_security_no_zap_handler",
+    "test_security_null",
+    "test_security_plain",
+    "test_security_zap",
+    "test_socks",
+    "test_spec_pushpull",
+    "test_stream_disconnect",
+];
+const DRAFTS_NOT_YET: &[&str] = &[];
 /// The programs end themselves after a minute.
 const LIMIT: Duration = Duration::from_secs(75);
 /// By this a program says that it cannot be run here.
@@ -61,7 +77,7 @@ const NOT_BUILT: &[(&str, &str)] =
 pub(crate) fn run_stable(workspace: &Workspace, selection: &Selection) -> Result<()> {
     let libraries = Library::all(workspace, &selection.on)?;
     let tree = Tree::lay_out(workspace, Api::Stable)?;
-    run(&tree, &libraries, selection, STABLE_PROGRAMS, |name, _| !OF_DRAFTS.contains(&name))
+    run(&tree, &libraries, selection, STABLE, |name, _| !OF_DRAFTS.contains(&name))
 }
 
 /// Runs the tests that make use of drafts, on a libzmq that is built with them and on nought.
@@ -74,14 +90,14 @@ pub(crate) fn run_drafts(workspace: &Workspace, selection: &Selection) -> Result
     };
     let libraries: Vec<_> = selection.on.iter().map(library).collect::<Result<_>>()?;
     let uses_drafts = |name: &str, text: &str| OF_DRAFTS.contains(&name) || text.contains("ZMQ_BUILD_DRAFT");
-    run(&tree, &libraries, selection, DRAFT_PROGRAMS, uses_drafts)
+    run(&tree, &libraries, selection, DRAFTS, uses_drafts)
 }
 
 fn run(
     tree: &Tree,
     libraries: &[Library],
     selection: &Selection,
-    expected: usize,
+    bar: Bar,
     belongs: impl Fn(&str, &str) -> bool,
 ) -> Result<()> {
     let mut sources = Vec::new();
@@ -101,7 +117,7 @@ fn run(
         let cases = libraries.iter().zip(&programs).map(|(library, program)| play(tree, library, program));
         report.show(&stem(source), cases.collect::<Result<_>>()?);
     }
-    report.finish(if selection.pattern.is_none() { expected } else { 0 })
+    report.finish(bar, selection)
 }
 
 /// A program for each source and library: the same for all, unless it asks what the library is.

@@ -1,5 +1,6 @@
 //! A file for each suite.
 
+pub(crate) mod examples;
 pub(crate) mod jupyter;
 pub(crate) mod libzmq_source;
 pub(crate) mod libzmq_tests;

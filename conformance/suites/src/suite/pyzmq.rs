@@ -8,12 +8,18 @@ use crate::{
     Selection,
     library::Library,
     python::{self, Environment},
+    report::Bar,
     workspace::Workspace,
 };
 
 const REQUIREMENTS: &str = include_str!("../../pyzmq.txt");
-/// How many tests pass on Debian's libzmq.
-const TESTS: usize = 407;
+/// The tests that pass on Debian's libzmq.
+const BAR: Bar = Bar { cases: 406, not_yet: NOT_YET };
+/// They read LOOPBACK_FASTPATH (Windows).
+const NOT_YET: &[&str] = &[
+    "tests/test_socket.py::TestSocket::test_int_sockopts",
+    "tests/test_socket.py::TestSocketGreen::test_int_sockopts",
+];
 
 /// Runs them.
 pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<()> {
@@ -25,7 +31,7 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<()> {
     for name in ["pytest.ini", "tests"] {
         link(&source.join(name), &tests.join(name))?;
     }
-    python::run_tests(&environment, &tests, &libraries, selection, TESTS)
+    python::run_tests(&environment, &tests, &libraries, selection, BAR)
 }
 
 /// An environment with pyzmq and what its tests need.
