@@ -36,6 +36,8 @@ struct Name {
     routing_id: Frame,
     /// The application has received the notice of its coming.
     is_known: bool,
+    /// The application has closed the connection, and need not be told.
+    is_dismissed: bool,
 }
 
 enum Turn {
@@ -87,7 +89,7 @@ impl Stream {
             Some(_) => connections.count(id, |counters| counters.dropped_on_arrival += 1),
             None => {}
         }
-        if has_notices {
+        if has_notices && !name.is_dismissed {
             self.push_left(Message::from([name.routing_id, Frame::new()]), id);
         }
     }
@@ -146,7 +148,7 @@ impl Pattern for Stream {
             self.turns.push_back(Turn::Came(Message::from([routing_id.clone(), Frame::new()]), id));
         }
         self.peers.insert(routing_id.clone(), id);
-        self.names.insert(id, Name { routing_id, is_known: false });
+        self.names.insert(id, Name { routing_id, is_known: false, is_dismissed: false });
     }
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
@@ -177,6 +179,7 @@ impl Pattern for Stream {
             Some(peer) if body.is_empty() => {
                 // What was sent before goes out first; and nothing can be sent behind it.
                 self.peers.remove(routing_id);
+                self.names.get_mut(&peer).into_iter().for_each(|name| name.is_dismissed = true);
                 connections.close_when_flushed(peer);
                 Ok(())
             }

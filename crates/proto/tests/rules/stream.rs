@@ -44,9 +44,20 @@ fn an_empty_body_closes_once_all_is_sent() {
         assert!(net.is_closed(link));
         assert_eq!(net.take(link), b"goodbye");
         assert!(net.events(stream).iter().any(|event| matches!(event, Event::Retired(_))));
-        assert_eq!(net.recv_all(stream), [Message::from([&FIRST[..], b""])]);
+        net.expect_none(stream);
         assert_eq!(net.at(stream).connections().iter().count(), 0);
     }
+}
+
+#[test]
+fn what_came_before_an_empty_body_closed_is_received_without_a_notice() {
+    let mut net = Net::new();
+    let stream = net.socket(SocketType::Stream);
+    let link = net.accept_test(stream);
+    net.recv(stream);
+    net.feed(link, "before");
+    net.try_send(stream, Message::from([&FIRST[..], b""])).unwrap();
+    assert_eq!(net.recv_all(stream), [Message::from([&FIRST[..], b"before"])]);
 }
 
 #[test]
