@@ -84,7 +84,7 @@ pub enum Misbehaviour {
     NoSocketType,
     /// The routing id is longer than 255 bytes, or starts with the zero byte that is kept for generated ids.
     RoutingId,
-    /// A PING is too short for its TTL, or its context is longer than 16 bytes (RFC 37, "Connection heartbeating").
+    /// A PING is too short for its TTL (RFC 37, "Connection heartbeating").
     Ping,
     /// An ERROR's reason does not fit the command (RFC 37, "error").
     ErrorReason,

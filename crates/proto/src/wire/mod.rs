@@ -35,9 +35,9 @@ impl Version {
         self >= Self::V3_1
     }
 
-    /// Whether there are PING and PONG: a peer of 3.0 need not answer (RFC 23 does not know them).
+    /// Whether there are PING and PONG. RFC 23 does not know them, but libzmq 4.2 to 4.3.2 say 3.0 and have them.
     pub fn has_heartbeats(self) -> bool {
-        self >= Self::V3_1
+        self >= Self::V3_0
     }
 
     /// Whether there are commands, and with them mechanisms.
