@@ -8,6 +8,7 @@ use std::{
     collections::BTreeSet,
     ffi::{CString, c_int, c_void},
     mem::ManuallyDrop,
+    num::NonZeroU64,
     process,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -31,7 +32,8 @@ const THREAD_SCHED_POLICY: c_int = 4;
 const THREAD_AFFINITY_CPU_ADD: c_int = 7;
 const THREAD_AFFINITY_CPU_REMOVE: c_int = 8;
 const THREAD_NAME_PREFIX: c_int = 9;
-/// Whether bodies are received without a copy, where that pays: they always are.
+/// Whether a body may be received where it is, with what was received beside it. None ever keeps more memory than its own,
+/// and none is copied where that costs more than it saves: either is true whatever is set.
 const ZERO_COPY_RECV: c_int = 10;
 const IPV6: c_int = 42;
 const BLOCKY: c_int = 70;
@@ -52,6 +54,7 @@ pub(crate) struct Settings {
     io_threads: c_int,
     max_sockets: c_int,
     max_message_size: c_int,
+    zero_copy_recv: c_int,
     threads: Threads,
     pub(crate) ipv6: bool,
     /// Whether sockets linger for ever by default.
@@ -70,6 +73,7 @@ impl Default for Settings {
             io_threads: 1,
             max_sockets: 1023,
             max_message_size: c_int::MAX,
+            zero_copy_recv: 1,
             threads: Threads::default(),
             ipv6: false,
             blocky: true,
@@ -148,6 +152,7 @@ impl Shared {
         match (option, value) {
             (IO_THREADS, 0..) => settings.io_threads = value,
             (MAX_SOCKETS, 1..=SOCKET_LIMIT) => settings.max_sockets = value,
+            (ZERO_COPY_RECV, 0..) => settings.zero_copy_recv = c_int::from(value != 0),
             (MAX_MSGSZ, 0..) => settings.max_message_size = value,
             (THREAD_SCHED_POLICY, 0..) => settings.threads.policy = Some(value),
             (SOCKET_LIMIT_OR_THREAD_PRIORITY, 0..) => settings.threads.priority = Some(value),
@@ -184,7 +189,7 @@ impl Shared {
             MSG_T_SIZE => size_of::<crate::message::Message>() as c_int,
             THREAD_SCHED_POLICY => settings.threads.policy.unwrap_or(-1),
             THREAD_NAME_PREFIX => settings.threads.name_prefix.parse().unwrap_or(0),
-            ZERO_COPY_RECV => 1,
+            ZERO_COPY_RECV => settings.zero_copy_recv,
             IPV6 => c_int::from(settings.ipv6),
             BLOCKY => c_int::from(settings.blocky),
             _ => return Err(Errno::INVALID),
@@ -193,11 +198,23 @@ impl Shared {
 }
 
 impl Settings {
+    /// The longest frame that may be sent.
+    pub(crate) fn max_message_size(&self) -> usize {
+        self.max_message_size.unsigned_abs() as usize
+    }
+
+    /// Of a socket's set of threads, those that there are; an empty set stands for all.
+    pub(crate) fn threads_of(&self, affinity: u64) -> Option<NonZeroU64> {
+        let all = 1_u64.checked_shl(self.io_threads.unsigned_abs()).unwrap_or(0).wrapping_sub(1);
+        NonZeroU64::new(if affinity == 0 { all } else { affinity & all })
+    }
+
     fn start(self) -> Result<Context> {
         let threads = self.threads;
         let context = Context::builder()
             .on_thread_start(move || threads.apply())
-            .io_threads(self.io_threads.unsigned_abs() as usize)
+            // Without a thread there are inproc connections alone; their timers want one nevertheless.
+            .io_threads(self.io_threads.max(1).unsigned_abs() as usize)
             .max_sockets(self.max_sockets.unsigned_abs() as usize)
             .build()?;
         Ok(context)

@@ -23,6 +23,7 @@ impl Errno {
     pub(crate) const NOT_FOUND: Self = Self(libc::ENOENT);
     pub(crate) const NOT_SUPPORTED: Self = Self(libc::ENOTSUP);
     pub(crate) const TOO_MANY_FILES: Self = Self(libc::EMFILE);
+    pub(crate) const TOO_LARGE: Self = Self(libc::EMSGSIZE);
     pub(crate) const UNREACHABLE: Self = Self(libc::EHOSTUNREACH);
     pub(crate) const IN_USE: Self = Self(libc::EADDRINUSE);
     /// It is not the socket's turn.

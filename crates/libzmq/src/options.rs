@@ -26,6 +26,7 @@ use crate::{
     socket::{self, SocketHandle},
 };
 
+const AFFINITY: c_int = 4;
 const SUBSCRIBE: c_int = 6;
 const UNSUBSCRIBE: c_int = 7;
 const RCVMORE: c_int = 13;
@@ -57,7 +58,7 @@ const TOPICS_COUNT: c_int = 116;
 /// What was set about a socket, as the application gave it.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    affinity: u64,
+    pub(crate) affinity: u64,
     routing_id: Vec<u8>,
     pub(crate) connect_routing_id: Vec<u8>,
     rate: c_int,
@@ -74,6 +75,7 @@ pub(crate) struct Settings {
     multicast_hops: c_int,
     multicast_maxtpdu: c_int,
     multicast_loop: c_int,
+    loopback_fastpath: c_int,
     rcvtimeo: c_int,
     sndtimeo: c_int,
     router_mandatory: c_int,
@@ -142,6 +144,7 @@ impl Settings {
             multicast_hops: 1,
             multicast_maxtpdu: 1500,
             multicast_loop: 1,
+            loopback_fastpath: 0,
             rcvtimeo: -1,
             sndtimeo: -1,
             router_mandatory: 0,
@@ -401,10 +404,8 @@ const PUBLISHERS: &[SocketType] = &[SocketType::Pub, SocketType::XPub];
 
 /// All options that are values.
 static TABLE: &[Row] = &[
-    row(4, Field::Unsigned(|settings| &mut settings.affinity)),
+    row(AFFINITY, Field::Unsigned(|settings| &mut settings.affinity)),
     row(5, Field::Bytes(|settings| &mut settings.routing_id, a_routing_id)),
-    row(8, Field::Int(|settings| &mut settings.rate, positive)),
-    row(9, Field::Int(|settings| &mut settings.recovery_ivl, not_negative)),
     row(11, Field::Int(|settings| &mut settings.sndbuf, from_minus_one)),
     row(12, Field::Int(|settings| &mut settings.rcvbuf, from_minus_one)),
     row(17, Field::Int(|settings| &mut settings.linger, from_minus_one)),
@@ -443,7 +444,6 @@ static TABLE: &[Row] = &[
     of(78, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_verboser)),
     row(79, Field::Int(|settings| &mut settings.connect_timeout, not_negative)),
     row(80, Field::Int(|settings| &mut settings.tcp_maxrt, not_negative)),
-    row(84, Field::Int(|settings| &mut settings.multicast_maxtpdu, positive)),
     row(BINDTODEVICE, Field::Text(|settings| &mut settings.bindtodevice, |len| (1..=16).contains(&len))),
     row(96, Field::AnySwitch(|settings| &mut settings.multicast_loop)),
     of(97, &[SocketType::Router], Field::Int(|settings| &mut settings.router_notify, |value| (0..=3).contains(&value))),
@@ -454,6 +454,13 @@ static TABLE: &[Row] = &[
     of(114, SEEING_HICCUPS, Field::Bytes(|settings| &mut settings.hiccup_msg, |_| true)),
     of(115, SUBSCRIBERS, Field::Switch(|settings| &mut settings.xsub_verbose_unsubscribe)),
     row(112, Field::Int(|settings| &mut settings.priority, any)),
+    // Of PGM, and of Windows: a libzmq that is built without them remembers what was set and tells it, no more; so does
+    // this. Options of other things that are not there (GSSAPI, NORM, VMCI, TIPC, and the sizes of libzmq's own batches)
+    // have no row, and are refused as by a libzmq without them.
+    row(8, Field::Int(|settings| &mut settings.rate, positive)),
+    row(9, Field::Int(|settings| &mut settings.recovery_ivl, not_negative)),
+    row(84, Field::Int(|settings| &mut settings.multicast_maxtpdu, positive)),
+    row(94, Field::AnySwitch(|settings| &mut settings.loopback_fastpath)),
 ];
 
 fn row_of(number: c_int) -> Result<&'static Row> {
@@ -589,6 +596,9 @@ impl SocketHandle {
                     return Err(Errno::INVALID);
                 }
                 row.field.set(&mut self.settings(), value)?;
+                if option == AFFINITY {
+                    self.choose_threads()?;
+                }
             }
         }
         self.apply()

@@ -34,11 +34,15 @@ pub(crate) const SNDMORE: c_int = 2;
 /// The frames of a message to a peer that does not speak ZMTP: who, and what.
 const RAW_FRAMES: usize = 2;
 
+/// The transports whose connections a thread of the context serves.
+const SERVED_BY_THREADS: [&str; 5] = ["tcp", "ipc", "udp", "ws", "wss"];
+
 /// What a socket's handle stands for.
 pub(crate) struct SocketHandle {
     pub(crate) socket: ManuallyDrop<Socket<Any>>,
     pub(crate) socket_type: SocketType,
     context: Arc<Shared>,
+    max_message_size: usize,
     pub(crate) settings: Mutex<Settings>,
     begun: Begun,
     rest: Rest,
@@ -95,7 +99,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SocketHandle {
     fn new(context: &Arc<Shared>, socket_type: SocketType) -> Result<Self> {
-        let settings = Settings::new(&context.settings(), socket_type);
+        let of_context = context.settings();
+        let settings = Settings::new(&of_context, socket_type);
         let builder = context.running()?.any_socket_builder(socket_type);
         let as_in_libzmq = builder.interruptible(true).any_type_in_process(true);
         let socket = settings.apply(socket_type, as_in_libzmq).build()?;
@@ -103,6 +108,7 @@ impl SocketHandle {
             socket: ManuallyDrop::new(socket),
             socket_type,
             context: Arc::clone(context),
+            max_message_size: of_context.max_message_size(),
             settings: Mutex::new(settings),
             begun: Begun::default(),
             rest: Rest::default(),
@@ -158,6 +164,7 @@ impl SocketHandle {
     /// Sends a frame; the message is complete without SNDMORE.
     #[inline]
     pub(crate) fn send_body(&self, body: &[u8], flags: c_int) -> Result<()> {
+        self.check_size(body)?;
         if self.is_thread_safe() {
             return self.send_one(Outgoing::Body(body), flags);
         }
@@ -168,6 +175,7 @@ impl SocketHandle {
     }
 
     fn send_message(&self, message: &mut message::Message, flags: c_int) -> Result<()> {
+        self.check_size(message.body())?;
         if self.addresses() {
             let address = message.address();
             let mut addressed = Message::from(message.share_frame());
@@ -184,6 +192,11 @@ impl SocketHandle {
             return self.send_whole(Outgoing::Owned(message.share_frame().into()), flags);
         }
         self.send_whole(Outgoing::Body(message.body()), flags)
+    }
+
+    #[inline]
+    fn check_size(&self, body: &[u8]) -> Result<()> {
+        if body.len() <= self.max_message_size { Ok(()) } else { Err(Errno::TOO_LARGE) }
     }
 
     /// Sends a message of a socket whose messages have one frame.
@@ -386,6 +399,7 @@ pub(crate) unsafe extern "C" fn zmq_bind(socket: *mut c_void, endpoint: *const c
     border::unit(|| {
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
+        call.check_has_thread(endpoint)?;
         call.socket.bind(endpoint).map(drop).map_err(|error| {
             let errno = error.into();
             call.tell_bind_failed(endpoint, errno);
@@ -403,6 +417,7 @@ pub(crate) unsafe extern "C" fn zmq_connect(socket: *mut c_void, endpoint: *cons
     border::unit(|| {
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
+        call.check_has_thread(endpoint)?;
         let routing_id = mem::take(&mut call.settings().connect_routing_id);
         if routing_id.is_empty() || call.socket_type == SocketType::Rep {
             return call.connect(endpoint);
@@ -568,6 +583,26 @@ impl SocketHandle {
             self.apply()?;
         }
         Ok(result?)
+    }
+
+    /// Has those of the context's threads serve the socket that its affinity names. Where it names none that is there,
+    /// connections of other transports than inproc are refused.
+    pub(crate) fn choose_threads(&self) -> Result<()> {
+        let affinity = self.settings().affinity;
+        match self.context.settings().threads_of(affinity) {
+            Some(threads) => Ok(self.socket.set_io_threads(threads.get())?),
+            None => Ok(()),
+        }
+    }
+
+    fn check_has_thread(&self, endpoint: &str) -> Result<()> {
+        let wants_one = endpoint.split_once("://").is_some_and(|(scheme, _)| SERVED_BY_THREADS.contains(&scheme));
+        let affinity = self.settings().affinity;
+        if !wants_one || self.context.settings().threads_of(affinity).is_some() {
+            Ok(())
+        } else {
+            Err(Errno::NO_THREAD)
+        }
     }
 
     /// Whether the text is an endpoint at all, and the socket still there.

@@ -131,7 +131,7 @@ fn options_are_set_and_told_alike() {
 fn contexts_options_are_set_and_told_alike() {
     let [ours, theirs] = both(0);
     // The third is the priority of threads to be set, the sixth the size of a message to be told.
-    for option in [1, 2, 3, 4, 5, 6, 42, 70, 71, -1] {
+    for option in [1, 2, 3, 4, 5, 6, 10, 42, 70, 71, -1] {
         let get = |open: &Open| {
             // SAFETY: see `Open::new`.
             open.library.outcome(unsafe { (open.library.ctx_get)(open.context, option) })
@@ -192,6 +192,27 @@ fn endpoints_are_refused_alike() {
                 assert_eq!(left(&ours), left(&theirs), "type {socket_type} leave {endpoint:?}");
             }
         }
+    }
+}
+
+#[test]
+fn connections_are_refused_alike_where_no_thread_is_to_serve_them() {
+    for (threads, affinity) in [(1, 0_u64), (1, 1), (1, 2), (1, 1 << 63), (2, 2), (2, 3), (2, 4), (0, 0), (0, 1)] {
+        let [ours, theirs] = [Library::nought(), Library::libzmq()].map(|library| {
+            // SAFETY: see `Open::new`.
+            unsafe {
+                let context = (library.ctx_new)();
+                assert_eq!((library.ctx_set)(context, 1, threads), 0);
+                let open = Open { library, context, socket: (library.socket)(context, 7) };
+                let set = open.set(4, &affinity.to_ne_bytes());
+                let bound = ["tcp://127.0.0.1:*", "ipc://*", "inproc://threads"]
+                    .map(|endpoint| library.outcome((library.bind)(open.socket, c(endpoint).as_ptr())));
+                let connected = ["tcp://127.0.0.1:1", "inproc://threads", "foo://bar"]
+                    .map(|endpoint| library.outcome((library.connect)(open.socket, c(endpoint).as_ptr())));
+                (set, bound, connected)
+            }
+        });
+        assert_eq!(ours, theirs, "{threads} threads, affinity {affinity}");
     }
 }
 

@@ -185,6 +185,33 @@ fn frames_go_one_by_one() {
 }
 
 #[test]
+fn a_context_bounds_what_is_sent() {
+    let library = Library::nought();
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        let context = (library.ctx_new)();
+        assert_eq!((library.ctx_set)(context, 5, 3), 0);
+        let ends = [0, 0].map(|pair| (library.socket)(context, pair));
+        assert_eq!((library.bind)(ends[0], c("inproc://bounded").as_ptr()), 0);
+        assert_eq!((library.connect)(ends[1], c("inproc://bounded").as_ptr()), 0);
+        for flags in [0, 2] {
+            assert_eq!(
+                library.outcome((library.send)(ends[1], b"long".as_ptr().cast(), 4, flags)),
+                (-1, libc::EMSGSIZE)
+            );
+        }
+        let mut message = Msg::zeroed();
+        assert_eq!((library.msg_init_size)(message.pointer(), 4), 0);
+        assert_eq!(library.outcome((library.msg_send)(message.pointer(), ends[1], 0)), (-1, libc::EMSGSIZE));
+        assert_eq!((library.msg_close)(message.pointer()), 0);
+        assert_eq!((library.send)(ends[1], b"fit".as_ptr().cast(), 3, 0), 3);
+        assert_eq!((library.recv)(ends[0], ptr::null_mut(), 0, 0), 3, "the first that comes");
+        ends.iter().for_each(|&socket| assert_eq!((library.close)(socket), 0));
+        assert_eq!((library.ctx_term)(context), 0);
+    }
+}
+
+#[test]
 fn a_child_may_close_what_its_parent_opened() {
     let pair = Pair::of([7, 8], "tcp://127.0.0.1:*");
     let library = pair.library;

@@ -258,11 +258,23 @@ impl Shared {
         }
         let id = sockets.next_id;
         sockets.next_id += 1;
-        let driver = Arc::clone(&this.drivers[this.next_driver.fetch_add(1, Ordering::Relaxed) % this.drivers.len()]);
+        let driver = this.next_driver.fetch_add(1, Ordering::Relaxed) % this.drivers.len();
         let machine = nought_proto::Socket::new(socket_type, options.protocol.clone());
         let core = Core::new(id, machine, options, driver, Arc::clone(this))?;
         sockets.live.insert(id, Arc::downgrade(&core));
         Ok(core)
+    }
+
+    pub(crate) fn driver(&self, index: usize) -> &Arc<Driver> {
+        &self.drivers[index]
+    }
+
+    /// One of the drivers that are in a set, bit 0 for the first; they are taken in turns.
+    pub(crate) fn driver_among(&self, set: u64) -> Option<usize> {
+        let is_in_set =
+            |index: &usize| u32::try_from(*index).is_ok_and(|bit| set.checked_shr(bit).unwrap_or(0) & 1 == 1);
+        let among: Vec<_> = (0..self.drivers.len()).filter(is_in_set).collect();
+        among.get(self.next_driver.fetch_add(1, Ordering::Relaxed) % among.len().max(1)).copied()
     }
 
     /// A socket has closed and sent all it had to.

@@ -325,7 +325,7 @@ impl Core {
         let State { monitors, waiters, .. } = &mut *state;
         monitors.close(&mut waiters.after_unlock);
         drop(state);
-        self.driver.remove(self);
+        self.driver().remove(self);
         self.context.socket_closed(self.id);
     }
 }

@@ -348,7 +348,7 @@ impl Core {
     fn rearm(&self) {
         let state = self.lock();
         if !state.waiters.claimed {
-            self.driver.arm(self);
+            self.driver().arm(self);
         }
     }
 }

@@ -584,7 +584,7 @@ impl Core {
         let (id, core) = (connector.id, Arc::downgrade(&self.arc()));
         let begun = self.context.resolver.look_up(lookup, move |answer| {
             let Some(core) = core.upgrade() else { return };
-            let driver = Arc::clone(&core.driver);
+            let driver = Arc::clone(core.driver());
             driver.run_later(Box::new(move || core.resolved_later(index, id, answer)));
         });
         if let Err(error) = begun {

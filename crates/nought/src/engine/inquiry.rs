@@ -44,7 +44,7 @@ impl Core {
     /// Asks about the peer of a connection, as soon as no lock is held.
     pub(super) fn inquire(&self, about: ConnectionId, request: zap::Request) {
         let core = self.arc();
-        self.driver.run_later(Box::new(move || core.ask(about, &request)));
+        self.driver().run_later(Box::new(move || core.ask(about, &request)));
     }
 
     fn ask(&self, about: ConnectionId, request: &zap::Request) {
@@ -101,7 +101,7 @@ impl Inquiry {
         let inquiry = Arc::new(Self {
             asker: Arc::downgrade(&asker.arc()),
             about,
-            driver: Arc::clone(&asker.driver),
+            driver: Arc::clone(asker.driver()),
             machine: Mutex::new(machine),
             connection,
         });

@@ -84,7 +84,7 @@ impl Notify for PipeEnd {
         if core.mail.add(self.id) {
             core.poller.wake();
         }
-        let driver = Arc::clone(&core.driver);
+        let driver = Arc::clone(core.driver());
         driver.run_later(Box::new(move || core.drive()));
     }
 }

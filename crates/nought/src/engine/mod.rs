@@ -24,7 +24,10 @@ pub(crate) mod waiters;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -64,7 +67,8 @@ pub(crate) struct Core {
     followers: Followers,
     pub(crate) mail: Mail,
     descriptor: OnceLock<Descriptor>,
-    pub(crate) driver: Arc<Driver>,
+    /// Which of the context's drivers is this socket's. It changes under the lock.
+    driver: AtomicUsize,
     pub(crate) context: Arc<Shared>,
     me: Weak<Core>,
 }
@@ -161,7 +165,7 @@ impl Core {
         id: u64,
         machine: nought_proto::Socket,
         options: SocketOptions,
-        driver: Arc<Driver>,
+        driver: usize,
         context: Arc<Shared>,
     ) -> std::io::Result<Arc<Self>> {
         let poller = Poller::new()?;
@@ -198,12 +202,34 @@ impl Core {
             followers: Followers::default(),
             mail: Mail::default(),
             descriptor: OnceLock::new(),
-            driver,
+            driver: AtomicUsize::new(driver),
             context,
             me: me.clone(),
         });
-        core.driver.add(&core)?;
+        core.driver().add(&core)?;
         Ok(core)
+    }
+
+    /// The driver that serves this socket where no caller does.
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        self.context.driver(self.driver.load(Ordering::Relaxed))
+    }
+
+    /// Has another driver serve this socket. What the one before has in hand for it, it still does.
+    pub(crate) fn move_to_driver(&self, driver: usize) -> std::io::Result<()> {
+        let state = self.lock();
+        let (before, now) = (self.driver(), self.context.driver(driver));
+        if Arc::ptr_eq(before, now) {
+            return Ok(());
+        }
+        now.add(&self.arc())?;
+        before.remove(self);
+        now.set_timer(self.id, None, state.timer);
+        if state.waiters.claimed {
+            now.disarm(self);
+        }
+        self.driver.store(driver, Ordering::Relaxed);
+        Ok(())
     }
 
     #[inline]
@@ -380,7 +406,7 @@ impl Core {
             state.dirty.push(id);
         }
         if !std::mem::replace(&mut state.dirty_notified, true) {
-            self.driver.flush_later(self.arc(), urgency);
+            self.driver().flush_later(self.arc(), urgency);
         }
     }
 
@@ -465,7 +491,7 @@ impl Core {
             .flatten()
             .min();
         if next != state.timer {
-            self.driver.set_timer(self.id, state.timer, next);
+            self.driver().set_timer(self.id, state.timer, next);
             state.timer = next;
         }
     }
@@ -497,7 +523,7 @@ impl Core {
     /// Asks for a visit of the driver.
     pub(crate) fn visit_later(&self) {
         let core = self.arc();
-        self.driver.run_later(Box::new(move || core.drive()));
+        self.driver().run_later(Box::new(move || core.drive()));
     }
 }
 

@@ -252,7 +252,7 @@ impl Core {
 
     fn claim(&self, state: &mut State) {
         if !std::mem::replace(&mut state.waiters.claimed, true) {
-            self.driver.disarm(self);
+            self.driver().disarm(self);
         }
     }
 
@@ -273,7 +273,7 @@ impl Core {
     /// Lets the driver's tick look at the claim.
     fn watch_claim(&self, state: &mut State) {
         if !std::mem::replace(&mut state.waiters.in_tick_list, true) {
-            self.driver.tick_for(self.arc());
+            self.driver().tick_for(self.arc());
         }
     }
 
@@ -328,7 +328,7 @@ impl Core {
     /// Gives the socket to the driver at once.
     pub(crate) fn hand_back(&self, state: &mut State) {
         if std::mem::take(&mut state.waiters.claimed) {
-            self.driver.arm(self);
+            self.driver().arm(self);
         }
         self.go_on_reading(state);
     }

@@ -184,6 +184,17 @@ impl<K: Kind> Socket<K> {
         state.machine.connections().iter().map(peer).collect()
     }
 
+    /// Leaves what callers do not do for this socket to some of the context's driver threads, of which it has one at a
+    /// time: those whose bits are set in `threads`, bit 0 for the first; see
+    /// [`io_threads`](crate::ContextBuilder::io_threads).
+    ///
+    /// # Errors
+    /// `InvalidInput` if the context has none of them; or if the system has no memory for it.
+    pub fn set_io_threads(&self, threads: u64) -> io::Result<()> {
+        let driver = self.core.context.driver_among(threads);
+        self.core.move_to_driver(driver.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?)
+    }
+
     /// Makes every call on this socket return with `Terminated`, those that wait now too. What is queued is sent when it
     /// is closed, as ever.
     pub fn shutdown(&self) {
