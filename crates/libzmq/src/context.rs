@@ -9,8 +9,9 @@ use std::{
     ffi::{CString, c_int, c_void},
     mem::ManuallyDrop,
     num::NonZeroU64,
-    process,
+    process, ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use nought::Context;
@@ -20,6 +21,7 @@ use crate::{
     errno::{Errno, Result},
     handle::{self, Closed, Noun},
     options::Value,
+    poll,
 };
 
 const IO_THREADS: c_int = 1;
@@ -138,13 +140,11 @@ impl Shared {
         }
     }
 
-    /// Shuts down, and waits until all sockets are closed and have sent what they had to.
-    fn terminate(&self) {
+    /// Shuts down, and waits until all sockets are closed and have sent what they had to. A signal ends the wait.
+    fn terminate(&self) -> Result<()> {
         self.shut_down();
         let context = self.lock_running().context.as_deref().cloned();
-        if let Some(context) = context {
-            context.term();
-        }
+        context.map_or(Ok(()), |context| wait_for_sockets(&context))
     }
 
     fn set(&self, option: c_int, value: c_int) -> Result<()> {
@@ -195,6 +195,20 @@ impl Shared {
             _ => return Err(Errno::INVALID),
         })
     }
+}
+
+/// The pauses between two looks whether all sockets are gone: the first, and the longest.
+const PAUSE_MIN: Duration = Duration::from_micros(50);
+const PAUSE_MAX: Duration = Duration::from_millis(5);
+
+/// Looks again and again, since a sleep on the context itself would not hear of signals.
+fn wait_for_sockets(context: &Context) -> Result<()> {
+    let mut pause = PAUSE_MIN;
+    while context.sockets() > 0 {
+        poll::ppoll(&mut [], Some(pause), ptr::null())?;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+    Ok(())
 }
 
 impl Settings {
@@ -312,13 +326,14 @@ pub(crate) extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
     })
 }
 
-/// Ends a context: waits until its sockets are closed and have sent what they had to.
+/// Ends a context: waits until its sockets are closed and have sent what they had to. Where a signal ends the wait, it is to
+/// be called again.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
     border::unit(|| {
         let call = handle::enter::<ContextHandle>(context)?;
         if !call.0.is_inherited() {
-            call.0.terminate();
+            call.0.terminate()?;
         }
         handle::close::<ContextHandle>(context)
     })

@@ -107,7 +107,12 @@ fn happened(item: &libc::pollfd) -> c_short {
     events | if other == 0 { 0 } else { POLLERR }
 }
 
-fn ppoll(items: &mut [libc::pollfd], timeout: Option<Duration>, signals: *const libc::sigset_t) -> io::Result<()> {
+/// Waits until something is there, at most for `timeout`; a signal that is handled meanwhile is an error.
+pub(crate) fn ppoll(
+    items: &mut [libc::pollfd],
+    timeout: Option<Duration>,
+    signals: *const libc::sigset_t,
+) -> io::Result<()> {
     let timeout = timeout.map(|timeout| libc::timespec {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: timeout.subsec_nanos().into(),

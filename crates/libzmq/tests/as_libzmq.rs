@@ -217,6 +217,22 @@ fn connections_are_refused_alike_where_no_thread_is_to_serve_them() {
 }
 
 #[test]
+fn capabilities_have_the_same_names() {
+    let [ours, theirs] = [Library::nought(), Library::libzmq()];
+    // SAFETY: the names are C strings.
+    let has = |library: &Library, name: &str| unsafe { (library.has)(c(name).as_ptr()) };
+    for name in ["ipc", "curve", "WS", "ws", "wss", "vmci", "tcp", "inproc", "udp", "plain", "IPC", "sodium", ""] {
+        assert_eq!(has(&ours, name), has(&theirs, name), "{name}");
+    }
+    // Debian's has these, and is built without drafts.
+    for (name, here) in [("pgm", 0), ("norm", 0), ("tipc", 0), ("gssapi", 0), ("draft", 1)] {
+        assert_eq!(has(&ours, name), here, "{name}");
+    }
+    // SAFETY: null is no name.
+    assert_eq!(unsafe { (ours.has)(ptr::null()) }, 0);
+}
+
+#[test]
 fn sockets_send_and_receive_alike_when_nobody_is_there() {
     // A STREAM takes the second frame for the bytes to the peer that was no peer.
     for socket_type in 0..=10 {
