@@ -13,11 +13,11 @@ use std::{
 
 use nought::{
     Any, Frame, Metadata, Readiness, SocketBuilder, SocketType,
-    transport::{AcceptFilter, InheritedListener},
+    transport::{AcceptFilter, InheritedListener, SocksProxy},
     z85,
 };
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     border, context,
@@ -53,6 +53,9 @@ const IPC_FILTER_GID: c_int = 60;
 const ROUTING_ID: c_int = 5;
 const METADATA: c_int = 95;
 const XPUB_WELCOME_MSG: c_int = 72;
+const SOCKS_PROXY: c_int = 68;
+const SOCKS_USERNAME: c_int = 99;
+const SOCKS_PASSWORD: c_int = 100;
 const TOPICS_COUNT: c_int = 116;
 
 /// What was set about a socket, as the application gave it.
@@ -110,6 +113,9 @@ pub(crate) struct Settings {
     listener: Option<InheritedListener>,
     accept: AcceptFilter,
     bindtodevice: Vec<u8>,
+    socks_proxy: Vec<u8>,
+    socks_username: Vec<u8>,
+    socks_password: Zeroizing<Vec<u8>>,
     metadata: Metadata,
     security: SecuritySettings,
     xsub_verbose_unsubscribe: c_int,
@@ -179,6 +185,9 @@ impl Settings {
             listener: None,
             accept: AcceptFilter::default(),
             bindtodevice: Vec::new(),
+            socks_proxy: Vec::new(),
+            socks_username: Vec::new(),
+            socks_password: Zeroizing::default(),
             metadata: Metadata::new(),
             security: SecuritySettings::default(),
             xsub_verbose_unsubscribe: 0,
@@ -215,6 +224,7 @@ impl Settings {
             .tcp_keepalive_interval(self.keep_alive(self.tcp_keepalive_intvl).map(seconds))
             .tcp_keepalive_count(self.keep_alive(self.tcp_keepalive_cnt))
             .connect_timeout(millis_unless_zero(self.connect_timeout))
+            .socks_proxy(text(&self.socks_proxy).map(|address| self.socks(address)))
             .max_retransmission_time(millis_unless_zero(self.tcp_maxrt))
             // Zero is as soon as possible; nought has no such word.
             .reconnect_interval(interval.map(|interval| interval.max(Duration::from_millis(1))))
@@ -224,6 +234,15 @@ impl Settings {
             .multicast_hops(u8::try_from(self.multicast_hops).unwrap_or(u8::MAX))
             .multicast_loop(self.multicast_loop != 0)
             .reconnect_interval_max(longest.or(interval).unwrap_or_default())
+    }
+
+    fn socks(&self, address: String) -> SocksProxy {
+        let proxy = SocksProxy::new(address);
+        if self.socks_username.is_empty() {
+            return proxy;
+        }
+        // Both were measured when they were set.
+        proxy.clone().with_credentials(&self.socks_username[..], &self.socks_password[..]).unwrap_or(proxy)
     }
 
     /// Times and counts of probes say nothing while there are none.
@@ -382,6 +401,10 @@ fn a_routing_id(len: usize) -> bool {
     (1..=255).contains(&len)
 }
 
+fn a_socks_text(len: usize) -> bool {
+    len <= 255
+}
+
 const fn row(number: c_int, field: Field) -> Row {
     Row { number, kinds: Kinds::All, field, access: Access::ReadWrite }
 }
@@ -435,6 +458,7 @@ static TABLE: &[Row] = &[
     row(57, Field::Int(|settings| &mut settings.tos, not_negative)),
     of(61, NAMING, Field::Bytes(|settings| &mut settings.connect_routing_id, a_routing_id)),
     row(66, Field::Int(|settings| &mut settings.handshake_ivl, not_negative)),
+    row(SOCKS_PROXY, Field::Text(|settings| &mut settings.socks_proxy, |len| len > 0)),
     of(69, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_nodrop)),
     of(71, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_manual)),
     of(73, &[SocketType::Stream], Field::Int(|settings| &mut settings.stream_notify, zero_or_one)),
@@ -448,6 +472,8 @@ static TABLE: &[Row] = &[
     row(96, Field::AnySwitch(|settings| &mut settings.multicast_loop)),
     of(97, &[SocketType::Router], Field::Int(|settings| &mut settings.router_notify, |value| (0..=3).contains(&value))),
     of(98, &[SocketType::XPub], Field::Switch(|settings| &mut settings.xpub_manual_last_value)),
+    row(SOCKS_USERNAME, Field::Text(|settings| &mut settings.socks_username, a_socks_text)),
+    row(SOCKS_PASSWORD, Field::Text(|settings| &mut settings.socks_password, a_socks_text)),
     row(109, Field::Int(|settings| &mut settings.reconnect_stop, |value| (0..=7).contains(&value))),
     of(110, GREETING, Field::Bytes(|settings| &mut settings.hello_msg, |_| true)),
     of(111, SEEING_ENDS, Field::Bytes(|settings| &mut settings.disconnect_msg, |_| true)),
@@ -487,7 +513,11 @@ impl Field {
                 *field(settings) = u64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?);
             }
             Self::Bytes(field, is_legal) | Self::Text(field, is_legal) => {
-                *field(settings) = Some(value).filter(|value| is_legal(value.len())).ok_or(Errno::INVALID)?.to_vec();
+                let value = Some(value).filter(|value| is_legal(value.len())).ok_or(Errno::INVALID)?;
+                let field = field(settings);
+                // What was there may be a password.
+                field.zeroize();
+                field.extend_from_slice(value);
             }
         }
         Ok(())
@@ -572,6 +602,9 @@ impl SocketHandle {
             (IPC_FILTER_UID, None) => self.settings().accept.users.clear(),
             (IPC_FILTER_GID, None) => self.settings().accept.groups.clear(),
             (option, value) if SecuritySettings::has(option) => self.settings().security.set(option, value)?,
+            (SOCKS_PROXY, None) => self.settings().socks_proxy.clear(),
+            (SOCKS_USERNAME, None) => self.settings().socks_username.clear(),
+            (SOCKS_PASSWORD, None) => self.settings().socks_password.zeroize(),
             (BINDTODEVICE, None) => self.settings().bindtodevice.clear(),
             _ => return self.set_to(option, value.unwrap_or_default()),
         }

@@ -4,8 +4,15 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use nought::{Context, Pull, Push, SocketBuilder, SocketError, SocketEventKind, transport::TransportOptions};
+use nought::{
+    Context, Pull, Push, SocketBuilder, SocketError, SocketEventKind,
+    transport::{SocksProxy, TransportOptions},
+};
 use support::{await_event, lab::Lab, recv, unique, watchdog};
+
+fn proxy() -> Option<SocksProxy> {
+    Some(SocksProxy::new("127.0.0.1:1080"))
+}
 
 type Set = fn(SocketBuilder<Pull>) -> SocketBuilder<Pull>;
 type Expect = fn(&mut TransportOptions);
@@ -40,6 +47,7 @@ const OPTIONS: &[(Set, Expect)] = &[
         |options| (options.keep_alive.enabled, options.keep_alive.count) = (Some(true), Some(4)),
     ),
     (|builder| builder.connect_timeout(SECONDS(9)), |options| options.connect_timeout = SECONDS(9)),
+    (|builder| builder.socks_proxy(proxy()), |options| options.socks_proxy = proxy()),
     (|builder| builder.max_retransmission_time(SECONDS(8)), |options| options.max_retransmission_time = SECONDS(8)),
 ];
 

@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod routing;
 pub mod socket;
 pub mod socket_type;
+pub mod socks;
 pub mod wire;
 pub mod z85;
 pub mod zap;

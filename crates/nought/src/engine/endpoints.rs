@@ -644,7 +644,10 @@ impl Core {
                     let endpoint = target.endpoint().to_owned();
                     let event = SocketEvent::new(endpoint.clone(), Some(endpoint), SocketEventKind::Connecting);
                     self.publish(state, event);
-                    let deadline = options.connect_timeout.and_then(|timeout| now.checked_add(timeout));
+                    // The system gives up on whom it cannot reach, and not on a proxy that does not answer.
+                    let for_proxy = options.socks_proxy.as_ref().and(state.machine.options().handshake_timeout);
+                    let timeout = options.connect_timeout.or(for_proxy);
+                    let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
                     return state.endpoints.set_connect_timer(index, deadline);
                 }
                 Ok(false) => return self.connected(state, index, id, now),
@@ -653,7 +656,7 @@ impl Core {
         }
     }
 
-    /// A pending connection became writable, or failed.
+    /// A pending connection can go on, or failed.
     pub(super) fn finish_connecting(&self, state: &mut State, id: ConnectionId, now: Instant) {
         let Some(link) = state.links.get_mut(id) else { return };
         let Origin::Connector(index) = link.origin else { return };

@@ -148,10 +148,7 @@ impl Core {
     pub(crate) fn link_event(&self, state: &mut State, id: ConnectionId, flags: EventFlags, now: Instant) {
         let Some(link) = state.links.get_mut(id) else { return };
         if link.connecting {
-            if flags.intersects(EventFlags::OUT | EventFlags::ERR | EventFlags::HUP) {
-                self.finish_connecting(state, id, now);
-            }
-            return;
+            return self.finish_connecting(state, id, now);
         }
         if flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
             link.hung_up = true;

@@ -21,7 +21,7 @@ use crate::{
         spin::{self, Spin},
     },
     error::{SocketError, WrongKind},
-    transport::{AcceptFilter, InheritedListener, KeepAlive, TransportOptions},
+    transport::{AcceptFilter, InheritedListener, KeepAlive, SocksProxy, TransportOptions},
 };
 
 /// In tenths of a second, in two bytes.
@@ -436,6 +436,13 @@ impl<K: Kind> SocketBuilder<K> {
     /// system tries, about two minutes on Linux.
     pub fn connect_timeout(self, timeout: Option<Duration>) -> Self {
         self.transport(|options| options.connect_timeout = timeout)
+    }
+
+    /// tcp, ws: the SOCKS proxy to connect through; it looks up host names. Between the connection to it and its answer
+    /// passes no more than [`connect_timeout`](Self::connect_timeout), and without that the time of a handshake (30 s,
+    /// unless it is set). Default: none.
+    pub fn socks_proxy(self, proxy: Option<SocksProxy>) -> Self {
+        self.transport(|options| options.socks_proxy = proxy)
     }
 
     /// tcp: how long sent bytes may stay unacknowledged before the connection is given up. Default: the system's.

@@ -251,6 +251,12 @@ pub enum AddressError {
     },
     /// ipc: nothing follows the `@` of an abstract name.
     NoName,
+    /// A SOCKS proxy cannot be told of the host: an IPv6 address with an interface of this machine, or a name of more than
+    /// 255 bytes.
+    BeyondProxy {
+        /// What was written.
+        host: String,
+    },
     /// ws: the path cannot stand in the head of an HTTP request, or is longer than 1024 bytes.
     BadPath {
         /// What was written.
@@ -315,6 +321,11 @@ impl fmt::Display for AddressError {
                 write!(f, "the path {path:?} holds a NUL: leave it out; an abstract name is written @NAME")
             }
             Self::NoName => write!(f, "nothing follows the @: write the abstract name after it, as in ipc://@NAME"),
+            Self::BeyondProxy { host } => write!(
+                f,
+                "a SOCKS proxy cannot be told of {host:?}: write an address without an interface, or a name of at most \
+                 255 bytes"
+            ),
             Self::BadPath { path } => write!(
                 f,
                 "the path {path:?} cannot be asked for over HTTP: write at most 1024 printable ASCII characters without \

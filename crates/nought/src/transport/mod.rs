@@ -9,8 +9,8 @@
 //! The order of events is this. To accept: [`Transport::bind`], then [`Listener::accept`] each time
 //! [`Listener::readiness`] becomes readable, until it says `WouldBlock`. To connect: [`Transport::check`] in the
 //! user's call; [`Transport::resolve_now`], or else [`Transport::resolve`] on the resolver's thread; then
-//! [`Transport::connect`] to one target after another; and [`Channel::connected`] once a [`Connecting::Pending`]
-//! channel becomes writable.
+//! [`Transport::connect`] to one target after another; and [`Channel::connected`] each time a [`Connecting::Pending`]
+//! channel becomes writable or readable.
 //!
 //! A panic in a channel or a listener, in `connect` or in a lookup is an error of that call: it costs the connection or
 //! the attempt.
@@ -20,6 +20,7 @@ mod endpoint;
 mod ipc;
 mod options;
 pub(crate) mod shield;
+mod socks;
 mod tcp;
 mod udp;
 mod ws;
@@ -36,10 +37,12 @@ use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use socket2::Socket;
 
 pub use nought_proto::connection::PeerCredentials;
+pub use nought_proto::socks::{Refusal as SocksRefusal, TooLong as SocksTooLong};
 
 pub use self::endpoint::{AddressError, Endpoint, EndpointError, Target, Transports};
 pub use self::ipc::Ipc;
 pub use self::options::{AcceptFilter, InheritedListener, KeepAlive, Network, NoNetwork, TransportOptions};
+pub use self::socks::SocksProxy;
 pub use self::tcp::Tcp;
 pub use self::udp::Udp;
 pub use self::ws::Ws;
@@ -105,7 +108,7 @@ pub trait Transport: Send + Sync + 'static {
 pub enum Connecting {
     /// It stands.
     Done(Arc<dyn Channel>),
-    /// It is on its way: wait until the channel becomes writable, then ask [`Channel::connected`].
+    /// It is on its way: each time the channel becomes writable or readable, ask [`Channel::connected`].
     Pending(Arc<dyn Channel>),
     /// There are no connections: datagrams go to the target.
     Datagrams(Arc<dyn DatagramChannel>),
@@ -157,7 +160,7 @@ pub trait Channel: Send + Sync + 'static {
     /// What becomes readable, writable or closed by the peer. The engine registers it edge-triggered.
     fn readiness(&self) -> BorrowedFd<'_>;
 
-    /// How a pending connection ended, once the channel became writable.
+    /// Goes on with a pending connection, once the channel became writable or readable, and says how it ended.
     ///
     /// # Errors
     /// `WouldBlock`: it is still on its way. Any other: it was not made.
@@ -236,6 +239,12 @@ impl StreamSocket {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room to read into"));
         }
         let (len, _) = retry_on_intr(|| net::recv(&self.0, spare_capacity(into), RecvFlags::empty()))?;
+        Ok(len)
+    }
+
+    /// Reads once into `into`, and no more than that.
+    fn read_slice(&self, into: &mut [u8]) -> io::Result<usize> {
+        let (len, _) = retry_on_intr(|| net::recv(&self.0, &mut *into, RecvFlags::empty()))?;
         Ok(len)
     }
 

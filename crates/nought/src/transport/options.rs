@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use nought_proto::connection::PeerCredentials;
 
+use super::SocksProxy;
+
 /// The options of a transport, as they stand when `bind` or `connect` is called; later changes do not reach what is
 /// already bound or connected.
 ///
@@ -67,6 +69,9 @@ pub struct TransportOptions {
     /// the last one pauses and begins again. Default: `None`, as long as the system tries, about two minutes on Linux.
     pub connect_timeout: Option<Duration>,
 
+    /// tcp, ws: the SOCKS proxy to connect through. Default: `None`, directly.
+    pub socks_proxy: Option<SocksProxy>,
+
     /// tcp: how long sent bytes may stay without acknowledgement before the kernel ends the connection
     /// (`TCP_USER_TIMEOUT`, in whole milliseconds). Default: `None`, the system's, about 15 minutes on Linux.
     pub max_retransmission_time: Option<Duration>,
@@ -95,6 +100,7 @@ impl Default for TransportOptions {
             bind_to_device: None,
             keep_alive: KeepAlive::default(),
             connect_timeout: None,
+            socks_proxy: None,
             max_retransmission_time: None,
             inherited: None,
             accept: AcceptFilter::default(),

@@ -13,13 +13,17 @@ use std::time::Duration;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::if_nametoindex;
+use nought_proto::socks::Destination;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{
     AddressError, Channel, Connecting, KeepAlive, ListenError, Listener, StreamSocket, Target, Transport,
-    TransportOptions, delivery::unacknowledged_len, foreign_target, inherited_socket,
+    TransportOptions,
+    delivery::unacknowledged_len,
+    foreign_target, inherited_socket,
+    socks::{Passage, destination_of},
 };
 
 /// The transport `tcp`.
@@ -32,6 +36,7 @@ use super::{
 ///   has: with IPv6 on, an interface's IPv6 address goes before its IPv4 address, and link-local ones come last.
 /// - `connect` takes an IP address or a host name and a port. Every address of the name is a target. What stands
 ///   before a `;` is the address to connect from.
+/// - With a [`SocksProxy`](super::SocksProxy), `connect` connects to that, and it to the address.
 /// - A link-local IPv6 address takes its interface after a `%`, by name or number: `[fe80::1%eth0]:5555`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tcp;
@@ -58,35 +63,42 @@ impl Transport for Tcp {
     }
 
     fn check(&self, address: &str, options: &TransportOptions) -> Result<(), AddressError> {
-        let route = Route::parse(address)?;
-        route.destination.check_family(options)?;
+        let route = Route::parse(address, options)?;
+        route.first_hop().check_family(options)?;
+        if route.proxy.is_some() {
+            destination_of(&route.destination)?;
+        }
         route.source.map_or(Ok(()), |source| source.check_family(options))
     }
 
     fn resolve_now(&self, address: &str, options: &TransportOptions) -> Option<io::Result<Vec<Target>>> {
-        let route = match Route::parse(address) {
+        let route = match Route::parse(address, options) {
             Ok(route) => route,
             Err(error) => return Some(Err(unusable(error))),
         };
         let local = |source: &Place<'_>| !source.is_name() || source.is_interface(options);
-        let literal = !route.destination.is_name() && route.source.as_ref().is_none_or(local);
+        let literal = !route.first_hop().is_name() && route.source.as_ref().is_none_or(local);
         literal.then(|| route.targets(options))
     }
 
     fn resolve(&self, address: &str, options: &TransportOptions) -> io::Result<Vec<Target>> {
-        Route::parse(address).map_err(unusable)?.targets(options)
+        Route::parse(address, options).map_err(unusable)?.targets(options)
     }
 
     fn connect(&self, target: &Target, options: &TransportOptions) -> io::Result<Connecting> {
         let hop: &Hop = target.address().ok_or_else(|| foreign_target("tcp", target))?;
-        let socket = open(hop.destination, options)?;
+        let socket = open(hop.to, options)?;
         if let Some(source) = hop.source {
             socket.set_reuse_address(true)?;
             socket.bind(&source.into())?;
         }
-        let begun = socket.connect(&hop.destination.into());
-        let channel = TcpChannel { socket: StreamSocket::new(socket), remote: hop.destination };
+        let proxied = options.socks_proxy.as_ref().zip(hop.beyond.clone());
+        let passage = proxied.map(|(proxy, beyond)| Passage::new(target.endpoint(), proxy.handshake(beyond)));
+        let begun = socket.connect(&hop.to.into());
+        let channel = TcpChannel { socket: StreamSocket::new(socket), remote: hop.to, passage };
         match begun {
+            // One to a proxy has still to be told to it.
+            Ok(()) if channel.passage.is_some() => Ok(Connecting::Pending(Arc::new(channel))),
             Ok(()) => channel.connected().map(|()| Connecting::Done(Arc::new(channel))),
             Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {
                 Ok(Connecting::Pending(Arc::new(channel)))
@@ -97,35 +109,43 @@ impl Transport for Tcp {
 }
 
 /// What a tcp [`Target`] carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Hop {
     source: Option<SocketAddr>,
-    destination: SocketAddr,
+    /// The destination, or the proxy.
+    to: SocketAddr,
+    /// What the proxy is asked for.
+    beyond: Option<Destination>,
 }
 
-/// `[source;]destination`, taken apart.
+/// `[source;]destination`, taken apart, and the proxy between them.
 struct Route<'a> {
     source: Option<Place<'a>>,
     destination: Place<'a>,
+    proxy: Option<Place<'a>>,
 }
 
 impl<'a> Route<'a> {
-    fn parse(address: &'a str) -> Result<Self, AddressError> {
-        let (source, destination) = match address.split_once(';') {
-            Some((source, destination)) => (Some(Place::parse(source)?), destination),
-            None => (None, address),
-        };
-        let destination = Place::parse(destination)?;
-        match destination {
-            Place { host: Host::Any, .. } => Err(AddressError::AnyHost { address: address.to_owned() }),
-            Place { port: 0, .. } => Err(AddressError::AnyPort { address: address.to_owned() }),
-            _ => Ok(Self { source, destination }),
-        }
+    fn parse(address: &'a str, options: &'a TransportOptions) -> Result<Self, AddressError> {
+        let (source, destination) = parse_ends(address)?;
+        let Some(proxy) = &options.socks_proxy else { return Ok(Self { source, destination, proxy: None }) };
+        let (source_of_proxy, proxy) = parse_ends(proxy.address())?;
+        Ok(Self { source: source_of_proxy.or(source), destination, proxy: Some(proxy) })
     }
 
-    /// Every address of the destination, each with the first address of the source that is of its family.
+    /// Where this machine connects to.
+    fn first_hop(&self) -> &Place<'a> {
+        self.proxy.as_ref().unwrap_or(&self.destination)
+    }
+
+    /// Every address of the destination, or of the proxy, each with the first address of the source that is of its family.
     fn targets(&self, options: &TransportOptions) -> io::Result<Vec<Target>> {
-        let destinations = self.destination.remote_addresses(options)?;
+        let destinations = self.first_hop().remote_addresses(options)?;
+        let beyond = self.proxy.as_ref().map(|_| destination_of(&self.destination)).transpose().map_err(unusable)?;
+        let target = |source, to| match &beyond {
+            Some(beyond) => target_beyond(source, to, beyond.clone()),
+            None => target(source, to),
+        };
         let Some(source) = &self.source else {
             return Ok(destinations.into_iter().map(|to| target(None, to)).collect());
         };
@@ -141,21 +161,42 @@ impl<'a> Route<'a> {
     }
 }
 
-fn target(source: Option<SocketAddr>, mut destination: SocketAddr) -> Target {
-    if destination.ip().is_unspecified() {
+fn target(source: Option<SocketAddr>, mut to: SocketAddr) -> Target {
+    if to.ip().is_unspecified() {
         // The kernel takes it for this machine, but would not show it as the peer's address.
-        destination.set_ip(match destination.ip() {
+        to.set_ip(match to.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    Target::new(endpoint_of(destination), Hop { source, destination })
+    Target::new(endpoint_of(to), Hop { source, to, beyond: None })
+}
+
+fn target_beyond(source: Option<SocketAddr>, to: SocketAddr, beyond: Destination) -> Target {
+    let endpoint = match &beyond {
+        Destination::Address(address) => endpoint_of(*address),
+        Destination::Name(name, port) => format!("tcp://{name}:{port}"),
+    };
+    Target::new(endpoint, Hop { source, to, beyond: Some(beyond) })
+}
+
+fn parse_ends(address: &str) -> Result<(Option<Place<'_>>, Place<'_>), AddressError> {
+    let (source, destination) = match address.split_once(';') {
+        Some((source, destination)) => (Some(Place::parse(source)?), destination),
+        None => (None, address),
+    };
+    let destination = Place::parse(destination)?;
+    match destination {
+        Place { host: Host::Any, .. } => Err(AddressError::AnyHost { address: address.to_owned() }),
+        Place { port: 0, .. } => Err(AddressError::AnyPort { address: address.to_owned() }),
+        _ => Ok((source, destination)),
+    }
 }
 
 /// `HOST:PORT`, taken apart.
 pub(super) struct Place<'a> {
     pub(super) host: Host<'a>,
-    host_text: &'a str,
+    pub(super) host_text: &'a str,
     /// 0: any.
     pub(super) port: u16,
 }
@@ -454,7 +495,7 @@ impl Listener for TcpListener {
         // Linux gives no address where the peer reset the connection before it was accepted.
         let remote = peer.and_then(|peer| peer.try_into().ok()).ok_or(Errno::CONNABORTED)?;
         classify(&socket, self.is_ipv6, &self.options)?;
-        Ok(Arc::new(TcpChannel { socket: StreamSocket::new(socket), remote }))
+        Ok(Arc::new(TcpChannel { socket: StreamSocket::new(socket), remote, passage: None }))
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
@@ -468,7 +509,9 @@ impl Listener for TcpListener {
 
 struct TcpChannel {
     socket: StreamSocket,
+    /// The peer, or the proxy.
     remote: SocketAddr,
+    passage: Option<Passage>,
 }
 
 impl TcpChannel {
@@ -504,7 +547,7 @@ impl Channel for TcpChannel {
             let reason = "nobody listens there: the socket met itself";
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, reason));
         }
-        Ok(())
+        self.passage.as_ref().map_or(Ok(()), |passage| passage.open(&self.socket))
     }
 
     fn close_write(&self) -> io::Result<()> {
@@ -523,7 +566,7 @@ impl Channel for TcpChannel {
     }
 
     fn remote_endpoint(&self) -> String {
-        endpoint_of(self.remote)
+        self.passage.as_ref().map_or_else(|| endpoint_of(self.remote), |passage| passage.endpoint.clone())
     }
 
     fn peer_address(&self) -> Option<String> {
@@ -854,7 +897,7 @@ mod tests {
     fn a_pending_channel_is_not_connected() {
         let socket = open("127.0.0.1:1".parse().unwrap(), &options()).unwrap();
         let remote = "127.0.0.1:1".parse().unwrap();
-        let channel = TcpChannel { socket: StreamSocket::new(socket), remote };
+        let channel = TcpChannel { socket: StreamSocket::new(socket), remote, passage: None };
         assert_eq!(channel.connected().unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
