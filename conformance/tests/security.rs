@@ -177,7 +177,8 @@ fn a_client_of_plain_is_let_in_by_libzmq() {
     for endpoint in endpoints() {
         let libzmq = Libzmq::open();
         let theirs = libzmq.socket(SocketType::Dealer);
-        let handler = libzmq.authenticate_plain(&theirs, "admin", "secret");
+        theirs.be_plain_server();
+        let handler = libzmq.authenticate_plain("admin", "secret");
         let endpoint = theirs.bind(&endpoint);
         let ours = nought_socket(SocketType::Dealer, PlainClient::new("admin", "secret").unwrap());
         ours.connect(&endpoint).unwrap();

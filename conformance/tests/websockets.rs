@@ -180,7 +180,8 @@ fn a_client_of_plain_is_let_in() {
     let libzmq = Libzmq::open();
     for we_bind in [true, false] {
         let theirs = libzmq.socket(SocketType::Dealer);
-        let handler = libzmq.authenticate_plain(&theirs, "admin", "secret");
+        theirs.be_plain_server();
+        let handler = libzmq.authenticate_plain("admin", "secret");
         let ours = nought_socket(SocketType::Dealer, PlainClient::new("admin", "secret").unwrap());
         meet(&ours, &theirs, we_bind);
         exchange(&ours, &theirs, true);

@@ -82,11 +82,10 @@ impl Libzmq {
         socket
     }
 
-    /// Makes a server of PLAIN of the socket, and lets in who knows the password, for as long as the result is there.
-    pub(crate) fn authenticate_plain(&'static self, server: &Socket<'_>, user: &str, password: &str) -> impl Drop {
+    /// Lets in to servers of PLAIN who knows the password, for as long as the result is there.
+    pub(crate) fn authenticate_plain(&'static self, user: &str, password: &str) -> impl Drop + use<> {
         let handler = self.socket(SocketType::Rep);
         handler.bind("inproc://zeromq.zap.01");
-        server.set_int(PLAIN_SERVER, 1);
         let expected = [user.as_bytes().to_vec(), password.as_bytes().to_vec()];
         Handler(
             Some(thread::spawn(move || {
@@ -145,6 +144,10 @@ impl Socket<'_> {
         self.libzmq.option(self.socket, CURVE_SERVERKEY, server_key.as_bytes());
         self.libzmq.option(self.socket, CURVE_PUBLICKEY, keys.public_key().as_bytes());
         self.libzmq.option(self.socket, CURVE_SECRETKEY, keys.secret_key().as_bytes());
+    }
+
+    pub(crate) fn be_plain_server(&self) {
+        self.set_int(PLAIN_SERVER, 1);
     }
 
     pub(crate) fn be_plain_client(&self, user: &str, password: &str) {
