@@ -5,7 +5,8 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
-    SharedKey, poly1305,
+    SharedKey,
+    poly1305::{self, Keyed},
     salsa20::{self, BLOCK_LEN, BLOCKS, Positions},
 };
 
@@ -86,27 +87,46 @@ impl BoxKey {
     pub(crate) fn seal_all(&mut self, places: &[BoxPlace], bytes: &mut [u8]) {
         self.compute_first_blocks(places);
         self.apply_keystream(places, bytes);
-        for (place, first_block) in places.iter().zip(&self.first_blocks) {
-            let tag = self.tag(place, first_block, bytes);
-            bytes[place.tag_at..place.data_at()].copy_from_slice(&tag);
+        for (places, first_blocks) in self.in_lanes(places) {
+            for (place, tag) in places.iter().zip(self.tags(places, first_blocks, bytes)) {
+                bytes[place.tag_at..place.data_at()].copy_from_slice(&tag);
+            }
         }
     }
 
     /// Opens the boxes at `places`, in place. Those behind one that cannot be opened stay as they are.
     pub(crate) fn open_all(&mut self, places: &[BoxPlace], bytes: &mut [u8]) -> Opened {
         self.compute_first_blocks(places);
-        let is_genuine = |(place, first_block): (&BoxPlace, &[u8; BLOCK_LEN])| {
-            let tag = &bytes[place.tag_at..place.data_at()];
-            bool::from(self.tag(place, first_block, bytes).ct_eq(tag))
-        };
-        let forged = places.iter().zip(&self.first_blocks).position(|boxed| !is_genuine(boxed));
+        let tags = self
+            .in_lanes(places)
+            .flat_map(|(places, first_blocks)| places.iter().zip(self.tags(places, first_blocks, bytes)));
+        let is_genuine =
+            |(place, tag): (&BoxPlace, [u8; TAG_LEN])| bool::from(tag.ct_eq(&bytes[place.tag_at..place.data_at()]));
+        let forged = tags.map(is_genuine).position(|genuine| !genuine);
         self.apply_keystream(&places[..forged.unwrap_or(places.len())], bytes);
         forged.map_or(Opened::All, Opened::Only)
     }
 
-    fn tag(&self, place: &BoxPlace, first_block: &[u8; BLOCK_LEN], bytes: &[u8]) -> [u8; TAG_LEN] {
-        let (key, _) = first_block.split_first_chunk().expect("a block is longer than a key");
-        poly1305::tag(self.level, key, &bytes[place.data_at()..][..place.data_len])
+    /// As many boxes at once as tags are computed side by side, with their first blocks of keystream.
+    fn in_lanes<'p>(
+        &self,
+        places: &'p [BoxPlace],
+    ) -> impl Iterator<Item = (&'p [BoxPlace], &[[u8; BLOCK_LEN]])> + use<'p, '_> {
+        places.chunks(poly1305::LANES_MAX).zip(self.first_blocks.chunks(poly1305::LANES_MAX))
+    }
+
+    fn tags(
+        &self,
+        places: &[BoxPlace],
+        first_blocks: &[[u8; BLOCK_LEN]],
+        bytes: &[u8],
+    ) -> [[u8; TAG_LEN]; poly1305::LANES_MAX] {
+        let mut keyed = [Keyed { key: &[0; TAG_KEY_LEN], message: &[] }; poly1305::LANES_MAX];
+        for ((keyed, place), first_block) in keyed.iter_mut().zip(places).zip(first_blocks) {
+            keyed.key = first_block.first_chunk().expect("a block is longer than a key");
+            keyed.message = &bytes[place.data_at()..][..place.data_len];
+        }
+        poly1305::tags(self.level, &keyed[..places.len()])
     }
 
     fn compute_first_blocks(&mut self, places: &[BoxPlace]) {
