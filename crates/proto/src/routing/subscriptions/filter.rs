@@ -77,7 +77,7 @@ impl Filter {
         self.tree.matches_everything() || self.tree.matching(topic).next().is_some()
     }
 
-    /// Calls `visit` with each prefix that is held, once and in no particular order: what a subscriber sends to a
+    /// Calls `visit` with each prefix that is held, once and in order: what a subscriber sends to a
     /// publisher it has newly connected to. In proportion to the bytes of all the prefixes visited.
     pub fn for_each(&self, visit: impl FnMut(&[u8])) {
         self.tree.for_each(visit);

@@ -193,7 +193,7 @@ impl<P: Copy + Eq + Ord> Subscriptions<P> {
         }
     }
 
-    /// Calls `visit` with each prefix that is held, once and in no particular order: what a publisher forwards to a
+    /// Calls `visit` with each prefix that is held, once and in order: what a publisher forwards to a
     /// peer it has newly connected to. In proportion to the bytes of all the prefixes visited.
     pub fn for_each(&self, visit: impl FnMut(&[u8])) {
         self.tree.for_each(visit);

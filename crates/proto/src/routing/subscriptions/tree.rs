@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use super::Full;
 use super::branches::Branches;
 use super::node::{Children, LABEL_MAX, Label, Node};
@@ -125,7 +127,7 @@ impl<V: Copy> Tree<V> {
         prefix.reverse();
     }
 
-    /// Calls `visit` with each prefix that has a value.
+    /// Calls `visit` with each prefix that has a value, in order.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&[u8])) {
         let mut prefix = Vec::new();
         let mut ahead = vec![(ROOT, 0)];
@@ -136,7 +138,11 @@ impl<V: Copy> Tree<V> {
             if node.value.is_some() {
                 visit(&prefix);
             }
+            let first = ahead.len();
             self.each_child(node, |child| ahead.push((child, prefix.len())));
+            // The last is visited first.
+            ahead[first..]
+                .sort_unstable_by_key(|(child, _)| Reverse(self.node(*child).label.as_bytes().first().copied()));
         }
     }
 
