@@ -56,8 +56,11 @@ pub(crate) struct Outcome {
 }
 
 impl Watched {
-    pub(crate) fn add_socket(&mut self, socket: Call<SocketHandle>, events: c_short) {
-        self.sockets.push((socket, events));
+    pub(crate) fn add_socket(&mut self, socket: *mut c_void, events: c_short) -> Result<()> {
+        let call = socket::enter(socket)?;
+        call.check_alive()?;
+        self.sockets.push((call, events));
+        Ok(())
     }
 
     pub(crate) fn add_descriptor(&mut self, fd: c_int, events: c_short) {
@@ -94,6 +97,12 @@ impl Watched {
         let of = |(call, wanted): &(Call<SocketHandle>, c_short)| events(call.complete(Readiness::default())) & wanted;
         self.sockets.iter().map(of).collect()
     }
+}
+
+/// A socket that was closed while it was waited for, or whose context is over, is ready for everything: that is not what
+/// is to be told.
+pub(crate) fn check_told(socket: *mut c_void, events: c_short) -> Result<()> {
+    if events == 0 { Ok(()) } else { socket::enter(socket)?.check_alive() }
 }
 
 fn in_poll(descriptor: &BorrowedFd<'_>) -> libc::pollfd {
@@ -149,9 +158,7 @@ unsafe fn poll(
         if item.socket.is_null() {
             watched.add_descriptor(item.fd, item.events);
         } else {
-            let call = socket::enter(item.socket)?;
-            call.check_alive()?;
-            watched.add_socket(call, item.events);
+            watched.add_socket(item.socket, item.events)?;
         }
     }
     let Outcome { sockets, descriptors } = watched.wait(timeout, signals)?;
@@ -159,8 +166,8 @@ unsafe fn poll(
     for item in &mut *items {
         let happened = if item.socket.is_null() { descriptors.next() } else { sockets.next() };
         item.revents = happened.unwrap_or_default();
-        if !item.socket.is_null() && item.revents != 0 {
-            socket::enter(item.socket)?.check_alive()?;
+        if !item.socket.is_null() {
+            check_told(item.socket, item.revents)?;
         }
     }
     Ok(items.iter().filter(|item| item.revents != 0).count() as c_int)

@@ -104,27 +104,33 @@ impl Poller {
     /// What is ready, in the order in which it was added.
     fn wait(&self, millis: c_long) -> Result<Vec<zmq_poller_event_t>> {
         let items = self.lock().clone();
-        if items.is_empty() && millis < 0 {
+        if items.iter().all(|item| item.events == 0) && millis < 0 {
             // Nothing could ever end it.
             return Err(Errno::FAULT);
         }
         let mut watched = Watched::default();
         for item in &items {
             match item.source {
-                Source::Socket(socket) => watched.add_socket(socket::enter(socket)?, item.events),
+                Source::Socket(socket) => watched.add_socket(socket, item.events)?,
                 Source::Descriptor(fd) => watched.add_descriptor(fd, item.events),
             }
         }
         let Outcome { sockets, descriptors } = watched.wait(poll::timeout(millis), ptr::null())?;
         let (mut sockets, mut descriptors) = (sockets.into_iter(), descriptors.into_iter());
-        let happened = |item: &Item| {
+        let mut ready = Vec::new();
+        for item in &items {
             let events = match item.source {
                 Source::Socket(_) => sockets.next(),
                 Source::Descriptor(_) => descriptors.next(),
             };
-            item.event(events.unwrap_or_default())
-        };
-        let ready: Vec<_> = items.iter().map(happened).filter(|event| event.events != 0).collect();
+            let events = events.unwrap_or_default();
+            if let Source::Socket(socket) = item.source {
+                poll::check_told(socket, events)?;
+            }
+            if events != 0 {
+                ready.push(item.event(events));
+            }
+        }
         if ready.is_empty() { Err(Errno::AGAIN) } else { Ok(ready) }
     }
 }
@@ -251,13 +257,11 @@ pub(crate) unsafe extern "C" fn zmq_poller_wait_all(
         if events.is_null() {
             return Err(Errno::FAULT);
         }
-        if count <= 0 {
-            return Err(Errno::INVALID);
-        }
+        let count = usize::try_from(count).map_err(|_| Errno::INVALID)?;
         // SAFETY: as the caller says.
-        let places = unsafe { std::slice::from_raw_parts_mut(events, count as usize) };
+        let places = unsafe { std::slice::from_raw_parts_mut(events, count) };
         // Before anything is known, and if nothing is.
-        places[0] = zmq_poller_event_t::NOTHING;
+        places.iter_mut().take(1).for_each(|first| *first = zmq_poller_event_t::NOTHING);
         let ready = call.wait(millis)?;
         let told = ready.len().min(places.len());
         places[..told].copy_from_slice(&ready[..told]);

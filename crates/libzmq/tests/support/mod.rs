@@ -119,6 +119,7 @@ library! {
         poller_destroy: fn(*mut *mut c_void) -> c_int;
         poller_size: fn(*mut c_void) -> c_int;
         poller_add: fn(*mut c_void, *mut c_void, *mut c_void, c_short) -> c_int;
+        poller_wait_all: fn(*mut c_void, *mut PollerEvent, c_int, c_long) -> c_int;
         poller_fd: fn(*mut c_void, *mut c_int) -> c_int;
     }
 }
@@ -127,6 +128,15 @@ impl Drafts {
     pub fn nought() -> Self {
         Self::load(&nought_path())
     }
+}
+
+/// `zmq_poller_event_t`.
+#[repr(C)]
+pub struct PollerEvent {
+    pub socket: *mut c_void,
+    pub fd: c_int,
+    pub user_data: *mut c_void,
+    pub events: c_short,
 }
 
 pub const HAUSNUMERO: c_int = 156_384_712;
