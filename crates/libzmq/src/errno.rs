@@ -100,7 +100,7 @@ impl From<BindError> for Errno {
             BindError::Endpoint(error) => Self(error.errno()),
             BindError::Listen(error) => Self(error.errno()),
             BindError::NameInUse(_) => Self::IN_USE,
-            BindError::NotForStream => Self::NO_COMPATIBLE_PROTOCOL,
+            BindError::NotForStream | BindError::WrongTransport { .. } => Self::NO_COMPATIBLE_PROTOCOL,
             BindError::System { source, .. } => source.into(),
             BindError::Terminated => Self::TERMINATED,
             _ => Self::INVALID,
@@ -112,7 +112,7 @@ impl From<ConnectError> for Errno {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Endpoint(error) => Self(error.errno()),
-            ConnectError::NotForStream => Self::NO_COMPATIBLE_PROTOCOL,
+            ConnectError::NotForStream | ConnectError::WrongTransport { .. } => Self::NO_COMPATIBLE_PROTOCOL,
             ConnectError::Terminated => Self::TERMINATED,
             _ => Self::INVALID,
         }
