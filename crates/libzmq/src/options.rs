@@ -646,7 +646,10 @@ impl SocketHandle {
     fn change_subscription(&self, subscribe: bool, prefix: &[u8]) -> Result<()> {
         let takes_some = match self.socket_type {
             SocketType::Sub => true,
-            SocketType::XPub | SocketType::Pub => self.settings().xpub_manual != 0,
+            SocketType::XPub | SocketType::Pub => {
+                let settings = self.settings();
+                settings.xpub_manual != 0 || settings.xpub_manual_last_value != 0
+            }
             _ => false,
         };
         if !takes_some {
