@@ -349,6 +349,9 @@ impl Core {
         }
         self.go_on_retiring(&mut state);
         state.unsettled = false;
+        if !state.ready.is_empty() {
+            self.see_that_somebody_reads_on(&mut state);
+        }
         self.update_timer(&mut state);
         self.tell_waiters(&mut state);
         if state.machine.wants_attention() {
@@ -546,7 +549,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Context, Sub, XPub};
+    use crate::{Context, Pull, Push, Sub, XPub};
 
     #[test]
     fn a_publisher_that_reads_no_subscriptions_answers_at_once() {
@@ -565,5 +568,30 @@ mod tests {
         // Written just now: so it is no lone round.
         state.last_round = Some(Instant::now() + Duration::from_secs(60));
         assert!(core.should_write(&mut state, id, Flush::Dirty, &mut Round::default()));
+    }
+
+    #[test]
+    fn what_a_caller_leaves_unread_is_read_though_it_never_returns() {
+        let context = Context::new();
+        let (pull, push) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
+        push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+        push.send("x").unwrap();
+        pull.recv().unwrap();
+        let core = pull.core();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let until = |what: &str, is_so: &dyn Fn(&State) -> bool| {
+            while !is_so(&core.lock()) {
+                assert!(Instant::now() < deadline, "{what}");
+                std::thread::yield_now();
+            }
+        };
+        until("the driver takes the claim back", &|state| !state.waiters.claimed && state.ready.is_empty());
+        let mut state = core.lock();
+        let id = state.links.iter().next().unwrap().id;
+        // As after a turn that ended before the link did.
+        state.links.get_mut(id).unwrap().readable = true;
+        state.mark_ready(id);
+        drop(core.settle(state));
+        until("the driver reads on", &|state| state.ready.is_empty());
     }
 }

@@ -270,6 +270,15 @@ impl Core {
         self.watch_claim(state);
     }
 
+    /// Links are left to be read, of which the kernel tells no more, and the caller may never be back. It most likely will,
+    /// so the driver goes on only if it stays away.
+    pub(super) fn see_that_somebody_reads_on(&self, state: &mut State) {
+        if !state.waiters.claimed {
+            state.waiters.touched = true;
+            self.watch_claim(state);
+        }
+    }
+
     /// Lets the driver's tick look at the claim.
     fn watch_claim(&self, state: &mut State) {
         if !std::mem::replace(&mut state.waiters.in_tick_list, true) {
