@@ -293,11 +293,8 @@ impl<'s> Poller<'s> {
 
     /// Claims the sockets and sleeps.
     fn sleep(&self, timeout: Option<Duration>) -> io::Result<Vec<(usize, Readiness)>> {
-        let mut all_quiet = true;
-        self.sockets().for_each(|(core, wanted)| all_quiet &= core.begin_watch(wanted));
-        let result = self.ready_descriptors(if all_quiet { timeout } else { Some(Duration::ZERO) });
-        self.sockets().for_each(|(core, wanted)| core.end_watch(wanted));
-        result
+        let watches = Watches::begin(self.sockets());
+        self.ready_descriptors(watches.may_sleep(timeout))
     }
 
     fn sockets(&self) -> impl Iterator<Item = (&'s Arc<Core>, Wanted)> {
@@ -418,11 +415,36 @@ fn sleep_watching(
     timeout: Option<Duration>,
     sleep: &mut impl FnMut(&[BorrowedFd<'_>], Option<Duration>) -> io::Result<bool>,
 ) -> io::Result<bool> {
-    let mut all_quiet = true;
-    items.iter().for_each(|item| all_quiet &= item.core.begin_watch(item.interest.into()));
-    let result = sleep(descriptors, if all_quiet { timeout } else { Some(Duration::ZERO) });
-    items.iter().for_each(|item| item.core.end_watch(item.interest.into()));
-    result
+    let watches = Watches::begin(items.iter().map(|item| (item.core, item.interest.into())));
+    sleep(descriptors, watches.may_sleep(timeout))
+}
+
+/// Claims of sockets by a sleeper. They end with it, also if what it sleeps in, which may be the application's, panics.
+struct Watches<'s> {
+    watched: Vec<(&'s Core, Wanted)>,
+    all_quiet: bool,
+}
+
+impl<'s> Watches<'s> {
+    fn begin(sockets: impl Iterator<Item = (&'s Arc<Core>, Wanted)>) -> Self {
+        let mut watches = Self { watched: Vec::new(), all_quiet: true };
+        for (core, wanted) in sockets {
+            watches.all_quiet &= core.begin_watch(wanted);
+            watches.watched.push((core, wanted));
+        }
+        watches
+    }
+
+    /// How long to sleep: not at all, if there is something new already.
+    fn may_sleep(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if self.all_quiet { timeout } else { Some(Duration::ZERO) }
+    }
+}
+
+impl Drop for Watches<'_> {
+    fn drop(&mut self) {
+        self.watched.iter().for_each(|(core, wanted)| core.end_watch(*wanted));
+    }
 }
 
 impl Core {

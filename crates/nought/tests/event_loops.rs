@@ -6,6 +6,7 @@ mod support;
 use std::{
     io,
     os::fd::BorrowedFd,
+    panic::{AssertUnwindSafe, catch_unwind},
     thread,
     time::{Duration, Instant},
 };
@@ -186,6 +187,23 @@ fn what_ends_the_sleep_ends_the_wait() {
     assert_eq!(poll_with(&mut items, None, own).unwrap(), 0);
     let refused = |_: &[BorrowedFd<'_>], _| Err(io::ErrorKind::Interrupted.into());
     assert_eq!(poll_with(&mut items, None, refused).unwrap_err().kind(), io::ErrorKind::Interrupted);
+}
+
+#[test]
+fn a_sleep_that_panics_leaves_the_socket_to_the_driver() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let (pull, push) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let mut items = [PollItem::new(&pull, Readiness::READABLE)];
+    let sleep = |descriptors: &[BorrowedFd<'_>], _| {
+        assert!(descriptors.is_empty(), "on purpose");
+        Ok(false)
+    };
+    let panicked = catch_unwind(AssertUnwindSafe(|| poll_with(&mut items, None, sleep)));
+    assert!(panicked.is_err());
+    push.connect(&endpoint).unwrap();
+    until("the driver accepts the peer", || pull.stats().peers == 1);
 }
 
 extern "C" fn on_signal(_: i32) {}
