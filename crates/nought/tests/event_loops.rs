@@ -297,6 +297,16 @@ fn any_option_changes_on_a_living_socket() {
 }
 
 #[test]
+fn a_change_of_options_may_use_the_socket() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let dealer = context.socket::<Dealer>().unwrap();
+    let double = |options: nought::SocketBuilder<Dealer>| options.send_hwm(2 * dealer.settings().send_hwm);
+    dealer.reconfigure(double).unwrap();
+    assert_eq!(dealer.settings().send_hwm, 2000);
+}
+
+#[test]
 fn a_router_becomes_raw_while_it_has_no_connection() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();

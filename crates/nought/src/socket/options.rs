@@ -82,6 +82,8 @@ impl<K: Kind> Socket<K> {
     /// from now on; high-water marks, heartbeats, and what a pattern does with a message, at once. `router_raw` applies
     /// while there is no connection yet.
     ///
+    /// `change` may use the socket. What is changed otherwise while it runs is set to what it returns.
+    ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let context = nought::Context::new();
@@ -94,11 +96,15 @@ impl<K: Kind> Socket<K> {
     /// # Errors
     /// If an option's value is impossible, or is not for the type of an [`Any`](crate::Any). Nothing is changed then.
     pub fn reconfigure(&self, change: impl FnOnce(SocketBuilder<K>) -> SocketBuilder<K>) -> Result<(), SocketError> {
-        let mut state = self.core.lock();
+        let state = self.core.lock();
         let mut builder = SocketBuilder::new(self.context.clone(), state.machine.socket_type());
         builder.options = state.options.clone();
         builder.options.protocol = state.machine.options().clone();
-        let result = change(builder).apply_to(&mut state);
+        // It is the application's code, which may use this socket.
+        drop(state);
+        let builder = change(builder);
+        let mut state = self.core.lock();
+        let result = builder.apply_to(&mut state);
         drop(self.core.settle(state));
         result
     }
