@@ -258,14 +258,20 @@ impl Core {
     pub(crate) fn write_unblocked<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
         while let Some(id) = state.unblocked.pop() {
             if state.links.get_mut(id).is_some_and(|link| link.can_write()) {
-                state = self.write_out(state, id);
+                state = self.write_one(state, id);
             }
         }
         state
     }
 
+    /// Writes what the connection has, and for those whose transport has got room meanwhile.
+    pub(crate) fn write_out<'a>(&'a self, state: Guard<'a>, id: ConnectionId) -> Guard<'a> {
+        let state = self.write_one(state, id);
+        if state.unblocked.is_empty() { state } else { self.write_unblocked(state) }
+    }
+
     /// Writes what the connection has, outside of the lock, until its transport takes no more.
-    pub(crate) fn write_out<'a>(&'a self, mut state: Guard<'a>, id: ConnectionId) -> Guard<'a> {
+    fn write_one<'a>(&'a self, mut state: Guard<'a>, id: ConnectionId) -> Guard<'a> {
         let Some(mut output) = state.machine.begin_write(id) else { return state };
         let Some(link) = state.links.get_mut(id) else { return state };
         link.writing = true;
@@ -296,7 +302,7 @@ impl Core {
         if channel.holds_more() {
             self.read_soon(&mut state, id);
         }
-        if state.unblocked.is_empty() { state } else { self.write_unblocked(state) }
+        state
     }
 
     /// Has a link read although the kernel tells of nothing.
