@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -23,10 +23,17 @@ use crate::{
 /// Which pipes of a socket have changed. It is the one thing of a socket that others touch without its lock.
 #[derive(Default)]
 pub(crate) struct Mail {
-    changed: Mutex<Vec<ConnectionId>>,
+    changed: Mutex<Changed>,
     any: AtomicBool,
     /// Whoever waits for the socket sleeps, and must be woken.
     sleeping: AtomicBool,
+}
+
+#[derive(Default)]
+struct Changed {
+    connections: Vec<ConnectionId>,
+    /// How often they have been taken.
+    round: u64,
 }
 
 impl Mail {
@@ -45,11 +52,12 @@ impl Mail {
         self.sleeping.store(false, Ordering::SeqCst);
     }
 
-    /// Adds mail; says whether somebody must be woken.
-    fn add(&self, id: ConnectionId) -> bool {
+    /// Adds mail of a pipe's end, once until it is taken; says whether somebody must be woken.
+    fn add(&self, end: &PipeEnd) -> bool {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !changed.contains(&id) {
-            changed.push(id);
+        let next_round = changed.round + 1;
+        if end.told_in.swap(next_round, Ordering::Relaxed) != next_round {
+            changed.connections.push(end.id);
         }
         drop(changed);
         self.any.store(true, Ordering::SeqCst);
@@ -59,7 +67,8 @@ impl Mail {
     fn take(&self) -> Vec<ConnectionId> {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         self.any.store(false, Ordering::SeqCst);
-        std::mem::take(&mut *changed)
+        changed.round += 1;
+        std::mem::take(&mut changed.connections)
     }
 }
 
@@ -67,12 +76,20 @@ impl Mail {
 struct PipeEnd {
     core: Weak<Core>,
     id: ConnectionId,
+    /// The round of the socket's mail in which this end was last added. Under the mail's lock.
+    told_in: AtomicU64,
+}
+
+impl PipeEnd {
+    fn new(core: &Arc<Core>, id: ConnectionId) -> Arc<Self> {
+        Arc::new(Self { core: Arc::downgrade(core), id, told_in: AtomicU64::new(0) })
+    }
 }
 
 impl Notify for PipeEnd {
     fn notify(&self) {
         if let Some(core) = self.core.upgrade()
-            && core.mail.add(self.id)
+            && core.mail.add(self)
         {
             core.poller.wake();
         }
@@ -81,7 +98,7 @@ impl Notify for PipeEnd {
     /// Seen at once, whether somebody uses the socket or not.
     fn notify_at_once(&self) {
         let Some(core) = self.core.upgrade() else { return };
-        if core.mail.add(self.id) {
+        if core.mail.add(self) {
             core.poller.wake();
         }
         let driver = Arc::clone(core.driver());
@@ -244,7 +261,7 @@ impl Core {
             state.machine.remove(id);
             return Err(Some(reason));
         }
-        let end = || Arc::new(PipeEnd { core: Arc::downgrade(self), id });
+        let end = || PipeEnd::new(self, id);
         let out = Arc::new(Pipe::new(0, recv_hwm, false, Arc::clone(&ear), end()));
         let input = Arc::new(Pipe::new(send_hwm, 0, false, end(), ear));
         state.endpoints.add_memory_connection(id, name);
@@ -302,8 +319,8 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
         refuse(bound, connecting, name, reason);
         return Joined::NotWith;
     }
-    let connecting_end = || Arc::new(PipeEnd { core: Arc::downgrade(connecting), id: connecting_id });
-    let bound_end = || Arc::new(PipeEnd { core: Arc::downgrade(bound), id: bound_id });
+    let connecting_end = || PipeEnd::new(connecting, connecting_id);
+    let bound_end = || PipeEnd::new(bound, bound_id);
     let to_bound = pipe(&connecting_side, &bound_side, connecting_end(), bound_end());
     let to_connecting = pipe(&bound_side, &connecting_side, bound_end(), connecting_end());
     let connecting_introduction = std::mem::take(&mut connecting_side.introduction);
@@ -366,4 +383,24 @@ fn announce(core: &Core, state: &mut State, name: &str, kind: SocketEventKind) {
 
 fn pipe(from: &Side, to: &Side, writer: Arc<PipeEnd>, reader: Arc<PipeEnd>) -> Arc<Pipe> {
     Arc::new(Pipe::new(from.send_hwm, to.recv_hwm, from.conflate || to.conflate, writer, reader))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_in_the_mail_once_until_it_is_taken() {
+        let end = |number: u64| {
+            let id = ConnectionId::from_bits(1 << 32 | number).unwrap();
+            PipeEnd { core: Weak::new(), id, told_in: AtomicU64::new(0) }
+        };
+        let (mail, ends) = (Mail::default(), [end(1), end(2)]);
+        for _ in 0..3 {
+            ends.iter().cycle().take(10).for_each(|end| assert!(!mail.add(end), "nobody sleeps"));
+            assert!(!mail.is_empty());
+            assert_eq!(mail.take(), ends.each_ref().map(|end| end.id));
+            assert!(mail.is_empty());
+        }
+    }
 }
