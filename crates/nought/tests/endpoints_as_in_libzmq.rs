@@ -4,8 +4,11 @@ mod support;
 
 use std::{fs, path::Path, time::Duration};
 
-use nought::{Any, BindError, ConnectError, Context, Dealer, Pair, Pub, Pull, Push, Socket, SocketType, Sub};
-use support::{Transport, recv, scratch_path, unique, until, watchdog};
+use nought::{
+    Any, BindError, ConnectError, Context, Dealer, DisconnectReason, Pair, Pub, Pull, Push, Socket, SocketEventKind,
+    SocketType, Sub,
+};
+use support::{Transport, await_event, connect, recv, scratch_path, unique, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -188,6 +191,23 @@ fn a_socket_may_bind_and_connect_to_many() {
     assert!(received.iter().copied().eq(0..30));
     for peer in push.peers() {
         assert_eq!(peer.counters.messages_out, 10, "each has its turn: {:?}", peer.endpoint);
+    }
+}
+
+#[test]
+fn a_disconnect_is_told_whatever_the_transport() {
+    let _bounded = watchdog(LIMIT);
+    for transport in Transport::ALL {
+        let context = Context::new();
+        let (pull, push) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
+        let monitor = push.monitor();
+        let endpoint = connect(&pull, &push, transport);
+        until("it is connected", || push.stats().peers == 1);
+        push.disconnect(&endpoint).unwrap();
+        await_event(&monitor, "the end", |kind| match kind {
+            SocketEventKind::Disconnected { reason: DisconnectReason::Closed } => Some(()),
+            _ => None,
+        });
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use nought_proto::{ConnectionId, socket::Reopen};
 
 use super::{Core, Guard, State, link::LostBecause};
-use crate::transport::shield::ShieldedChannel;
+use crate::{monitor::DisconnectReason, transport::shield::ShieldedChannel};
 
 /// How long a peer has at least to close its direction after we closed ours, before it is looked at whether it has all.
 /// A channel that is closed while something of the peer's is unread, or still comes, is reset; and a reset destroys what
@@ -231,6 +231,9 @@ impl Core {
     fn leave_memory(&self, state: &mut State, id: ConnectionId) {
         let is_joined = state.machine.connections().get(id).is_some_and(|connection| connection.is_ready());
         let Some(name) = state.endpoints.remove_memory_connection(id) else { return };
+        if is_joined {
+            self.publish_memory_loss(state, &name, DisconnectReason::Closed);
+        }
         if state.closing {
             state.machine.remove(id);
         } else {

@@ -17,7 +17,7 @@ use nought_proto::{
 use super::{Core, State, link::LostBecause};
 use crate::{
     error::BindError,
-    monitor::{SocketEvent, SocketEventKind},
+    monitor::{DisconnectReason, SocketEvent, SocketEventKind},
 };
 
 /// Which pipes of a socket have changed. It is the one thing of a socket that others touch without its lock.
@@ -128,9 +128,11 @@ impl Core {
         let Some(name) = state.endpoints.remove_memory_connection(id) else { return };
         state.machine.lose(id, nought_proto::socket::Reopen::No);
         state.note_change(id);
-        let endpoint = format!("inproc://{name}");
-        let kind = SocketEventKind::Disconnected { reason: because.clone().into() };
-        self.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
+        self.publish_memory_loss(state, &name, because.clone().into());
+    }
+
+    pub(super) fn publish_memory_loss(&self, state: &mut State, name: &str, reason: DisconnectReason) {
+        announce(self, state, name, SocketEventKind::Disconnected { reason });
     }
 }
 
