@@ -291,6 +291,11 @@ impl FrameBuffer {
         if self.travels_sealed { sealed_frame_len(header.body_len) } else { header.header_len + header.body_len }
     }
 
+    /// The bytes of all frames if they travel in boxes.
+    pub(super) fn sealed_len(&self) -> usize {
+        self.frames(Version::V3_1).map(|(header, _)| sealed_frame_len(header.body_len)).sum()
+    }
+
     fn body(&self, header: &Header, place: &FramePlace) -> &[u8] {
         match place.placed {
             Some(index) => &self.bodies[index].body,
@@ -436,7 +441,7 @@ impl Output {
     /// Frames that travel in boxes.
     pub(crate) fn sealed(mut frames: FrameBuffer, sealer: Box<Sealer>) -> Self {
         frames.travels_sealed = true;
-        let len = frames.frames(Version::V3_1).map(|(header, _)| frames.travel_len(&header)).sum();
+        let len = frames.sealed_len();
         let sealing = Sealing { sealer, sealed: Walk::default(), part: Vec::new(), part_written: 0, len };
         Self { sealing: Some(sealing), ..Self::new(frames) }
     }

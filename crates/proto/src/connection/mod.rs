@@ -300,6 +300,15 @@ impl Connection {
         load
     }
 
+    /// The bytes that wait to be written, as many as they will be on their way.
+    fn queued_len(&self) -> usize {
+        let len = self.queued().bytes;
+        match &self.outbox {
+            Outbox::Wire(frames) if self.opener.is_some() => len - frames.len() + frames.sealed_len(),
+            _ => len,
+        }
+    }
+
     #[inline]
     fn has_room(&self, options: &Options) -> bool {
         let load = self.queued();

@@ -685,7 +685,7 @@ impl Connections {
     /// What the time demands of the connection.
     pub(crate) fn due(&mut self, id: ConnectionId, now: Instant) -> Result<Due, ProtocolError> {
         let Some(connection) = find_mut(&mut self.slots, id) else { return Ok(Due::Nothing) };
-        let sent = Sent { written: connection.counters.bytes_out, queued: connection.queued().bytes as u64 };
+        let sent = Sent { written: connection.counters.bytes_out, queued: connection.queued_len() as u64 };
         match (&mut connection.heartbeat, connection.handshake_deadline) {
             (Some(heartbeat), _) => {
                 if connection.read_paused {

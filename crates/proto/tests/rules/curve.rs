@@ -1,5 +1,7 @@
 //! CURVE (RFC 25, RFC 26), between two machines and against a peer that is written after the RFC with another library.
 
+use std::time::Duration;
+
 use nought_proto::{
     Credentials, CurveClient, CurveServer, Event, Message, Options, ProtocolError, PublicKey, SecretKey, SocketType,
     connection::Verdict,
@@ -157,6 +159,26 @@ fn established_with(
     assert!(net.connection(node, link).is_ready());
     net.events(node);
     (net, node, link, player)
+}
+
+#[test]
+fn while_the_ping_waits_behind_many_boxes_progress_of_them_is_a_sign_of_life() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let (mut net, push, link, _player) =
+        established_with(SocketType::Push, "PULL", |options| options.heartbeat_interval = Some(SECOND));
+    net.at(push).set_options(|options| options.send_hwm = 0);
+    // What waits behind the one that is being written is not sealed yet: it takes far more bytes when it is.
+    net.room(link, 10);
+    (0..2000).for_each(|_| net.send(push, "x"));
+    net.pass(SECOND);
+    for _ in 0..50 {
+        net.room(link, 1000);
+        net.pass(SECOND / 2);
+    }
+    net.expect_no_failure(push);
+    net.room(link, 0);
+    net.pass(3 * SECOND);
+    assert_eq!(net.error(push), ProtocolError::HeartbeatTimedOut);
 }
 
 #[test]
