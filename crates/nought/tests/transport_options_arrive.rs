@@ -75,15 +75,26 @@ fn details_of_probes_that_are_switched_off_contradict() {
 }
 
 #[test]
-fn probes_more_often_than_the_kernel_can_are_refused() {
+fn probes_that_the_kernel_cannot_do_are_refused() {
     let context = Context::new();
     let builder = || context.socket_builder::<Pull>();
-    for time in [Duration::ZERO, Duration::from_millis(999)] {
+    for time in [Duration::ZERO, Duration::from_millis(999), Duration::from_millis(32_767_001)] {
         for builder in [builder().tcp_keepalive_idle(Some(time)), builder().tcp_keepalive_interval(Some(time))] {
-            assert!(matches!(builder.build(), Err(SocketError::Option(what)) if what.contains("1 second or more")));
+            assert!(matches!(builder.build(), Err(SocketError::Option(what)) if what.contains("1 to 32,767 seconds")));
         }
     }
-    builder().tcp_keepalive_idle(SECONDS(1)).tcp_keepalive_interval(SECONDS(1)).build().unwrap();
+    for count in [0, 128, u32::MAX] {
+        let refused = builder().tcp_keepalive_count(Some(count)).build();
+        assert!(matches!(refused, Err(SocketError::Option(what)) if what.contains("1 to 127")));
+    }
+    for (seconds, count) in [(1, 1), (32_767, 127)] {
+        let builder = builder().tcp_keepalive_idle(SECONDS(seconds)).tcp_keepalive_interval(SECONDS(seconds));
+        let pull = builder.tcp_keepalive_count(Some(count)).build().unwrap();
+        let push = context.socket::<Push>().unwrap();
+        push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+        push.send("the kernel takes it").unwrap();
+        assert_eq!(recv(&pull), "the kernel takes it");
+    }
 }
 
 #[test]

@@ -27,6 +27,12 @@ use crate::{
 /// In tenths of a second, in two bytes.
 const HEARTBEAT_TTL_MAX: Duration = Duration::from_millis(6_553_500);
 
+/// What Linux takes for `TCP_KEEPIDLE` and `TCP_KEEPINTVL`.
+const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(32_767);
+
+/// What Linux takes for `TCP_KEEPCNT`.
+const KEEP_ALIVE_COUNT_MAX: u32 = 127;
+
 /// Everything that can be set about a socket.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketOptions {
@@ -127,11 +133,15 @@ fn check(options: &SocketOptions) -> Result<(), &'static str> {
                     write more than zero, or None to switch them off");
     }
     let keep_alive = &options.transport.keep_alive;
-    if [keep_alive.idle, keep_alive.interval].into_iter().flatten().any(|time| time < Duration::from_secs(1)) {
+    let mut times = [keep_alive.idle, keep_alive.interval].into_iter().flatten();
+    if times.any(|time| !(Duration::from_secs(1)..=KEEP_ALIVE_TIME_MAX).contains(&time)) {
         return Err(
-            "tcp_keepalive_idle, tcp_keepalive_interval: write 1 second or more, which is what the kernel can do, \
-                    or None for the system's time",
+            "tcp_keepalive_idle, tcp_keepalive_interval: write 1 to 32,767 seconds, which is what the kernel can \
+                    do, or None for the system's time",
         );
+    }
+    if keep_alive.count.is_some_and(|count| !(1..=KEEP_ALIVE_COUNT_MAX).contains(&count)) {
+        return Err("tcp_keepalive_count: write 1 to 127, which is what the kernel can do, or None for the system's");
     }
     if keep_alive.enabled == Some(false) && keep_alive.has_details() {
         return Err("tcp_keepalive: it is switched off, leave its times and its count out, or write Some(true)");
