@@ -308,7 +308,8 @@ impl<K: Kind> SocketBuilder<K> {
     }
 
     /// Whether a signal that the calling thread handles while it sleeps in `send` or `recv` ends the call, with
-    /// `Interrupted`; otherwise the call goes on waiting. Default: `false`.
+    /// `Interrupted`; otherwise the call goes on waiting. Of several threads that wait for one socket, only one sleeps in
+    /// the kernel for all, and is the one whose call can end so. Default: `false`.
     pub fn interruptible(mut self, interruptible: bool) -> Self {
         self.options.interruptible = interruptible;
         self
