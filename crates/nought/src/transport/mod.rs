@@ -140,7 +140,8 @@ pub trait Channel: Send + Sync + 'static {
     /// peer has closed.
     ///
     /// # Errors
-    /// `WouldBlock`: nothing has come yet. `InvalidInput`: `into` has no room. Any other ends the channel.
+    /// `WouldBlock`: nothing has come yet. `Interrupted`: nothing yet that counts, and there may be more.
+    /// `InvalidInput`: `into` has no room. Any other ends the channel.
     fn read(&self, into: &mut Vec<u8>) -> io::Result<usize>;
 
     /// Whether a read would bring something that the poller does not tell of, since it has left the kernel already: of a

@@ -58,10 +58,16 @@ impl Established {
     }
 }
 
+/// Reads of the channel in one of [`Zws::read`]: a peer that sends without pause what means nothing in ZMTP must not keep
+/// this side from everything else. The second shows that the channel is drained.
+const FILLS_PER_READ: usize = 2;
+
 /// How far a read has come.
 enum Outcome {
     Full,
     Drained,
+    /// There may be more in the channel.
+    Paused,
     Ended,
 }
 
@@ -87,7 +93,8 @@ impl Zws {
     /// many bytes of ZMTP came; 0: the peer has ended.
     ///
     /// # Errors
-    /// `WouldBlock`: nothing has come yet. `InvalidInput`: `into` has no room. `InvalidData`, with a [`Violation`]: the
+    /// `WouldBlock`: nothing has come yet. `Interrupted`: what has come means nothing in ZMTP, and there may be more.
+    /// `InvalidInput`: `into` has no room. `InvalidData`, with a [`Violation`]: the
     /// peer broke a rule, and has been told. Any other is the channel's.
     pub fn read(
         &self,
@@ -106,7 +113,8 @@ impl Zws {
         match outcome {
             Ok(Outcome::Drained) if len == 0 => Err(io::ErrorKind::WouldBlock.into()),
             Ok(Outcome::Drained | Outcome::Full) => Ok(len),
-            Ok(Outcome::Ended) => {
+            Ok(Outcome::Paused) if len == 0 => Err(io::ErrorKind::Interrupted.into()),
+            Ok(Outcome::Paused | Outcome::Ended) => {
                 self.holds_more.store(len > 0, Ordering::Relaxed);
                 Ok(len)
             }
@@ -132,18 +140,26 @@ impl Zws {
         read: &mut dyn FnMut(&mut Vec<u8>) -> io::Result<usize>,
         write: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<Outcome> {
+        let mut fills = 0;
         loop {
             let next = reader.advance(into).or_else(|violation| self.refuse(violation, write))?;
             match next {
                 Next::Full => return Ok(Outcome::Full),
                 Next::Failed(error) => return Err(error),
                 Next::Ended => return Ok(Outcome::Ended),
-                Next::Starved => match reader.fill(into, read) {
-                    Ok(0) => return Ok(Outcome::Ended),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Outcome::Drained),
-                    Err(error) => return Err(error),
-                },
+                Next::Starved => {
+                    self.say(write, Writer::answer_ping)?;
+                    if fills == FILLS_PER_READ {
+                        return Ok(Outcome::Paused);
+                    }
+                    fills += 1;
+                    match reader.fill(into, read) {
+                        Ok(0) => return Ok(Outcome::Ended),
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Outcome::Drained),
+                        Err(error) => return Err(error),
+                    }
+                }
                 Next::Agreement => match lock(&self.writer).agreement() {
                     Some(agreement) => reader.agree(agreement),
                     // This side has not said which mechanism it wants.
@@ -158,7 +174,7 @@ impl Zws {
                     let checked = lock(&self.writer).check(&response);
                     checked.or_else(|violation| self.refuse(violation, write))?;
                 }
-                Next::Ping(payload) => self.say(write, |writer| writer.pong(payload))?,
+                Next::Ping(payload) => lock(&self.writer).owe_pong(payload),
                 Next::Pong(payload) => {
                     if lock(&self.writer).take_pong() {
                         reader.stage_pong(&payload);

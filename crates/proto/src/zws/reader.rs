@@ -26,6 +26,8 @@ pub(super) struct Reader {
     role: Role,
     stage: Stage,
     version: Version,
+    /// The routing id has come, of a peer without a mechanism: it is its whole handshake.
+    has_routing_id: bool,
     /// What has come from the channel, from `raw_at` on.
     raw: Vec<u8>,
     raw_at: usize,
@@ -86,6 +88,7 @@ impl Reader {
             role,
             stage: if role == Role::Client { Stage::Opening } else { Stage::Request },
             version: Version::V3_1,
+            has_routing_id: false,
             raw: Vec::new(),
             raw_at: 0,
             staged: Vec::new(),
@@ -163,10 +166,7 @@ impl Reader {
     pub(super) fn agree(&mut self, agreement: Agreement) {
         self.stage = Stage::Frames;
         match agreement {
-            Agreement::None => {
-                self.version = Version::V1_0;
-                self.established.set();
-            }
+            Agreement::None => self.version = Version::V1_0,
             Agreement::Mechanism { peer, version } => {
                 self.version = version;
                 peer.encode(&mut self.staged);
@@ -273,6 +273,9 @@ impl Reader {
             wire::Header::encode_command(body_len, &mut self.staged);
         } else {
             wire::Header::encode(self.version, flags.more, body_len, &mut self.staged);
+        }
+        if self.version == Version::V1_0 && std::mem::replace(&mut self.has_routing_id, true) {
+            self.established.set();
         }
     }
 

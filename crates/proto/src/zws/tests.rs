@@ -5,7 +5,10 @@ use std::{cell::RefCell, collections::VecDeque};
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::{Command, Header, Version, greeting};
+use crate::{
+    limits::HANDSHAKE_COMMAND_LEN_MAX,
+    wire::{Command, Header, Version, greeting},
+};
 
 /// What goes one way, and how much of it passes in each call. Reading and writing have pieces of their own: if they took
 /// turns at the same ones, one of them might find no room for ever.
@@ -68,6 +71,7 @@ impl End {
         let mut into = Vec::with_capacity(room);
         match self.zws.read(&mut into, |raw| from.read(raw), |bytes| to.write(bytes)) {
             Ok(len) => assert!(len > 0 && len == into.len() && len <= into.capacity()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}"),
         }
         self.received.extend_from_slice(&into);
@@ -161,12 +165,81 @@ proptest! {
                     },
                     |bytes| Ok(bytes.len()),
                 );
-                if !matches!(result, Ok(1..)) {
-                    break;
+                match result {
+                    Ok(1..) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    _ => break,
                 }
             }
         }
     }
+}
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ZWS2.0\r\n\r\n";
+
+/// A channel that brings the request, and then the same bytes for ever; and how often it was asked.
+fn endless<'a>(bytes: &'a [u8], asked: &'a RefCell<usize>) -> impl FnMut(&mut Vec<u8>) -> io::Result<usize> + 'a {
+    move |raw| {
+        *asked.borrow_mut() += 1;
+        let piece = if *asked.borrow() == 1 { REQUEST.as_bytes() } else { bytes };
+        raw.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+}
+
+/// A client's empty PING, with a mask of zeros.
+const PING: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
+
+#[test]
+fn what_means_nothing_in_zmtp_ends_a_read_however_much_there_is() {
+    let empty_fragment = [0x00, 0x80, 0, 0, 0, 0];
+    let first_fragment = [0x02, 0x81, 0, 0, 0, 0, 0];
+    for bytes in [PING.repeat(100), [&first_fragment[..], &empty_fragment.repeat(100)].concat()] {
+        let (zws, asked) = (Zws::server(random()), RefCell::new(0));
+        let mut channel = endless(&bytes, &asked);
+        let mut into = Vec::with_capacity(100);
+        // The machine hears the start of a greeting; then there is nothing for it.
+        let result = zws.read(&mut into, &mut channel, |bytes| Ok(bytes.len()));
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::Interrupted);
+        assert_eq!(*asked.borrow(), FILLS_PER_READ);
+    }
+}
+
+#[test]
+fn pongs_do_not_gather_before_a_peer_that_does_not_read() {
+    let (zws, asked) = (Zws::server(random()), RefCell::new(0));
+    let pings = PING.repeat(1000);
+    let mut channel = endless(&pings, &asked);
+    let mut read = |write: &mut dyn FnMut(&[u8]) -> io::Result<usize>| {
+        let result = zws.read(&mut Vec::with_capacity(100), &mut channel, write);
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::Interrupted);
+    };
+    let mut all = |bytes: &[u8]| Ok(bytes.len());
+    read(&mut all);
+    // What this side says first: before it nothing is answered.
+    zws.write(&[IoSlice::new(&greeting()[..greeting::SIGNATURE_LEN])], all).unwrap();
+    for _ in 0..100 {
+        read(&mut |_| Err(io::ErrorKind::WouldBlock.into()));
+    }
+    let mut come = 0;
+    read(&mut |bytes| {
+        come += bytes.len();
+        Ok(bytes.len())
+    });
+    // An empty PONG has two bytes: the one that got stuck, and one for each time that the peer's PINGs were read since.
+    assert!((2..=2 * (1 + FILLS_PER_READ)).contains(&come), "{come} bytes");
+}
+
+#[test]
+fn a_stranger_without_a_mechanism_has_no_fragments_gathered_beyond_a_handshake_s_length() {
+    let (zws, asked) = (Zws::server(random()), RefCell::new(0));
+    let mut fragment = vec![0x02, 0x80 | 127];
+    fragment.extend_from_slice(&(HANDSHAKE_COMMAND_LEN_MAX as u64 + 1).to_be_bytes());
+    fragment.extend_from_slice(&[0; 4]);
+    let mut channel = endless(&fragment, &asked);
+    let result = zws.read(&mut Vec::with_capacity(100), &mut channel, |bytes| Ok(bytes.len()));
+    assert_eq!(result.unwrap_err().kind(), io::ErrorKind::InvalidData);
 }
 
 /// Were a frame told of as sent before it is, it would be lost with the connection; were it not told of when it is, the

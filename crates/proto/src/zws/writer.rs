@@ -400,10 +400,17 @@ impl Writer {
 
     // ---- WebSocket's own
 
-    /// Answers a PING; of several that wait for their answer the last counts (RFC 6455, 5.5.3).
-    pub(super) fn pong(&mut self, payload: Vec<u8>) {
+    /// Notes a PING; of several that wait for their answer the last counts (RFC 6455, 5.5.3).
+    pub(super) fn owe_pong(&mut self, payload: Vec<u8>) {
         self.pong = Some(payload);
-        self.append_control();
+    }
+
+    /// Answers it, unless something has not gone out yet: answers must not gather before a peer that does not read them.
+    /// Then it is answered with what this side says next, or after the peer's next bytes.
+    pub(super) fn answer_ping(&mut self) {
+        if self.out.is_empty() {
+            self.append_control();
+        }
     }
 
     /// Ends what this side says.
