@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IoSlice},
-    net::SocketAddr,
     os::fd::BorrowedFd,
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,7 +12,7 @@ use std::{
 use nought_proto::{
     SocketType,
     limits::DATAGRAM_LEN_MAX,
-    wire::{Header, Version, command::is_group, datagram_address},
+    wire::datagram::{Form, next_message},
 };
 
 use crate::transport::{Channel, DatagramChannel};
@@ -29,15 +28,6 @@ pub(crate) struct Datagrams {
     unread: Mutex<Vec<u8>>,
     dropped_in: AtomicU64,
     dropped_out: AtomicU64,
-}
-
-/// How a message of two frames is a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// RADIO, DISH: the length of the group, the group, the body (RFC 48).
-    Group,
-    /// DGRAM: the body; the first frame is the peer's address.
-    Address,
 }
 
 impl Datagrams {
@@ -62,7 +52,7 @@ impl Datagrams {
         let mut datagram = [0; DATAGRAM_LEN_MAX + 1];
         for _ in 0..MALFORMED_PER_READ {
             let (len, from) = self.channel.receive(&mut datagram)?;
-            if len <= DATAGRAM_LEN_MAX && self.form.decode(&datagram[..len], from, frames) {
+            if self.form.decode(&datagram[..len], from, frames) {
                 return Ok(());
             }
             self.dropped_in.fetch_add(1, Ordering::Relaxed);
@@ -85,48 +75,6 @@ impl Datagrams {
             Ok(()) => Ok(()),
         }
     }
-}
-
-impl Form {
-    /// Appends the frames of the message that the datagram is; `false` if it is none.
-    fn decode(self, datagram: &[u8], from: SocketAddr, frames: &mut Vec<u8>) -> bool {
-        let from = from.to_string();
-        let (first, body) = match (self, datagram) {
-            (Self::Address, body) => (from.as_bytes(), body),
-            (Self::Group, [len, rest @ ..]) => match rest.split_at_checked(usize::from(*len)) {
-                Some((group, body)) if is_group(group) => (group, body),
-                _ => return false,
-            },
-            (Self::Group, []) => return false,
-        };
-        for (more, frame) in [(true, first), (false, body)] {
-            Header::encode(Version::V3_1, more, frame.len(), frames);
-            frames.extend_from_slice(frame);
-        }
-        true
-    }
-
-    /// The datagram of a message, and whom it is for, where the message says so; `None` if it cannot be one.
-    fn encode(self, first: &[u8], body: &[u8]) -> Option<(Vec<u8>, Option<SocketAddr>)> {
-        let (datagram, to) = match self {
-            Self::Group => ([&[u8::try_from(first.len()).ok()?], first, body].concat(), None),
-            Self::Address => (body.to_vec(), Some(datagram_address(first)?)),
-        };
-        (datagram.len() <= DATAGRAM_LEN_MAX).then_some((datagram, to))
-    }
-}
-
-/// The first message of two frames: these, and how long they are together.
-fn next_message(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
-    let (first, first_end) = next_frame(bytes)?;
-    let (body, body_len) = next_frame(&bytes[first_end..])?;
-    Some((first, body, first_end + body_len))
-}
-
-fn next_frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let header = Header::decode(Version::V3_1, bytes).ok().flatten()?;
-    let end = header.header_len + header.body_len;
-    Some((bytes.get(header.header_len..end)?, end))
 }
 
 impl Channel for Datagrams {

@@ -8,7 +8,7 @@ use crate::{
     limits::DATAGRAM_LEN_MAX,
     message::{Message, Outgoing},
     routing::FairQueue,
-    wire::datagram_address,
+    wire::datagram,
 };
 
 #[derive(Default)]
@@ -38,7 +38,7 @@ impl Pattern for Dgram {
         if body.len() > DATAGRAM_LEN_MAX {
             return Err(SendRefusal::TooLong);
         }
-        datagram_address(address).ok_or(SendRefusal::Unroutable)?;
+        datagram::address(address).ok_or(SendRefusal::Unroutable)?;
         match self.places.first().map(|&place| connections.write(place, &[], message, 0)) {
             Some(Written::Yes) => Ok(()),
             _ => Err(SendRefusal::WouldBlock),

@@ -1,20 +1,12 @@
 //! ZMTP's structures as bytes: a file for each of the RFCs' nouns. Nothing here panics on what a peer sends.
 
 pub mod command;
+pub mod datagram;
 pub mod frame;
 pub mod greeting;
 pub mod metadata;
 
-use std::net::SocketAddr;
-
 pub use self::{command::Command, frame::Header};
-
-/// The address in the first frame of a DGRAM's message, as in `192.0.2.1:5555`. libzmq ends it with a zero byte, which
-/// programs send back.
-pub fn datagram_address(frame: &[u8]) -> Option<SocketAddr> {
-    let text = frame.strip_suffix(b"\0").unwrap_or(frame);
-    str::from_utf8(text).ok()?.parse().ok()
-}
 
 /// The version of ZMTP that two peers agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
