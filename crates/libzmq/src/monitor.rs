@@ -306,8 +306,10 @@ impl SocketHandle {
         if feed.events & PIPES_STATS == 0 {
             return Err(Errno::INVALID);
         }
+        // Asked before the lock is held: what has happened meanwhile is published by that, and fed on this thread.
+        let peers = self.socket.peers();
         let source = feed.lock();
-        for peer in self.socket.peers() {
+        for peer in peers {
             let values = vec![peer.send_queue_len as u64, peer.recv_queue_len as u64];
             let endpoint = peer.endpoint.unwrap_or_default();
             feed.send(&source, &Told { values, ..Told::of(PIPES_STATS, 0, endpoint) });

@@ -5,12 +5,15 @@ mod support;
 use std::{
     ffi::{CStr, c_int, c_void},
     ptr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::channel,
+    },
     thread,
     time::Duration,
 };
 
-use support::{ETERM, Library, Msg, c};
+use support::{Drafts, ETERM, Library, Msg, c};
 
 /// A context with a pair of connected sockets.
 struct Pair {
@@ -250,6 +253,45 @@ fn a_second_routing_id_for_a_connection_ends_nothing() {
         assert_eq!((library.setsockopt)(pair.ends[1], 17, (&raw const linger).cast(), 4), 0);
     }
     pair.end();
+}
+
+/// Runs what might never end, on a thread of its own.
+fn within_ten_seconds(call: impl FnOnce() + Send + 'static) {
+    let (done, ended) = channel();
+    thread::spawn(move || {
+        call();
+        let _ = done.send(());
+    });
+    ended.recv_timeout(Duration::from_secs(10)).expect("it has neither ended nor failed");
+}
+
+#[test]
+fn the_state_of_pipes_is_told_while_events_are_still_to_be() {
+    const PIPES_STATS: u64 = 0x10000;
+    const DISCONNECTED: u64 = 0x200;
+    within_ten_seconds(|| {
+        let (library, drafts) = (Library::nought(), Drafts::nought());
+        for round in 0..200 {
+            let pair = Pair::of([7, 8], &format!("inproc://stats-{round}"));
+            let at = c(&format!("inproc://monitor-{round}"));
+            // SAFETY: see `Pair::of`.
+            unsafe {
+                let events = PIPES_STATS | DISCONNECTED;
+                assert_eq!((drafts.socket_monitor_versioned)(pair.ends[0], at.as_ptr(), events, 2, 0), 0);
+                let monitor = (library.socket)(pair.context, 0);
+                assert_eq!((library.connect)(monitor, at.as_ptr()), 0);
+                assert_eq!((library.send)(pair.ends[1], b"x".as_ptr().cast(), 1, 0), 1);
+                assert_eq!((library.recv)(pair.ends[0], ptr::null_mut(), 0, 0), 1);
+                let endpoint = c(&format!("inproc://stats-{round}"));
+                assert_eq!((library.disconnect)(pair.ends[1], endpoint.as_ptr()), 0);
+                for _ in 0..20 {
+                    assert_eq!((drafts.socket_monitor_pipes_stats)(pair.ends[0]), 0);
+                }
+                assert_eq!((library.close)(monitor), 0);
+            }
+            pair.end();
+        }
+    });
 }
 
 /// A public and a secret key, as text with a zero.

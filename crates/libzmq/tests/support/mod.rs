@@ -121,6 +121,8 @@ library! {
         poller_add: fn(*mut c_void, *mut c_void, *mut c_void, c_short) -> c_int;
         poller_wait_all: fn(*mut c_void, *mut PollerEvent, c_int, c_long) -> c_int;
         poller_fd: fn(*mut c_void, *mut c_int) -> c_int;
+        socket_monitor_versioned: fn(*mut c_void, *const c_char, u64, c_int, c_int) -> c_int;
+        socket_monitor_pipes_stats: fn(*mut c_void) -> c_int;
     }
 }
 
