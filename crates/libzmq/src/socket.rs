@@ -230,14 +230,26 @@ impl SocketHandle {
         }
         let message = Outgoing::from(mem::take(&mut *frames));
         drop(frames);
-        if flags & DONTWAIT == 0 {
-            return self.socket.send(message).or_else(|error| self.unless_dropped(error.kind()));
-        }
-        match self.socket.try_send(message).map_err(|error| error.kind()) {
+        let waits = flags & DONTWAIT == 0;
+        let sent = if waits { self.socket.send(message) } else { self.socket.try_send(message) };
+        let Err(error) = sent else { return Ok(()) };
+        match error.kind() {
             // There was room when it began: the peer is gone, and the message with it, as in libzmq.
-            Err(SendErrorKind::WouldBlock) => Ok(()),
-            sent => sent.or_else(|kind| self.unless_dropped(kind)),
+            SendErrorKind::WouldBlock if !waits => Ok(()),
+            kind @ (SendErrorKind::WouldBlock | SendErrorKind::TimedOut | SendErrorKind::Interrupted) => {
+                self.keep_begun(error.into_message());
+                Err(kind.into())
+            }
+            kind => self.unless_dropped(kind),
         }
+    }
+
+    /// Keeps what was not sent yet, but for the last frame: the application still has that one, to send it again.
+    fn keep_begun(&self, mut message: Message) {
+        message.pop_back();
+        let mut frames = lock(&self.begun.frames);
+        frames.splice(..0, message.into_frames());
+        self.begun.is_there.store(!frames.is_empty(), Ordering::Relaxed);
     }
 
     /// Whether its messages are a peer and bytes, whatever is said of more.

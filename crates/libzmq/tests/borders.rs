@@ -294,6 +294,34 @@ fn the_state_of_pipes_is_told_while_events_are_still_to_be() {
     });
 }
 
+#[test]
+fn a_last_frame_that_found_no_room_is_sent_again_with_those_before_it() {
+    const SNDTIMEO: c_int = 28;
+    const RCVMORE: c_int = 13;
+    let pair = Pair::of([8, 7], "inproc://last-frame");
+    let library = pair.library;
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        let millis: c_int = 50;
+        assert_eq!((library.setsockopt)(pair.ends[0], SNDTIMEO, (&raw const millis).cast(), 4), 0);
+        assert_eq!((library.send)(pair.ends[0], b"one".as_ptr().cast(), 3, SNDMORE), 3);
+        assert_eq!((library.disconnect)(pair.ends[1], c("inproc://last-frame").as_ptr()), 0);
+        for _ in 0..2 {
+            let sent = (library.send)(pair.ends[0], b"three".as_ptr().cast(), 5, 0);
+            assert_eq!(library.outcome(sent), (-1, libc::EAGAIN));
+        }
+        assert_eq!((library.connect)(pair.ends[1], c("inproc://last-frame").as_ptr()), 0);
+        assert_eq!((library.send)(pair.ends[0], b"three".as_ptr().cast(), 5, 0), 5);
+        for (frame_len, more) in [(3, 1), (5, 0)] {
+            assert_eq!((library.recv)(pair.ends[1], ptr::null_mut(), 0, 0), frame_len);
+            let (mut told, mut len): (c_int, _) = (9, 4);
+            assert_eq!((library.getsockopt)(pair.ends[1], RCVMORE, (&raw mut told).cast(), &raw mut len), 0);
+            assert_eq!(told, more);
+        }
+    }
+    pair.end();
+}
+
 /// A public and a secret key, as text with a zero.
 fn keys(library: &Library) -> ([u8; 41], [u8; 41]) {
     let (mut public, mut secret, mut again) = ([0; 41], [0; 41], [0; 41]);
