@@ -23,7 +23,6 @@ const ZAP_DOMAIN: c_int = 55;
 const ZAP_ENFORCE_DOMAIN: c_int = 93;
 
 const KEY_LEN: usize = 32;
-const PLAIN_LEN_MAX: usize = 255;
 const ZAP_DOMAIN_LEN_MAX: usize = 255;
 
 /// The number of a mechanism is its place here.
@@ -40,8 +39,7 @@ enum Mechanism {
 pub(crate) struct SecuritySettings {
     mechanism: Mechanism,
     is_server: bool,
-    user: Vec<u8>,
-    password: Zeroizing<Vec<u8>>,
+    plain_client: PlainClient,
     public_key: PublicKey,
     secret_key: SecretKey,
     server_key: PublicKey,
@@ -55,8 +53,7 @@ impl Default for SecuritySettings {
         Self {
             mechanism: Mechanism::Null,
             is_server: false,
-            user: Vec::new(),
-            password: Zeroizing::default(),
+            plain_client: PlainClient::default(),
             public_key: PublicKey::from_bytes([0; KEY_LEN]),
             secret_key: SecretKey::from_bytes([0; KEY_LEN]),
             server_key: PublicKey::from_bytes([0; KEY_LEN]),
@@ -81,14 +78,12 @@ impl SecuritySettings {
                 self.mechanism = Mechanism::Null;
                 Ok(())
             }
-            (PLAIN_USERNAME, Some(user @ [_, ..])) if user.len() <= PLAIN_LEN_MAX => {
-                self.user = user.to_vec();
-                self.be_client(Mechanism::Plain);
+            (PLAIN_USERNAME, Some(user @ [_, ..])) => {
+                self.be_plain_client(plain_client(text(user)?, self.plain_client.password())?);
                 Ok(())
             }
-            (PLAIN_PASSWORD, Some(password @ [_, ..])) if password.len() <= PLAIN_LEN_MAX => {
-                self.password = Zeroizing::new(password.to_vec());
-                self.be_client(Mechanism::Plain);
+            (PLAIN_PASSWORD, Some(password @ [_, ..])) => {
+                self.be_plain_client(plain_client(self.plain_client.user(), text(password)?)?);
                 Ok(())
             }
             (CURVE_PUBLICKEY, Some(key)) => {
@@ -111,7 +106,7 @@ impl SecuritySettings {
                 Ok(())
             }
             (ZAP_DOMAIN, Some(domain @ [_, ..])) if domain.len() <= ZAP_DOMAIN_LEN_MAX => {
-                self.zap_domain = str::from_utf8(domain).map_err(|_| Errno::INVALID)?.to_owned();
+                self.zap_domain = text(domain)?.to_owned();
                 Ok(())
             }
             (ZAP_ENFORCE_DOMAIN, Some(value)) => {
@@ -133,14 +128,19 @@ impl SecuritySettings {
         self.mechanism = mechanism;
     }
 
+    fn be_plain_client(&mut self, client: PlainClient) {
+        self.plain_client = client;
+        self.be_client(Mechanism::Plain);
+    }
+
     pub(crate) fn get(&self, option: c_int) -> Result<Value> {
         let serves = |mechanism| Value::int(c_int::from(self.is_server && self.mechanism == mechanism));
         Ok(match option {
             MECHANISM => Value::int(self.mechanism as c_int),
             PLAIN_SERVER => serves(Mechanism::Plain),
             CURVE_SERVER => serves(Mechanism::Curve),
-            PLAIN_USERNAME => Value::text(&self.user),
-            PLAIN_PASSWORD => Value::text(&self.password),
+            PLAIN_USERNAME => Value::text(self.plain_client.user().as_bytes()),
+            PLAIN_PASSWORD => Value::text(self.plain_client.password().as_bytes()),
             CURVE_PUBLICKEY => Value::Key(Zeroizing::new(*self.public_key.as_bytes())),
             CURVE_SECRETKEY => Value::Key(Zeroizing::new(*self.secret_key.as_bytes())),
             CURVE_SERVERKEY => Value::Key(Zeroizing::new(*self.server_key.as_bytes())),
@@ -160,11 +160,7 @@ impl SecuritySettings {
         match (self.mechanism, self.is_server) {
             (Mechanism::Null, _) => Security::Null,
             (Mechanism::Plain, true) => Security::PlainServer,
-            (Mechanism::Plain, false) => {
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                // Both were measured when they were set; what is no text in UTF-8 may be longer as text.
-                PlainClient::new(text(&self.user), text(&self.password)).map_or(Security::PlainServer, Into::into)
-            }
+            (Mechanism::Plain, false) => self.plain_client.clone().into(),
             (Mechanism::Curve, true) => CurveServer::new(self.secret_key.clone()).into(),
             (Mechanism::Curve, false) => CurveClient::new(self.server_key, self.secret_key.clone()).into(),
         }
@@ -177,6 +173,15 @@ fn switch(value: c_int) -> Result<bool> {
         1 => Ok(true),
         _ => Err(Errno::INVALID),
     }
+}
+
+/// Names, passwords (RFC 24) and domains (RFC 27) are text in UTF-8.
+fn text(value: &[u8]) -> Result<&str> {
+    str::from_utf8(value).map_err(|_| Errno::INVALID)
+}
+
+fn plain_client(user: &str, password: &str) -> Result<PlainClient> {
+    PlainClient::new(user, password).map_err(|_| Errno::INVALID)
 }
 
 /// A key as 32 bytes, or as 40 characters of Z85, with a zero behind them or without.

@@ -322,6 +322,36 @@ fn a_last_frame_that_found_no_room_is_sent_again_with_those_before_it() {
     pair.end();
 }
 
+#[test]
+fn a_name_or_password_that_is_no_text_is_refused() {
+    const MECHANISM: c_int = 43;
+    const PLAIN_SERVER: c_int = 44;
+    const PLAIN_USERNAME: c_int = 45;
+    const PLAIN_PASSWORD: c_int = 46;
+    let pair = Pair::of([8, 7], "inproc://no-text");
+    let library = pair.library;
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        let told = |option| {
+            let (mut value, mut len): (c_int, _) = (9, 4);
+            assert_eq!((library.getsockopt)(pair.ends[0], option, (&raw mut value).cast(), &raw mut len), 0);
+            value
+        };
+        for option in [PLAIN_USERNAME, PLAIN_PASSWORD] {
+            for no_text in [&[0xFF; 255][..], b"\xC3"] {
+                let set = (library.setsockopt)(pair.ends[0], option, no_text.as_ptr().cast(), no_text.len());
+                assert_eq!(library.outcome(set), (-1, libc::EINVAL));
+                assert_eq!((told(MECHANISM), told(PLAIN_SERVER)), (0, 0));
+            }
+            let text = "\u{E9}t\u{E9}";
+            assert_eq!((library.setsockopt)(pair.ends[0], option, text.as_ptr().cast(), text.len()), 0);
+            assert_eq!((told(MECHANISM), told(PLAIN_SERVER)), (1, 0));
+            assert_eq!((library.setsockopt)(pair.ends[0], option, ptr::null(), 0), 0);
+        }
+    }
+    pair.end();
+}
+
 /// A public and a secret key, as text with a zero.
 fn keys(library: &Library) -> ([u8; 41], [u8; 41]) {
     let (mut public, mut secret, mut again) = ([0; 41], [0; 41], [0; 41]);

@@ -37,8 +37,9 @@ pub enum Security {
     CurveServer(CurveServer),
 }
 
-/// Who a client of PLAIN says it is. The password is wiped when dropped, never printed, and compared in constant time.
-#[derive(Clone)]
+/// Who a client of PLAIN says it is; by default, a nameless one with an empty password. The password is wiped when dropped,
+/// never printed, and compared in constant time.
+#[derive(Clone, Default)]
 pub struct PlainClient {
     user: String,
     password: Zeroizing<String>,
