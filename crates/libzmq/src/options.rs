@@ -258,7 +258,8 @@ impl Settings {
             .send_timeout(millis_unless_negative(self.sndtimeo))
             .recv_timeout(millis_unless_negative(self.rcvtimeo))
             .immediate(self.immediate != 0);
-        if socket_type == SocketType::Stream {
+        // These do not speak ZMTP.
+        if matches!(socket_type, SocketType::Stream | SocketType::Dgram) {
             return options;
         }
         self.security

@@ -162,8 +162,14 @@ impl SecuritySettings {
             (Mechanism::Plain, true) => Security::PlainServer,
             (Mechanism::Plain, false) => self.plain_client.clone().into(),
             (Mechanism::Curve, true) => CurveServer::new(self.secret_key.clone()).into(),
-            (Mechanism::Curve, false) => CurveClient::new(self.server_key, self.secret_key.clone()).into(),
+            (Mechanism::Curve, false) => CurveClient::new(self.believed_server_key(), self.secret_key.clone()).into(),
         }
+    }
+
+    /// The server's key; none at all for a client whose two keys are no pair: as with libzmq, no server lets it in.
+    fn believed_server_key(&self) -> PublicKey {
+        let is_pair = self.secret_key.public_key() == self.public_key;
+        if is_pair { self.server_key } else { PublicKey::from_bytes([0; KEY_LEN]) }
     }
 }
 

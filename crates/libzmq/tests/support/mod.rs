@@ -90,6 +90,7 @@ library! {
         poll: fn(*mut c_void, c_int, c_long) -> c_int;
         socket_monitor: fn(*mut c_void, *const c_char, c_int) -> c_int;
         proxy: fn(*mut c_void, *mut c_void, *mut c_void) -> c_int;
+        proxy_steerable: fn(*mut c_void, *mut c_void, *mut c_void, *mut c_void) -> c_int;
         curve_keypair: fn(*mut c_char, *mut c_char) -> c_int;
         curve_public: fn(*mut c_char, *const c_char) -> c_int;
         timers_new: fn() -> *mut c_void;
@@ -115,6 +116,7 @@ library! {
 library! {
     /// The draft functions, which the system's library has not.
     Drafts {
+        join: fn(*mut c_void, *const c_char) -> c_int;
         poller_new: fn() -> *mut c_void;
         poller_destroy: fn(*mut *mut c_void) -> c_int;
         poller_size: fn(*mut c_void) -> c_int;

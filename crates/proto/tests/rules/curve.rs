@@ -432,14 +432,17 @@ fn an_authenticator_says_which_keys_may_come_in() {
 
 #[test]
 fn a_client_with_the_wrong_server_key_says_nothing_that_helps() {
-    let mut net = Net::new();
-    let pull = net.socket_with(SocketType::Pull, server);
-    let push = net.socket_with(SocketType::Push, |options| {
-        let server_key = PublicKey::from_bytes(public([9; 32]));
-        options.security = CurveClient::new(server_key, SecretKey::from_bytes(CLIENT_SECRET)).into();
-    });
-    net.connect(push, pull);
-    assert_eq!(net.error(pull), ProtocolError::Misbehaved(Misbehaviour::Box));
+    // The second is no proper key.
+    for server_key in [public([9; 32]), [0; 32]] {
+        let mut net = Net::new();
+        let pull = net.socket_with(SocketType::Pull, server);
+        let push = net.socket_with(SocketType::Push, |options| {
+            let server_key = PublicKey::from_bytes(server_key);
+            options.security = CurveClient::new(server_key, SecretKey::from_bytes(CLIENT_SECRET)).into();
+        });
+        net.connect(push, pull);
+        assert_eq!(net.error(pull), ProtocolError::Misbehaved(Misbehaviour::Box));
+    }
 }
 
 #[test]

@@ -48,13 +48,15 @@ impl Client {
             stage: Stage::Failed,
             peer_metadata: None,
         };
-        client.say_hello();
+        client.say_hello(random);
         client
     }
 
-    /// With a server key that shares nothing with anybody, nothing is said, and the server is not believed.
-    fn say_hello(&mut self) {
-        let Some(shared) = self.transient.shared_with(self.keys.server_key()) else { return };
+    /// With a server key that shares nothing with anybody, the box is of a key that nobody knows: the server refuses it, and is
+    /// not believed.
+    fn say_hello(&mut self, random: Random<'_>) {
+        let shared = self.transient.shared_with(self.keys.server_key());
+        let shared = shared.unwrap_or_else(|| SharedKey::from_bytes(random_bytes(random)));
         let nonce = self.nonces.next();
         let mut hello = VERSION.to_vec();
         hello.extend_from_slice(&HELLO_PADDING);
