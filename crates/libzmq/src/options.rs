@@ -6,7 +6,7 @@
 
 use std::{
     ffi::{c_int, c_void},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd},
     ptr,
     time::Duration,
 };
@@ -109,7 +109,7 @@ pub(crate) struct Settings {
     heartbeat_timeout: c_int,
     connect_timeout: c_int,
     tcp_maxrt: c_int,
-    use_fd: c_int,
+    pub(crate) use_fd: c_int,
     listener: Option<InheritedListener>,
     accept: AcceptFilter,
     bindtodevice: Vec<u8>,
@@ -720,15 +720,38 @@ impl Settings {
         Ok(())
     }
 
-    /// The next `bind` takes this descriptor, which listens, and closes it in the end.
+    /// The next `bind` that can takes this descriptor, which listens, and closes it in the end. Until then it is the
+    /// application's.
     fn set_use_fd(&mut self, fd: c_int) -> Result<()> {
         if fd < -1 {
             return Err(Errno::INVALID);
         }
-        // SAFETY: the application gives the descriptor away.
-        let descriptor = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) });
-        (self.use_fd, self.listener) = (fd, descriptor.map(InheritedListener::from));
+        self.give_descriptor_back();
+        (self.use_fd, self.listener) = (fd, None);
         Ok(())
+    }
+
+    /// Makes the descriptor one that a `bind` may take.
+    pub(crate) fn offer_descriptor(&mut self) -> Result<()> {
+        // SAFETY: it only asks whether it is open.
+        if unsafe { libc::fcntl(self.use_fd, libc::F_GETFD) } < 0 {
+            return Err(Errno::last());
+        }
+        if self.listener.is_none() {
+            // SAFETY: it is open, and the application has given it to the socket to be bound, once: nobody else closes it.
+            // If it is not taken after all, `give_descriptor_back` closes nothing.
+            let descriptor = unsafe { OwnedFd::from_raw_fd(self.use_fd) };
+            self.listener = Some(descriptor.into());
+        }
+        Ok(())
+    }
+
+    /// Leaves a descriptor to the application that no `bind` has taken.
+    pub(crate) fn give_descriptor_back(&mut self) {
+        if let Some(untaken) = self.listener.as_ref().and_then(InheritedListener::take) {
+            let _ = untaken.into_raw_fd();
+            self.listener = None;
+        }
     }
 
     /// The wire carries tenths of a second, in two bytes.

@@ -412,11 +412,7 @@ pub(crate) unsafe extern "C" fn zmq_bind(socket: *mut c_void, endpoint: *const c
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
         call.check_has_thread(endpoint)?;
-        call.socket.bind(endpoint).map(drop).map_err(|error| {
-            let errno = error.into();
-            call.tell_bind_failed(endpoint, errno);
-            errno
-        })
+        call.bind(endpoint).inspect_err(|errno| call.tell_bind_failed(endpoint, *errno))
     })
 }
 
@@ -584,6 +580,17 @@ pub(crate) unsafe extern "C" fn zmq_recvmsg(
 }
 
 impl SocketHandle {
+    /// Takes the descriptor that was set for it, if the endpoint is of a transport that listens at one.
+    fn bind(&self, endpoint: &str) -> Result<()> {
+        if self.settings().use_fd < 0 {
+            return Ok(self.socket.bind(endpoint).map(drop)?);
+        }
+        self.settings().offer_descriptor()?;
+        let bound = self.apply().and_then(|()| Ok(self.socket.bind(endpoint).map(drop)?));
+        self.settings().give_descriptor_back();
+        bound
+    }
+
     /// An address of IPv6 that is written out says by itself that IPv6 is wanted: libzmq takes it without the option, too.
     fn connect(&self, endpoint: &str) -> Result<()> {
         let wants_ipv6 = endpoint.starts_with("tcp://[");

@@ -4,6 +4,7 @@ mod support;
 
 use std::{
     ffi::{CStr, c_int, c_void},
+    os::fd::IntoRawFd,
     ptr,
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -348,6 +349,43 @@ fn a_name_or_password_that_is_no_text_is_refused() {
             assert_eq!((told(MECHANISM), told(PLAIN_SERVER)), (1, 0));
             assert_eq!((library.setsockopt)(pair.ends[0], option, ptr::null(), 0), 0);
         }
+    }
+    pair.end();
+}
+
+/// Whether a descriptor is open.
+fn is_open(descriptor: c_int) -> bool {
+    // SAFETY: it only asks.
+    unsafe { libc::fcntl(descriptor, libc::F_GETFD) >= 0 }
+}
+
+#[test]
+fn a_descriptor_is_the_applications_until_a_bind_takes_it() {
+    const USE_FD: c_int = 89;
+    let pair = Pair::of([0, 0], "inproc://use-fd");
+    let library = pair.library;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = c(&format!("tcp://{}", listener.local_addr().unwrap()));
+    let descriptor = listener.into_raw_fd();
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        let set = |socket, value: c_int| {
+            assert_eq!((library.setsockopt)(socket, USE_FD, (&raw const value).cast(), 4), 0);
+        };
+        let never_binds = (library.socket)(pair.context, 0);
+        [descriptor, descriptor, -1, descriptor].iter().for_each(|&value| set(never_binds, value));
+        assert!(is_open(descriptor), "set again");
+        assert_eq!((library.close)(never_binds), 0);
+        assert!(is_open(descriptor), "closed without a bind");
+
+        let [pull, push] = [7, 8].map(|socket_type| (library.socket)(pair.context, socket_type));
+        set(pull, descriptor);
+        assert_eq!((library.bind)(pull, c("inproc://use-fd-not").as_ptr()), 0);
+        assert_eq!((library.bind)(pull, endpoint.as_ptr()), 0);
+        assert_eq!((library.connect)(push, endpoint.as_ptr()), 0);
+        assert_eq!((library.send)(push, b"x".as_ptr().cast(), 1, 0), 1);
+        assert_eq!((library.recv)(pull, ptr::null_mut(), 0, 0), 1);
+        [pull, push].iter().for_each(|&socket| assert_eq!((library.close)(socket), 0));
     }
     pair.end();
 }
