@@ -4,7 +4,7 @@
 //! frame goes straight through. Of others the frames that are not complete yet, or not fetched yet, wait in the handle.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     ffi::{c_char, c_int, c_void},
     mem::{self, ManuallyDrop},
     num::NonZeroU32,
@@ -277,7 +277,10 @@ impl SocketHandle {
 
 thread_local! {
     /// Memory for what is received: used again and again by all sockets of a thread.
-    static RECEIVED: RefCell<Message> = const { RefCell::new(Message::empty_frame()) };
+    ///
+    /// It is out of its cell during a call: an application's function that frees memory, and may receive itself, is called
+    /// wherever a message is dropped.
+    static RECEIVED: Cell<Message> = const { Cell::new(Message::empty_frame()) };
 }
 
 /// A frame that was received, to be taken.
@@ -309,20 +312,32 @@ impl SocketHandle {
         {
             return Ok(take(Received { frame: &mut frame, has_more, peer, address: None }));
         }
-        RECEIVED.with_borrow_mut(|message| {
-            let peer = self.recv_whole(message, flags, ask)?;
-            if message.len() > 1 {
-                let mut frame = message.pop_front().unwrap_or_default();
-                if self.socket_type == SocketType::Stream {
-                    *lock(&self.last_peer) = frame.to_vec();
-                }
-                self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
-                return Ok(take(Received { frame: &mut frame, has_more: true, peer, address: None }));
+        let mut message = RECEIVED.replace(Message::empty_frame());
+        let taken = self.recv_first_frame(&mut message, flags, ask, take);
+        RECEIVED.set(message);
+        taken
+    }
+
+    #[inline]
+    fn recv_first_frame<T>(
+        &self,
+        message: &mut Message,
+        flags: c_int,
+        ask: AskForPeer,
+        take: impl FnOnce(Received<'_>) -> T,
+    ) -> Result<T> {
+        let peer = self.recv_whole(message, flags, ask)?;
+        if message.len() > 1 {
+            let mut frame = message.pop_front().unwrap_or_default();
+            if self.socket_type == SocketType::Stream {
+                *lock(&self.last_peer) = frame.to_vec();
             }
-            let address = message.address().cloned();
-            let frame = message.first_mut().ok_or(Errno::AGAIN)?;
-            Ok(take(Received { frame, has_more: false, peer, address }))
-        })
+            self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
+            return Ok(take(Received { frame: &mut frame, has_more: true, peer, address: None }));
+        }
+        let address = message.address().cloned();
+        let frame = message.first_mut().ok_or(Errno::AGAIN)?;
+        Ok(take(Received { frame, has_more: false, peer, address }))
     }
 
     #[inline]
@@ -364,11 +379,15 @@ impl SocketHandle {
     }
 
     fn recv_message(&self, place: &mut message::Message, flags: c_int) -> Result<c_int> {
-        self.recv_frame(flags, AskForPeer::Yes, |Received { frame, has_more, peer, address }| {
-            *place = message::Message::received(frame, has_more, peer);
-            address.iter().for_each(|address| place.note(address));
-            length(place.body().len())
-        })
+        let received = self.recv_frame(flags, AskForPeer::Yes, |Received { frame, has_more, peer, address }| {
+            let mut received = message::Message::received(frame, has_more, peer);
+            address.iter().for_each(|address| received.note(address));
+            received
+        })?;
+        let len = length(received.body().len());
+        // What was there is freed when all is done: that may be a call of the application's.
+        drop(mem::replace(place, received));
+        Ok(len)
     }
 }
 

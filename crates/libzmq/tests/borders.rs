@@ -390,6 +390,43 @@ fn a_descriptor_is_the_applications_until_a_bind_takes_it() {
     pair.end();
 }
 
+/// A socket, and what was received from it when a message's memory was freed.
+struct Freeing {
+    library: Library,
+    socket: *mut c_void,
+    received: c_int,
+}
+
+unsafe extern "C" fn receive_while_freeing(_data: *mut c_void, hint: *mut c_void) {
+    // SAFETY: the hint is the test's `Freeing`, which nobody else uses now.
+    unsafe {
+        let freeing = &mut *hint.cast::<Freeing>();
+        freeing.received = (freeing.library.recv)(freeing.socket, ptr::null_mut(), 0, 0);
+    }
+}
+
+#[test]
+fn what_frees_a_message_may_receive_one() {
+    let [outer, inner] = ["inproc://outer", "inproc://inner"].map(|endpoint| Pair::of([7, 8], endpoint));
+    let library = outer.library;
+    let mut freeing = Freeing { library, socket: inner.ends[0], received: -2 };
+    let (mut message, mut body) = (Msg::zeroed(), [7_u8; 200]);
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        assert_eq!((library.send)(outer.ends[1], b"x".as_ptr().cast(), 1, 0), 1);
+        assert_eq!((library.send)(inner.ends[1], b"token".as_ptr().cast(), 5, 0), 5);
+        let hint = (&raw mut freeing).cast();
+        let data = body.as_mut_ptr().cast();
+        assert_eq!((library.msg_init_data)(message.pointer(), data, 200, Some(receive_while_freeing), hint), 0);
+        assert_eq!((library.msg_recv)(message.pointer(), outer.ends[0], 0), 1);
+        assert_eq!(freeing.received, 5);
+        assert_eq!(*(library.msg_data)(message.pointer()).cast::<u8>(), b'x');
+        assert_eq!((library.msg_close)(message.pointer()), 0);
+    }
+    outer.end();
+    inner.end();
+}
+
 /// A public and a secret key, as text with a zero.
 fn keys(library: &Library) -> ([u8; 41], [u8; 41]) {
     let (mut public, mut secret, mut again) = ([0; 41], [0; 41], [0; 41]);
