@@ -66,6 +66,8 @@ pub(crate) struct Settings {
 #[derive(Default)]
 struct Running {
     context: Option<ManuallyDrop<Context>>,
+    /// As many as were set when it started: what is set later is for no context.
+    io_threads: u32,
     is_shut_down: bool,
 }
 
@@ -127,9 +129,17 @@ impl Shared {
         if let Some(context) = &running.context {
             return Ok(Context::clone(context));
         }
-        let context = self.settings().start()?;
+        let settings = self.settings();
+        running.io_threads = settings.io_threads.unsigned_abs();
+        let context = settings.start()?;
         running.context = Some(ManuallyDrop::new(context.clone()));
         Ok(context)
+    }
+
+    /// Of a socket's set of threads, those that the context has started with; an empty set stands for all.
+    pub(crate) fn threads_of(&self, affinity: u64) -> Option<NonZeroU64> {
+        let all = 1_u64.checked_shl(self.lock_running().io_threads).unwrap_or(0).wrapping_sub(1);
+        NonZeroU64::new(if affinity == 0 { all } else { affinity & all })
     }
 
     fn shut_down(&self) {
@@ -215,12 +225,6 @@ impl Settings {
     /// The longest frame that may be sent.
     pub(crate) fn max_message_size(&self) -> usize {
         self.max_message_size.unsigned_abs() as usize
-    }
-
-    /// Of a socket's set of threads, those that there are; an empty set stands for all.
-    pub(crate) fn threads_of(&self, affinity: u64) -> Option<NonZeroU64> {
-        let all = 1_u64.checked_shl(self.io_threads.unsigned_abs()).unwrap_or(0).wrapping_sub(1);
-        NonZeroU64::new(if affinity == 0 { all } else { affinity & all })
     }
 
     fn start(self) -> Result<Context> {

@@ -624,15 +624,17 @@ impl SocketHandle {
             METADATA => self.settings().add_metadata(value)?,
             IPV4ONLY => self.settings().ipv6 = c_int::from(int(value).and_then(only_zero_or_one)? == 0),
             HEARTBEAT_TTL => self.settings().set_heartbeat_ttl(int(value)?)?,
+            AFFINITY => {
+                let affinity = u64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?);
+                self.choose_threads(affinity)?;
+                self.settings().affinity = affinity;
+            }
             _ => {
                 let row = row_of(option)?;
                 if !row.kinds.include(self.socket_type) {
                     return Err(Errno::INVALID);
                 }
                 row.field.set(&mut self.settings(), value)?;
-                if option == AFFINITY {
-                    self.choose_threads()?;
-                }
             }
         }
         self.apply()

@@ -625,9 +625,8 @@ impl SocketHandle {
 
     /// Has those of the context's threads serve the socket that its affinity names. Where it names none that is there,
     /// connections of other transports than inproc are refused.
-    pub(crate) fn choose_threads(&self) -> Result<()> {
-        let affinity = self.settings().affinity;
-        match self.context.settings().threads_of(affinity) {
+    pub(crate) fn choose_threads(&self, affinity: u64) -> Result<()> {
+        match self.context.threads_of(affinity) {
             Some(threads) => Ok(self.socket.set_io_threads(threads.get())?),
             None => Ok(()),
         }
@@ -636,11 +635,7 @@ impl SocketHandle {
     fn check_has_thread(&self, endpoint: &str) -> Result<()> {
         let wants_one = endpoint.split_once("://").is_some_and(|(scheme, _)| SERVED_BY_THREADS.contains(&scheme));
         let affinity = self.settings().affinity;
-        if !wants_one || self.context.settings().threads_of(affinity).is_some() {
-            Ok(())
-        } else {
-            Err(Errno::NO_THREAD)
-        }
+        if !wants_one || self.context.threads_of(affinity).is_some() { Ok(()) } else { Err(Errno::NO_THREAD) }
     }
 
     /// Whether the text is an endpoint at all, and the socket still there.

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Drafts, ETERM, Library, Msg, c};
+use support::{Drafts, EMTHREAD, ETERM, Library, Msg, c};
 
 /// A context with a pair of connected sockets.
 struct Pair {
@@ -425,6 +425,29 @@ fn what_frees_a_message_may_receive_one() {
     }
     outer.end();
     inner.end();
+}
+
+#[test]
+fn a_context_keeps_the_threads_that_it_started_with() {
+    const IO_THREADS: c_int = 1;
+    const AFFINITY: c_int = 4;
+    let library = Library::nought();
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        let context = (library.ctx_new)();
+        let socket = (library.socket)(context, 0);
+        assert_eq!((library.ctx_set)(context, IO_THREADS, 0), 0);
+        assert_eq!((library.bind)(socket, c("tcp://127.0.0.1:*").as_ptr()), 0, "its thread is still there");
+        assert_eq!((library.ctx_set)(context, IO_THREADS, 4), 0);
+        let (eighth, mut told, mut len) = (8_u64, 9_u64, 8);
+        assert_eq!((library.setsockopt)(socket, AFFINITY, (&raw const eighth).cast(), 8), 0, "as any set of threads");
+        assert_eq!((library.getsockopt)(socket, AFFINITY, (&raw mut told).cast(), &raw mut len), 0);
+        assert_eq!(told, eighth);
+        let bound = (library.bind)(socket, c("tcp://127.0.0.1:*").as_ptr());
+        assert_eq!(library.outcome(bound), (-1, EMTHREAD), "there is no fourth thread");
+        assert_eq!((library.close)(socket), 0);
+        assert_eq!((library.ctx_term)(context), 0);
+    }
 }
 
 /// A public and a secret key, as text with a zero.

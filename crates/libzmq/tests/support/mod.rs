@@ -145,6 +145,7 @@ pub struct PollerEvent {
 
 pub const HAUSNUMERO: c_int = 156_384_712;
 pub const ETERM: c_int = HAUSNUMERO + 53;
+pub const EMTHREAD: c_int = HAUSNUMERO + 54;
 pub const EFSM: c_int = HAUSNUMERO + 51;
 
 impl Library {
