@@ -21,7 +21,8 @@ fn main() -> Result<()> {
         match dish.recv_timeout(Duration::from_millis(100)) {
             Ok(message) => {
                 assert_eq!(message, "21 °C");
-                println!("{:?}: {:?}", message.group().expect("a dish's message has one"), message[0]);
+                let group = message.group().expect("a dish's message has one");
+                println!("{}: {}", String::from_utf8_lossy(group), String::from_utf8_lossy(&message[0]));
                 return Ok(());
             }
             Err(RecvError::TimedOut) => {}

@@ -76,12 +76,28 @@ fn features_exist() {
 fn every_option_is_described_and_no_other() {
     let builder = read("crates/nought/src/socket/options.rs");
     let context = read("crates/nought/src/context.rs");
-    let described: BTreeSet<String> = first_cells(&read("docs/options.md")).collect();
+    let page = read("docs/options.md");
+    let described: BTreeSet<String> = first_cells(&page).collect();
+    assert_eq!(first_cells(&page).count(), described.len(), "an option is described twice");
     let of_sockets: BTreeSet<String> = setters(&builder).collect();
     let of_contexts: BTreeSet<String> = setters(&context).collect();
     assert!(of_sockets.len() > 40 && of_contexts.contains("io_threads"), "the setters are not found any more");
     let all: BTreeSet<String> = of_sockets.union(&of_contexts).cloned().collect();
     assert_eq!(described, all);
+}
+
+/// Rows without a head above them are shown as text.
+#[test]
+fn tables_have_heads() {
+    let is_row = |line: &str| line.starts_with('|');
+    let mut wrong = Vec::new();
+    for page in Page::all() {
+        let lines: Vec<&str> = page.text.lines().collect();
+        let tables = (0..lines.len()).filter(|&at| is_row(lines[at]) && (at == 0 || !is_row(lines[at - 1])));
+        let headless = tables.filter(|at| !lines.get(at + 1).is_some_and(|line| line.starts_with("| ---")));
+        wrong.extend(headless.map(|at| page.complaint(lines[at])));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
