@@ -1,12 +1,15 @@
 //! `nought keygen`: keys for CURVE.
 
 use std::{
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     path::PathBuf,
 };
 
 use clap::Args;
-use nought::{new_keys, security::Certificate};
+use nought::{
+    new_keys,
+    security::{Certificate, CertificateError},
+};
 
 use crate::failure::Failure;
 
@@ -32,6 +35,12 @@ pub(crate) struct KeygenArgs {
 
 fn metadata(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '#' || c == '"') {
+        return Err("write a NAME, without blanks, # and quotation marks".to_owned());
+    }
+    if value.contains(['"', '\r', '\n']) {
+        return Err("write a VALUE without quotation marks and line breaks".to_owned());
+    }
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -42,10 +51,21 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), Failure> {
         .iter()
         .fold(Certificate::new(new_keys()), |certificate, (name, value)| certificate.with_metadata(name, value));
     match &args.file {
-        Some(file) => certificate.save(file).map_err(|error| Failure::Error(error.into())),
+        Some(file) => certificate.save(file).map_err(|error| not_saved(&error)),
         None => {
             let text = certificate.secret_text().unwrap_or_default();
             io::stdout().write_all(text.as_bytes()).map_err(Failure::of_output)
         }
     }
+}
+
+fn not_saved(error: &CertificateError) -> Failure {
+    let advice = match error {
+        CertificateError::File { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
+            "; nothing is overwritten: write another FILE"
+        }
+        CertificateError::File { source, .. } if source.kind() == ErrorKind::NotFound => "; make the directory first",
+        _ => "",
+    };
+    Failure::error(format!("cannot write {error}{advice}"))
 }

@@ -36,7 +36,17 @@ fn files_are_written_once_and_the_secret_one_for_its_owner_alone() {
 
     let again = keygen(&[file.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("anna"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("anna_secret: File exists"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("write another FILE"));
     assert_eq!(fs::read(&secret).unwrap(), before);
+
+    // Half of a pair is not left behind.
+    fs::write(directory.join("bert"), "").unwrap();
+    assert_eq!(keygen(&[directory.join("bert").to_str().unwrap()]).status.code(), Some(1));
+    assert!(!directory.join("bert_secret").exists());
+
+    let nowhere = keygen(&[directory.join("none/anna").to_str().unwrap()]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("make the directory first"));
     fs::remove_dir_all(directory).unwrap();
 }

@@ -111,10 +111,16 @@ impl Certificate {
     /// If one is there already, or cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CertificateError> {
         let path = path.as_ref();
-        if let Some(text) = self.secret_text() {
-            write_new(&secret_path(path), 0o600, &text)?;
+        let secret = self.secret_text().map(|text| (secret_path(path), text));
+        if let Some((secret_path, text)) = &secret {
+            write_new(secret_path, 0o600, text)?;
         }
-        write_new(path, 0o644, &self.public_text())
+        let written = write_new(path, 0o644, &self.public_text());
+        if let (Err(_), Some((secret_path, _))) = (&written, &secret) {
+            // Half of a pair would be in the way of the next attempt.
+            let _ = fs::remove_file(secret_path);
+        }
+        written
     }
 
     /// The text of the file that others may have.
