@@ -4,6 +4,14 @@ use nought::{BindError, ConnectError, Kind, Socket, transport::ListenError};
 
 use crate::failure::Failure;
 
+/// Reads an endpoint at which another process can be.
+pub(crate) fn parse_between_processes(text: &str) -> Result<String, String> {
+    if text.starts_with("inproc://") {
+        return Err("it ends at the edge of this process: write an ipc:// or tcp:// endpoint".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Binds; tells on standard error what the wildcards of the endpoint became.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The `nought` command: a demonstration of topologies, `cat` for every ØMQ socket type, and benchmarks.
+//! The `nought` command: a demonstration of topologies, `cat` for sockets in a shell, benchmarks, and keys.
 
 mod bench;
 mod cat;

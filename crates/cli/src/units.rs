@@ -2,6 +2,9 @@
 
 use std::{str::FromStr, time::Duration};
 
+/// The longest duration: a moment that far away can still be computed. A hundred years.
+const DURATION_MAX: Duration = Duration::from_secs(876_000 * 3600);
+
 /// Reads a duration: `250ms`, `1.5s`, `2m`, or a number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let advice = || format!("{text:?} is no duration: write 250ms, 1.5s, 2m, or a number of seconds");
@@ -16,6 +19,9 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "h" => number * 3600.0,
         _ => return Err(advice()),
     };
+    if seconds > DURATION_MAX.as_secs_f64() {
+        return Err(format!("{text:?} is too long: write at most 876000h"));
+    }
     Duration::try_from_secs_f64(seconds).map_err(|_| advice())
 }
 
@@ -93,6 +99,8 @@ mod tests {
         assert_eq!(read("1.5"), Some(Duration::from_millis(1500)));
         assert_eq!(read("2m"), Some(Duration::from_secs(120)));
         assert_eq!(read("0"), Some(Duration::ZERO));
+        assert_eq!(read("876000h"), Some(DURATION_MAX));
+        assert!(parse_duration("10000000000000000000").unwrap_err().contains("write at most 876000h"));
         for wrong in ["", "s", "1x", "-1", "1e99s", "1..2"] {
             assert!(parse_duration(wrong).unwrap_err().contains("250ms"), "{wrong}");
         }

@@ -49,6 +49,17 @@ fn libzmqs_roles_fit_together() {
 }
 
 #[test]
+fn whoever_waits_for_the_other_side_says_so() {
+    let mut local = start(&["bench", "local-lat", "tcp://127.0.0.1:*", "1", "5"]);
+    let endpoint = local.endpoint();
+    assert_eq!(local.error_line("waiting"), format!("waiting for a peer to connect to {endpoint}"));
+    run(&["bench", "remote-lat", &endpoint, "1", "5"]).ok();
+    local.wait().ok();
+    let mut remote = start(&["bench", "remote-thr", &endpoint, "1", "5"]);
+    assert_eq!(remote.error_line("waiting"), format!("waiting for a peer at {endpoint}"));
+}
+
+#[test]
 fn sides_with_different_sizes_are_told() {
     let mut local = start(&["bench", "local-thr", "tcp://127.0.0.1:*", "64", "5"]);
     let endpoint = local.endpoint();

@@ -272,6 +272,16 @@ fn ipv6_listens_to_both() {
 }
 
 #[test]
+fn an_address_in_brackets_switches_ipv6_on() {
+    for endpoint in ["tcp://[::1]:*", "ws://[::1]:*"] {
+        let mut pull = start(&["cat", "pull", "-b", endpoint, "-n", "1"]);
+        let endpoint = pull.endpoint();
+        run(&["cat", "push", "-c", &endpoint, "six"]).ok();
+        pull.wait().ok().prints("six\n");
+    }
+}
+
+#[test]
 fn each_signal_has_its_exit_code() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let (pull, _) = bound(&["pull"]);

@@ -5,7 +5,7 @@ mod common;
 use common::{Folder, run};
 
 /// Arguments, and what is told about them.
-const WRONG: [(&[&str], &str); 40] = [
+const WRONG: [(&[&str], &str); 50] = [
     (&[], "Usage: nought <COMMAND>"),
     (&["demp"], "a similar subcommand exists: 'demo'"),
     (&["cat", "pull"], "write where to: --bind ENDPOINT to listen, or --connect ENDPOINT"),
@@ -24,6 +24,10 @@ const WRONG: [(&[&str], &str); 40] = [
     (&["cat", "req", "-c", "ipc://x", "--echo"], "--echo is for rep: leave it out for REQ"),
     (&["cat", "dealer", "-c", "ipc://x", "--to", "a"], "--to is for router, stream: leave it out for DEALER"),
     (&["cat", "pub", "-c", "ipc://x", "--id", "a"], "--id is for req, dealer, router: leave it out for PUB"),
+    (&["cat", "dealer", "-c", "ipc://x", "--id", "0x00ff"], "at most 255 bytes, the first of them not zero"),
+    (&["cat", "dealer", "-c", "ipc://x", "--id", ""], "write text, or 0x and hex digits"),
+    (&["cat", "router", "-c", "ipc://x", "--to", "", "a"], "write text, or 0x and hex digits"),
+    (&["cat", "push", "-c", "ipc://x", "-t", "10000000000000000000", "a"], "write at most 876000h"),
     (&["cat", "rep", "-b", "ipc://x", "--echo", "--reply", "a"], "cannot be used with '--reply <MESSAGE>'"),
     (&["cat", "rep", "-b", "ipc://x", "--echo", "a"], "leave them out, or leave out --reply and --echo"),
     (&["cat", "push", "-b", "ipc://x", "--json", "--in", "file"], "cannot be used with '--in <FORMAT>'"),
@@ -45,6 +49,12 @@ const WRONG: [(&[&str], &str); 40] = [
     (&["bench", "throughput", "--size", "64B"], "write a number of bytes, or 8K, or 1M"),
     (&["bench", "latency", "--count", "5", "--duration", "1s"], "cannot be used with '--duration <TIME>'"),
     (&["bench", "local-thr", "localhost", "1", "1"], "names no transport"),
+    (&["bench", "local-thr", "inproc://x", "1", "1"], "write an ipc:// or tcp:// endpoint"),
+    (&["bench", "remote-lat", "inproc://x", "1", "1"], "write an ipc:// or tcp:// endpoint"),
+    (&["keygen", "--metadata", "name"], "write NAME=VALUE"),
+    (&["keygen", "--metadata", "=Anna"], "write a NAME, without blanks"),
+    (&["keygen", "--metadata", "full name=Anna"], "write a NAME, without blanks"),
+    (&["keygen", "--metadata", "name=Anna\nb=c"], "write a VALUE without quotation marks and line breaks"),
     (&["demo", "--input", ".", "--pictures", "3"], "cannot be used with '--pictures <N>'"),
 ];
 

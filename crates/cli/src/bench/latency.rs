@@ -1,14 +1,12 @@
 //! Round-trip times, REQ to REP.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use nought::{Context, Rep, Req, Socket};
 
 use super::{
     Extent, PairArgs, RoleArgs, Transport,
+    arrival::wait_for_peer,
     peer::{PATIENCE, Peer, PeerArgs, PeerRole, nothing_received},
     report::{self, Report},
     throughput::wrong_size,
@@ -49,7 +47,8 @@ fn measure(transport: Transport, size: usize, args: &PairArgs) -> Result<Samples
 pub(super) fn run_local(args: &RoleArgs) -> Result<(), Failure> {
     let context = Context::builder().build()?;
     let rep = context.socket::<Rep>()?;
-    endpoints::bind(&rep, &args.endpoint)?;
+    let endpoint = endpoints::bind(&rep, &args.endpoint)?;
+    wait_for_peer(&rep, &format!("to connect to {endpoint}"));
     for _ in 0..args.count {
         let request = rep.recv()?;
         if request.body_len() != args.size {
@@ -66,9 +65,7 @@ pub(super) fn run_remote(args: &RoleArgs) -> Result<(), Failure> {
     let req = context.socket::<Req>()?;
     endpoints::check_connecting(req.connect(&args.endpoint))?;
     // Connecting is no part of the first round trip.
-    while req.stats().peers == 0 {
-        thread::sleep(Duration::from_millis(1));
-    }
+    wait_for_peer(&req, &format!("at {}", args.endpoint));
     let mut samples = ask_count(&req, args.size, args.count)?;
     report::print_as_remote_lat(args.size, &mut samples)
 }

@@ -1,5 +1,6 @@
 //! `nought bench`: throughput and latency, between two processes of this program or with libzmq's perf programs.
 
+mod arrival;
 mod latency;
 mod peer;
 mod report;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 pub(crate) use self::peer::{PeerArgs, run_peer};
-use crate::{failure::Failure, units};
+use crate::{endpoints, failure::Failure, units};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,6 +73,7 @@ pub(crate) struct PairArgs {
 #[derive(Args, Debug)]
 pub(crate) struct RoleArgs {
     /// Where to bind or connect
+    #[arg(value_parser = endpoints::parse_between_processes)]
     endpoint: String,
     /// The size of a message in bytes
     #[arg(value_parser = units::parse_size, allow_negative_numbers = true)]

@@ -6,6 +6,7 @@ use nought::{Context, Pull, Push, Socket};
 
 use super::{
     Extent, PairArgs, RoleArgs, Transport,
+    arrival::wait_for_peer,
     peer::{PATIENCE, Peer, PeerArgs, PeerRole, nothing_received},
     report::{self, Report, Throughput},
 };
@@ -49,7 +50,8 @@ fn measure(transport: Transport, size: usize, args: &PairArgs) -> Result<Through
 pub(super) fn run_local(args: &RoleArgs) -> Result<(), Failure> {
     let context = Context::builder().build()?;
     let pull = context.socket::<Pull>()?;
-    endpoints::bind(&pull, &args.endpoint)?;
+    let endpoint = endpoints::bind(&pull, &args.endpoint)?;
+    wait_for_peer(&pull, &format!("to connect to {endpoint}"));
     let figures = receive_count(&pull, args.size, args.count)?;
     report::print_as_local_thr(&figures, args.count)
 }
@@ -59,6 +61,7 @@ pub(super) fn run_remote(args: &RoleArgs) -> Result<(), Failure> {
     let context = Context::builder().build()?;
     let push = context.socket::<Push>()?;
     endpoints::check_connecting(push.connect(&args.endpoint))?;
+    wait_for_peer(&push, &format!("at {}", args.endpoint));
     let body = vec![0x61; args.size];
     for _ in 0..args.count {
         push.send(&body)?;

@@ -102,10 +102,18 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// Reads a routing id: text, or `0x` and hex digits.
 pub(super) fn parse_routing_id(text: &str) -> Result<Frame, String> {
-    match text.strip_prefix("0x") {
-        Some(digits) => parse_hex(digits.as_bytes()),
-        None => Ok(Frame::from(text)),
-    }
+    let id = match text.strip_prefix("0x") {
+        Some(digits) => parse_hex(digits.as_bytes())?,
+        None => Frame::from(text),
+    };
+    if id.is_empty() { Err("an empty ID names nobody: write text, or 0x and hex digits".to_owned()) } else { Ok(id) }
+}
+
+/// Reads the routing id that this socket is to have.
+pub(super) fn parse_own_routing_id(text: &str) -> Result<Frame, String> {
+    let id = parse_routing_id(text)?;
+    let is_legal = id.len() <= 255 && id[0] != 0;
+    if is_legal { Ok(id) } else { Err("write at most 255 bytes, the first of them not zero".to_owned()) }
 }
 
 /// Writes a routing id as [`parse_routing_id`] reads it.
@@ -117,7 +125,8 @@ pub(super) fn show_routing_id(id: &[u8]) -> String {
 }
 
 fn parse_json(text: &[u8]) -> Result<Message, String> {
-    let value: Value = serde_json::from_slice(text).map_err(|error| format!("no JSON: {error}"))?;
+    let value: Value = serde_json::from_slice(text)
+        .map_err(|error| format!("no JSON ({error}): write a string, or an array of strings for several frames"))?;
     match value {
         Value::Array(frames) if frames.is_empty() => {
             Err("an empty array has no frame: write [\"\"] for an empty message".into())

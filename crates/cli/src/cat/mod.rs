@@ -48,7 +48,7 @@ Examples:
 A socket that only sends ends when its input does; one that receives ends after --count messages, or with --timeout
 when none comes. Exit codes: 0 done, 1 error, 2 wrong arguments, 3 time-out, 130 interrupted, 143 ended by SIGTERM.";
 
-/// Send what is read, print what is received, with a socket of any type
+/// Send what is read, print what is received, with a socket of the type you name
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CatArgs {
@@ -61,11 +61,11 @@ pub(crate) struct CatArgs {
     messages: Vec<OsString>,
 
     /// Listen at an endpoint, as tcp://*:5555 or ipc:///tmp/name (repeatable)
-    #[arg(short, long, value_name = "ENDPOINT")]
+    #[arg(short, long, value_name = "ENDPOINT", value_parser = endpoints::parse_between_processes)]
     bind: Vec<String>,
 
     /// Connect to an endpoint, as tcp://host:5555 (repeatable)
-    #[arg(short, long, value_name = "ENDPOINT")]
+    #[arg(short, long, value_name = "ENDPOINT", value_parser = endpoints::parse_between_processes)]
     connect: Vec<String>,
 
     /// How input becomes messages
@@ -122,7 +122,7 @@ pub(crate) struct CatArgs {
     to: Option<Frame>,
 
     /// The routing id by which ROUTER peers know this socket (req, dealer, router)
-    #[arg(long, value_name = "ID", value_parser = codec::parse_routing_id)]
+    #[arg(long, value_name = "ID", value_parser = codec::parse_own_routing_id)]
     id: Option<Frame>,
 
     /// Use IPv6 as well as IPv4, for tcp://* and for host names [default: with an address in brackets]
@@ -240,7 +240,8 @@ fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
 }
 
 fn mentions_ipv6(args: &CatArgs) -> bool {
-    args.bind.iter().chain(&args.connect).any(|endpoint| endpoint.starts_with("tcp://") && endpoint.contains('['))
+    let mut endpoints = args.bind.iter().chain(&args.connect);
+    endpoints.any(|endpoint| ["tcp://", "ws://"].iter().any(|it| endpoint.starts_with(it)) && endpoint.contains('['))
 }
 
 /// Where peers are to be: `at` what is connected to, or whoever connects `to` what is bound.
