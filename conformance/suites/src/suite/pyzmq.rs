@@ -14,12 +14,7 @@ use crate::{
 
 const REQUIREMENTS: &str = include_str!("../../pyzmq.txt");
 /// The tests that pass on Debian's libzmq.
-const BAR: Bar = Bar { cases: 406, not_yet: NOT_YET };
-/// They read LOOPBACK_FASTPATH (Windows).
-const NOT_YET: &[&str] = &[
-    "tests/test_socket.py::TestSocket::test_int_sockopts",
-    "tests/test_socket.py::TestSocketGreen::test_int_sockopts",
-];
+const BAR: Bar = Bar { cases: 406, not_yet: &[] };
 
 /// Runs them.
 pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<()> {
