@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nought::{Context, Frame, PollItem, Pub, Pull, Push, Readiness, Sub, poll_with};
+use nought::{Context, Frame, PollItem, Pub, Pull, Push, Readiness, Socket, Sub, poll_with};
 use support::{PATIENCE, Transport, connected, executor::block_on, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -195,4 +195,37 @@ fn a_monitors_waker_may_use_the_socket() {
     let push = context.socket::<Push>().unwrap();
     push.connect(&endpoint).unwrap();
     is_used.recv_timeout(PATIENCE).expect("the socket is not locked");
+}
+
+/// A body whose memory, when it is given back, looks at the socket that has sent it.
+struct Looking {
+    push: Arc<Socket<Push>>,
+    looked: mpsc::Sender<usize>,
+}
+
+impl AsRef<[u8]> for Looking {
+    fn as_ref(&self) -> &[u8] {
+        &[0; 100_000]
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        let _ = self.looked.send(self.push.stats().peers);
+    }
+}
+
+#[test]
+fn memory_that_has_been_written_may_use_the_socket_as_it_is_given_back() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let (push, pull) = connected::<Push, Pull>(&context, Transport::Tcp);
+    let push = Arc::new(push);
+    let (looked, looks) = mpsc::channel();
+    std::thread::spawn(move || {
+        let body = Bytes::from_owner(Looking { push: Arc::clone(&push), looked });
+        push.send(Frame::from(body)).unwrap();
+    });
+    assert_eq!(pull.recv().unwrap().len(), 1);
+    assert_eq!(looks.recv_timeout(PATIENCE).expect("the socket is not locked"), 1);
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
 };
@@ -280,6 +281,8 @@ impl Core {
         drop(state);
 
         let result = transmit(&channel, &mut output);
+        // A panic of the application's in it, which the panic hook has told, must not leave the link as if being written.
+        let _ = catch_unwind(AssertUnwindSafe(|| output.release_written()));
 
         let mut state = self.lock();
         state.machine.end_write(id, output);

@@ -461,6 +461,15 @@ impl Output {
         self.sealing.as_ref().map_or(self.frames.len(), |sealing| sealing.len) - self.written
     }
 
+    /// Gives the memory of bodies back to whom it belongs, if all is written: that may run code of the application's, and
+    /// is to be done where no lock is held.
+    pub fn release_written(&mut self) {
+        if self.remaining() == 0 {
+            self.frames.bodies.clear();
+            self.frames.held.clear();
+        }
+    }
+
     /// The messages that were not written whole when they were last [counted](Self::count_messages_left).
     pub(crate) fn messages_left(&self) -> usize {
         self.messages_left
