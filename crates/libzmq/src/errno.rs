@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use nought::{BindError, ConnectError, GroupError, RecvError, SendErrorKind, SocketError};
+use nought::{BindError, ConnectError, GroupError, RecvError, SendErrorKind, SocketError, SubscribeError};
 
 /// Above all numbers of operating systems; libzmq's own are counted from it.
 const HAUSNUMERO: c_int = 156_384_712;
@@ -123,6 +123,15 @@ impl From<GroupError> for Errno {
     fn from(error: GroupError) -> Self {
         match error {
             GroupError::NotSupported => Self::NOT_SUPPORTED,
+            _ => Self::INVALID,
+        }
+    }
+}
+
+impl From<SubscribeError> for Errno {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::Full => Self::NO_MEMORY,
             _ => Self::INVALID,
         }
     }

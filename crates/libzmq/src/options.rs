@@ -12,7 +12,7 @@ use std::{
 };
 
 use nought::{
-    Any, Frame, Metadata, Readiness, SocketBuilder, SocketType,
+    Any, Frame, Metadata, Readiness, SocketBuilder, SocketType, SubscribeError,
     transport::{AcceptFilter, InheritedListener, SocksProxy},
     z85,
 };
@@ -658,9 +658,12 @@ impl SocketHandle {
         if !takes_some {
             return Err(Errno::INVALID);
         }
-        // The end of a subscription that does not exist is no error in libzmq.
-        let _ = if subscribe { self.socket.subscribe(prefix) } else { self.socket.unsubscribe(prefix) };
-        Ok(())
+        let changed = if subscribe { self.socket.subscribe(prefix) } else { self.socket.unsubscribe(prefix) };
+        match changed {
+            // The end of a subscription that does not exist is no error in libzmq, nor is a change for nobody (XPUB).
+            Err(SubscribeError::Unknown | SubscribeError::NotSupported) => Ok(()),
+            changed => Ok(changed?),
+        }
     }
 
     fn set_welcome(&self, message: &[u8]) -> Result<()> {

@@ -428,6 +428,24 @@ fn what_frees_a_message_may_receive_one() {
 }
 
 #[test]
+fn a_subscription_that_is_too_long_is_refused() {
+    const SUBSCRIBE: c_int = 6;
+    const UNSUBSCRIBE: c_int = 7;
+    let pair = Pair::of([2, 1], "inproc://too-long");
+    let library = pair.library;
+    let prefix = vec![0_u8; 2 << 20];
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        let set = |option, prefix: &[u8]| {
+            library.outcome((library.setsockopt)(pair.ends[0], option, prefix.as_ptr().cast(), prefix.len()))
+        };
+        assert_eq!(set(SUBSCRIBE, &prefix), (-1, libc::EINVAL));
+        assert_eq!(set(UNSUBSCRIBE, b"never begun"), (0, 0), "as in libzmq");
+    }
+    pair.end();
+}
+
+#[test]
 fn a_context_keeps_the_threads_that_it_started_with() {
     const IO_THREADS: c_int = 1;
     const AFFINITY: c_int = 4;
