@@ -14,10 +14,11 @@ use crate::{
 /// # Safety
 /// `vectors` is null or points to `count` of them.
 unsafe fn vectors<'a>(vectors: *mut libc::iovec, count: usize) -> Result<&'a mut [libc::iovec]> {
-    if vectors.is_null() || count == 0 {
+    const COUNT_MAX: usize = isize::MAX as usize / size_of::<libc::iovec>();
+    if vectors.is_null() || !(1..=COUNT_MAX).contains(&count) {
         return Err(Errno::INVALID);
     }
-    // SAFETY: as the caller says.
+    // SAFETY: as the caller says; there is no more memory than that.
     Ok(unsafe { std::slice::from_raw_parts_mut(vectors, count) })
 }
 

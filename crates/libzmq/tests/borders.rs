@@ -468,6 +468,23 @@ fn a_context_keeps_the_threads_that_it_started_with() {
     }
 }
 
+#[test]
+fn more_vectors_than_memory_holds_are_refused() {
+    let pair = Pair::of([8, 7], "inproc://vectors");
+    let library = pair.library;
+    let mut vector = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        for mut count in [usize::MAX, isize::MAX as usize / 8, 0] {
+            let sent = (library.sendiov)(pair.ends[0], (&raw mut vector).cast(), count, SNDMORE);
+            assert_eq!(library.outcome(sent), (-1, libc::EINVAL));
+            let received = (library.recviov)(pair.ends[1], (&raw mut vector).cast(), &raw mut count, 0);
+            assert_eq!(library.outcome(received), (-1, libc::EINVAL));
+        }
+    }
+    pair.end();
+}
+
 /// A public and a secret key, as text with a zero.
 fn keys(library: &Library) -> ([u8; 41], [u8; 41]) {
     let (mut public, mut secret, mut again) = ([0; 41], [0; 41], [0; 41]);

@@ -74,6 +74,8 @@ library! {
         disconnect: fn(*mut c_void, *const c_char) -> c_int;
         send: fn(*mut c_void, *const c_void, usize, c_int) -> c_int;
         recv: fn(*mut c_void, *mut c_void, usize, c_int) -> c_int;
+        sendiov: fn(*mut c_void, *mut c_void, usize, c_int) -> c_int;
+        recviov: fn(*mut c_void, *mut c_void, *mut usize, c_int) -> c_int;
         msg_init: fn(*mut c_void) -> c_int;
         msg_init_size: fn(*mut c_void, usize) -> c_int;
         msg_init_data: fn(*mut c_void, *mut c_void, usize, Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>, *mut c_void) -> c_int;
