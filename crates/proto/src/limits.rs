@@ -104,7 +104,8 @@ pub const XPUB_BACKLOG_LEN_MAX: usize = 144 * XPUB_BACKLOG_MAX;
 
 /// What lost connections may keep that was received whole and that the application has not taken, in bytes; each counts
 /// [`LOST_CONNECTION_LEN`] more. It is large, because it is other peers' work that would be dropped, and bounded, because
-/// peers that come, send and go cost the sender nothing. What comes beyond it is dropped, and counted.
+/// peers that come, send and go cost the sender nothing. What comes beyond it is dropped, and counted. One connection
+/// alone may leave more: it has held that before, and a message may be as long.
 pub const LOST_RECEIVED_LEN_MAX: usize = 1024 * 1024 * 1024;
 
 /// See [`LOST_RECEIVED_LEN_MAX`].

@@ -586,16 +586,16 @@ impl Connections {
     }
 
     /// Whether messages of a lost connection are kept to be received. They are, in no more memory than they need, unless
-    /// there are none, or too much is kept already.
+    /// there are none, or too much is kept together with those of others.
     pub(crate) fn keep_received(&mut self, id: ConnectionId) -> bool {
-        let room = LOST_RECEIVED_LEN_MAX.saturating_sub(self.kept_len);
+        let kept_len = self.kept_len;
         let Some(connection) = self.get_mut(id) else { return false };
         if !connection.has_waiting() {
             return false;
         }
         connection.inbound.keep_whole_messages(connection.version);
         let len = connection.inbound.len() + LOST_CONNECTION_LEN;
-        if len > room {
+        if kept_len > 0 && kept_len.saturating_add(len) > LOST_RECEIVED_LEN_MAX {
             return false;
         }
         connection.kept_len = len;

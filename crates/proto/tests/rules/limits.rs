@@ -313,6 +313,24 @@ fn what_nobody_will_receive_does_not_keep_a_lost_connection() {
 }
 
 #[test]
+fn a_lost_connection_keeps_a_message_that_is_longer_than_that_bound_if_it_is_the_only_one() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Pull);
+    // One body, to which all frames refer.
+    let body = Frame::from(Bytes::from(vec![7; 1 << 26]));
+    let frames = LOST_RECEIVED_LEN_MAX / body.len();
+    for _ in 0..2 {
+        let push = net.socket(SocketType::Push);
+        let (_, accepted) = net.join(push, pull);
+        net.send(push, Message::from(vec![body.clone(); frames]));
+        net.at(pull).lose(accepted, Reopen::No);
+    }
+    let received = net.recv_all(pull);
+    assert_eq!(received.iter().map(Message::len).collect::<Vec<_>>(), [frames]);
+    assert_eq!(net.at(pull).connections().totals().dropped_on_arrival, 1);
+}
+
+#[test]
 fn lost_connections_keep_what_was_not_received_up_to_a_bound_and_the_rest_is_counted() {
     let mut net = Net::new();
     let pull = net.socket(SocketType::Pull);
