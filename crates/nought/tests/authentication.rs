@@ -135,6 +135,21 @@ fn plain_needs_an_authenticator_and_curve_none() {
 }
 
 #[test]
+fn who_is_not_let_in_tries_again_later_and_later() {
+    let context = Context::new();
+    let (_pull, endpoint) = pull(&context, CurveServer::new(new_keys()));
+    let push = push(&endpoint, CurveClient::new(*new_keys().public_key(), new_keys()));
+    let monitor = push.monitor();
+    let mut longest = Duration::ZERO;
+    while longest < Duration::from_millis(160) {
+        if let SocketEventKind::ConnectRetried { delay } = monitor.recv_timeout(PATIENCE).unwrap().kind {
+            assert!(delay > longest, "{delay:?} after {longest:?}");
+            longest = delay;
+        }
+    }
+}
+
+#[test]
 fn while_an_authenticator_thinks_all_others_go_on() {
     let context = Context::new();
     let (asked, is_asked) = mpsc::channel();
