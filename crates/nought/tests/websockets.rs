@@ -188,6 +188,32 @@ fn heartbeats_are_answered() {
     }
 }
 
+/// libzmq answers no PING in a box: an idle peer would be given up.
+#[test]
+fn heartbeats_are_not_encrypted() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let server = new_keys();
+    let client = CurveClient::new(*server.public_key(), new_keys());
+    let bound = context.socket_builder::<Dealer>().security(CurveServer::new(server));
+    let bound = bound.heartbeat_interval(Some(Duration::from_millis(20))).build().unwrap();
+    let near = || context.socket_builder::<Dealer>().security(client.clone()).build().unwrap();
+    let (by_ws, by_tcp) = (near(), near());
+    by_ws.connect(&bind(&bound)).unwrap();
+    by_tcp.connect(&bound.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+    let sent = |scheme: &str| {
+        let is_it = |endpoint: &String| endpoint.starts_with(scheme);
+        let peers = bound.peers();
+        let peer = peers.iter().find(|peer| peer.is_ready && peer.endpoint.as_ref().is_some_and(is_it));
+        peer.map(|peer| peer.counters.bytes_out)
+    };
+    until("both are connected", || sent("ws").is_some() && sent("tcp").is_some());
+    until("the handshakes are sent", || by_ws.stats().peers > 0 && by_tcp.stats().peers > 0);
+    let (over_ws, over_tcp) = (sent("ws"), sent("tcp").unwrap());
+    until("PINGs go out over tcp", || sent("tcp").unwrap() > over_tcp + 1000);
+    assert_eq!(sent("ws"), over_ws);
+}
+
 #[test]
 fn sockets_without_frames_are_refused() {
     let context = Context::new();

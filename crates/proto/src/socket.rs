@@ -313,6 +313,14 @@ impl Socket {
         }
     }
 
+    /// The transport's peers answer no PINGs that are encrypted: with CURVE there are no heartbeats. To be said before
+    /// [`start`](Self::start).
+    pub fn seal_no_heartbeats(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.seals_no_heartbeats = true;
+        }
+    }
+
     /// The transport's connection is there: the handshake begins. Its keys, if it has any, are made of what `random` gives.
     pub fn start(&mut self, id: ConnectionId, now: Instant, random: Random<'_>) {
         if self.is_raw {

@@ -704,6 +704,9 @@ impl Core {
         if link.datagrams.is_some() {
             return state.machine.start_datagrams(id);
         }
+        if !link.channel.carries_sealed_heartbeats().unwrap_or(true) {
+            state.machine.seal_no_heartbeats(id);
+        }
         state.machine.start(id, now, &mut random::fill);
     }
 

@@ -194,6 +194,12 @@ pub trait Channel: Send + Sync + 'static {
     fn peer_credentials(&self) -> Option<PeerCredentials> {
         None
     }
+
+    /// Whether heartbeats may travel encrypted, as all of ZMTP does with CURVE. Not where the transport has heartbeats of
+    /// its own, and its peers answer no others. Asked once, before the handshake.
+    fn carries_sealed_heartbeats(&self) -> bool {
+        true
+    }
 }
 
 /// A place to send datagrams from and to receive them at, non-blocking and shared as a [`Channel`] is.

@@ -109,6 +109,10 @@ impl ShieldedChannel {
     pub(crate) fn peer_credentials(&self) -> io::Result<Option<PeerCredentials>> {
         self.call("peer_credentials", |channel| channel.peer_credentials())
     }
+
+    pub(crate) fn carries_sealed_heartbeats(&self) -> io::Result<bool> {
+        self.call("carries_sealed_heartbeats", |channel| channel.carries_sealed_heartbeats())
+    }
 }
 
 impl ShieldedListener {

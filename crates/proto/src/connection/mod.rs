@@ -100,6 +100,7 @@ pub struct Connection {
     pub(crate) assigned_routing_id: Option<Frame>,
     handshake_deadline: Option<Instant>,
     pub(crate) heartbeat: Option<Heartbeat>,
+    pub(crate) seals_no_heartbeats: bool,
     timer: Option<Instant>,
     counters: Counters,
 }
@@ -207,6 +208,7 @@ impl Connection {
             assigned_routing_id: None,
             handshake_deadline: None,
             heartbeat: None,
+            seals_no_heartbeats: false,
             timer: None,
             counters: Counters::default(),
         }
@@ -220,6 +222,11 @@ impl Connection {
     /// Whether messages can travel now.
     pub fn is_ready(&self) -> bool {
         matches!(self.stage, Stage::Ready | Stage::Raw)
+    }
+
+    /// Whether the peer answers PINGs.
+    pub(crate) fn has_heartbeats(&self) -> bool {
+        self.version.has_heartbeats() && !(self.seals_no_heartbeats && self.opener.is_some())
     }
 
     /// Whether nothing passes any more, even if the transport's connection is still there.

@@ -670,7 +670,7 @@ impl Connections {
 
     pub(crate) fn begin_heartbeat(&mut self, id: ConnectionId, now: Instant) {
         let heartbeat = Heartbeat::new(&self.options, now);
-        if let Some(connection) = self.get_mut(id).filter(|connection| connection.version.has_heartbeats()) {
+        if let Some(connection) = self.get_mut(id).filter(|connection| connection.has_heartbeats()) {
             connection.heartbeat = Some(heartbeat);
         }
         self.arm_timer(id);
