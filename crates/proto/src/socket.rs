@@ -552,9 +552,11 @@ impl Socket {
         let mut before = connection.predecessor.take();
         while let Some(id) = before {
             before = self.connections.get_mut(id).and_then(|connection| connection.predecessor.take());
+            self.pattern.discard(&mut self.connections, id);
             self.remove(id);
         }
         self.connections.drop_received(id);
+        self.pattern.discard(&mut self.connections, id);
         self.read_pipe(id);
     }
 

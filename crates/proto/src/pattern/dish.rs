@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{GroupRefusal, Pattern, RecvRefusal};
+use super::{GroupRefusal, Pattern, RecvRefusal, drop_prefetched};
 use crate::{
     connection::{ConnectionId, Connections},
     message::{Address, Message},
@@ -77,6 +77,10 @@ impl Pattern for Dish {
 
     fn writable(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.upstream.writable(connections, id);
+    }
+
+    fn discard(&mut self, connections: &mut Connections, id: ConnectionId) {
+        drop_prefetched(&mut self.next, connections, id);
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {

@@ -80,6 +80,9 @@ pub(crate) trait Pattern: Send {
     /// All that the peer sent is received; the connection is about to go.
     fn removed(&mut self, _id: ConnectionId) {}
 
+    /// What was looked at of the peer's messages before it was asked for is dropped and counted.
+    fn discard(&mut self, _connections: &mut Connections, _id: ConnectionId) {}
+
     /// Whole messages have come from the peer.
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId);
 
@@ -161,6 +164,17 @@ pub(crate) trait Pattern: Send {
     /// The number of prefixes subscribed to, by this socket or by its peers.
     fn subscriptions(&self) -> usize {
         0
+    }
+}
+
+/// Drops and counts a message that was looked at before it was asked for, if it is this peer's.
+fn drop_prefetched(
+    prefetched: &mut Option<(Message, ConnectionId)>,
+    connections: &mut Connections,
+    discarded: ConnectionId,
+) {
+    if prefetched.take_if(|(_, id)| *id == discarded).is_some() {
+        connections.count(discarded, |counters| counters.dropped_on_arrival += 1);
     }
 }
 

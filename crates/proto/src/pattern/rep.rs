@@ -1,6 +1,6 @@
 //! REP: receives a request, sends its reply, in turns (RFC 28). The request's envelope goes back with the reply.
 
-use super::{Pattern, RecvRefusal, SendRefusal};
+use super::{Pattern, RecvRefusal, SendRefusal, drop_prefetched};
 use crate::{
     connection::{ConnectionId, Connections, Written},
     event::Event,
@@ -61,6 +61,10 @@ impl Pattern for Rep {
     fn established(&mut self, _connections: &mut Connections, _id: ConnectionId) {}
 
     fn lost(&mut self, _connections: &mut Connections, _id: ConnectionId) {}
+
+    fn discard(&mut self, connections: &mut Connections, id: ConnectionId) {
+        drop_prefetched(&mut self.request, connections, id);
+    }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.incoming.activate(connections, id);

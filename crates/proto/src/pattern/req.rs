@@ -1,7 +1,7 @@
 //! REQ: a request, then its reply, in turns (RFC 28). It is a DEALER with an envelope: an empty frame, and before it,
 //! with correlate, the number of the request.
 
-use super::{Pattern, RecvRefusal, SendRefusal, dealer::Dealer};
+use super::{Pattern, RecvRefusal, SendRefusal, dealer::Dealer, drop_prefetched};
 use crate::{
     connection::{ConnectionId, Connections},
     error::Misbehaviour,
@@ -115,6 +115,10 @@ impl Pattern for Req {
         } else if self.turn == Turn::Recv(Some(id)) && !self.prefetch(connections) {
             self.turn = Turn::Recv(None);
         }
+    }
+
+    fn discard(&mut self, connections: &mut Connections, id: ConnectionId) {
+        drop_prefetched(&mut self.reply, connections, id);
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {

@@ -1,6 +1,6 @@
 //! SUB: an XSUB that sends nothing, and receives only what matches (RFC 29).
 
-use super::{Pattern, RecvRefusal, SubscribeRefusal, xsub::XSub};
+use super::{Pattern, RecvRefusal, SubscribeRefusal, drop_prefetched, xsub::XSub};
 use crate::{
     connection::{ConnectionId, Connections},
     message::Message,
@@ -50,6 +50,10 @@ impl Pattern for Sub {
 
     fn writable(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.xsub.writable(connections, id);
+    }
+
+    fn discard(&mut self, connections: &mut Connections, id: ConnectionId) {
+        drop_prefetched(&mut self.next, connections, id);
     }
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {

@@ -148,6 +148,35 @@ fn what_is_discarded_is_dropped_and_commands_are_obeyed() {
 }
 
 #[test]
+fn what_was_looked_at_is_discarded_too() {
+    use SocketType::{Dealer, Dish, Pub, Radio, Rep, Req, Router, Sub};
+    for (kind, peer, frames) in [
+        (Sub, Pub, &["a"][..]),
+        (Dish, Radio, &["a", "1"]),
+        (Req, Rep, &["", "reply"]),
+        (Req, Router, &["", "reply"]),
+        (Rep, Dealer, &["", "request"]),
+    ] {
+        let mut net = Net::new();
+        let node = net.socket(kind);
+        let link = net.accept_test(node);
+        net.feed(link, wire::hello(peer.name()));
+        match kind {
+            Sub => net.at(node).subscribe(b"a").unwrap(),
+            Dish => net.at(node).join(b"a").unwrap(),
+            Req => net.send(node, "request"),
+            _ => {}
+        }
+        net.feed(link, wire::message(frames));
+        assert!(net.at(node).can_recv(), "{kind:?}");
+        let id = net.id(link);
+        net.at(node).discard(id);
+        net.expect_none(node);
+        assert_eq!(net.connection(node, link).counters().dropped_on_arrival, 1, "{kind:?}");
+    }
+}
+
+#[test]
 fn what_waits_over_connections_lost_before_is_discarded_too() {
     let mut net = Net::new();
     let pull = net.socket(SocketType::Pull);
