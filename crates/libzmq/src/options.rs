@@ -58,6 +58,10 @@ const SOCKS_USERNAME: c_int = 99;
 const SOCKS_PASSWORD: c_int = 100;
 const TOPICS_COUNT: c_int = 116;
 
+/// What the kernel can do between two probes of a connection, and how many it can send.
+const KEEP_ALIVE_SECONDS_MAX: u32 = 32_767;
+const KEEP_ALIVE_COUNT_MAX: u32 = 127;
+
 /// What was set about a socket, as the application gave it.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -220,9 +224,9 @@ impl Settings {
             .accept_filter(self.accept.clone())
             .ipv6(self.ipv6 != 0)
             .tcp_keepalive(u32::try_from(self.tcp_keepalive).ok().map(|on| on != 0))
-            .tcp_keepalive_idle(self.keep_alive(self.tcp_keepalive_idle).map(seconds))
-            .tcp_keepalive_interval(self.keep_alive(self.tcp_keepalive_intvl).map(seconds))
-            .tcp_keepalive_count(self.keep_alive(self.tcp_keepalive_cnt))
+            .tcp_keepalive_idle(self.keep_alive(self.tcp_keepalive_idle, KEEP_ALIVE_SECONDS_MAX).map(seconds))
+            .tcp_keepalive_interval(self.keep_alive(self.tcp_keepalive_intvl, KEEP_ALIVE_SECONDS_MAX).map(seconds))
+            .tcp_keepalive_count(self.keep_alive(self.tcp_keepalive_cnt, KEEP_ALIVE_COUNT_MAX))
             .connect_timeout(millis_unless_zero(self.connect_timeout))
             .socks_proxy(text(&self.socks_proxy).map(|address| self.socks(address)))
             .max_retransmission_time(millis_unless_zero(self.tcp_maxrt))
@@ -245,9 +249,10 @@ impl Settings {
         proxy.clone().with_credentials(&self.socks_username[..], &self.socks_password[..]).unwrap_or(proxy)
     }
 
-    /// Times and counts of probes say nothing while there are none.
-    fn keep_alive(&self, value: c_int) -> Option<u32> {
-        u32::try_from(value).ok().filter(|_| self.tcp_keepalive == 1)
+    /// Times and counts of probes say nothing while there are none. libzmq takes more than the kernel can do: that is left
+    /// to the system.
+    fn keep_alive(&self, value: c_int, max: u32) -> Option<u32> {
+        u32::try_from(value).ok().filter(|value| self.tcp_keepalive == 1 && (1..=max).contains(value))
     }
 
     fn apply_to_protocol(&self, socket_type: SocketType, options: SocketBuilder<Any>) -> SocketBuilder<Any> {
