@@ -235,7 +235,10 @@ impl SocketHandle {
         let Err(error) = sent else { return Ok(()) };
         match error.kind() {
             // There was room when it began: the peer is gone, and the message with it, as in libzmq.
-            SendErrorKind::WouldBlock if !waits => Ok(()),
+            SendErrorKind::WouldBlock if !waits => {
+                self.socket.count_lost(1);
+                Ok(())
+            }
             kind @ (SendErrorKind::WouldBlock | SendErrorKind::TimedOut | SendErrorKind::Interrupted) => {
                 self.keep_begun(error.into_message());
                 Err(kind.into())
@@ -267,7 +270,10 @@ impl SocketHandle {
     /// A message for a named peer that has no more than the name is dropped, as in libzmq.
     fn unless_dropped(&self, kind: SendErrorKind) -> Result<()> {
         match (kind, self.socket_type) {
-            (SendErrorKind::Malformed, SocketType::Router | SocketType::Stream) => Ok(()),
+            (SendErrorKind::Malformed, SocketType::Router | SocketType::Stream) => {
+                self.socket.count_lost(1);
+                Ok(())
+            }
             _ => Err(kind.into()),
         }
     }
@@ -726,4 +732,42 @@ pub(crate) unsafe extern "C" fn zmq_socket_get_peer_state(
             Some(has_room) => Ok(if has_room { c_int::from(POLLOUT) } else { 0 }),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{zmq_ctx_new, zmq_ctx_term};
+
+    fn open(context: *mut c_void, socket_type: SocketType) -> *mut c_void {
+        let socket = zmq_socket(context, c_int::from(socket_type.number()));
+        assert!(!socket.is_null());
+        socket
+    }
+
+    fn lost(socket: *mut c_void) -> u64 {
+        enter(socket).unwrap().socket.stats().totals.lost
+    }
+
+    #[test]
+    fn a_message_whose_peer_goes_before_its_last_frame_is_counted() {
+        let context = zmq_ctx_new();
+        let [push, pull] = [SocketType::Push, SocketType::Pull].map(|socket_type| open(context, socket_type));
+        enter(push).unwrap().socket.bind("inproc://goes").unwrap();
+        enter(pull).unwrap().socket.connect("inproc://goes").unwrap();
+        enter(push).unwrap().send_body(b"one", SNDMORE).unwrap();
+        enter(pull).unwrap().socket.disconnect("inproc://goes").unwrap();
+        assert_eq!((enter(push).unwrap().send_body(b"two", DONTWAIT), lost(push)), (Ok(()), 1));
+        [push, pull].iter().for_each(|&socket| assert_eq!(zmq_close(socket), 0));
+        assert_eq!(zmq_ctx_term(context), 0);
+    }
+
+    #[test]
+    fn a_message_of_a_name_alone_is_counted() {
+        let context = zmq_ctx_new();
+        let router = open(context, SocketType::Router);
+        assert_eq!((enter(router).unwrap().send_body(b"nobody", 0), lost(router)), (Ok(()), 1));
+        assert_eq!(zmq_close(router), 0);
+        assert_eq!(zmq_ctx_term(context), 0);
+    }
 }

@@ -362,7 +362,8 @@ impl Socket {
         });
     }
 
-    /// Messages that an intermediary held for this socket were dropped, since [`send`](Self::send) refuses them.
+    /// Messages that an intermediary held for this socket were dropped, since [`send`](Self::send) refuses them or they
+    /// were never complete.
     pub fn count_lost(&mut self, messages: u64) {
         self.connections.count_unaddressed(|counters| counters.lost += messages);
     }

@@ -58,6 +58,11 @@ impl<K: CanSend> Socket<K> {
         self.check_with(first_frame, Waits::Never)
     }
 
+    /// Counts messages as [`lost`](crate::Counters::lost): for callers that held them for this socket, and gave them up.
+    pub fn count_lost(&self, messages: u64) {
+        self.core.lock().machine.count_lost(messages);
+    }
+
     fn check_with(&self, first_frame: &[u8], waits: Waits) -> Result<(), SendErrorKind> {
         let state = self.core.lock();
         let patience = waits.patience(state.options.send_timeout);

@@ -27,7 +27,7 @@ pub struct Counters {
     pub unroutable: u64,
     /// Messages replaced by newer ones under CONFLATE.
     pub conflated: u64,
-    /// Messages that were queued, or held by a proxy, and could not be sent any more.
+    /// Messages that were queued, or held by a proxy or another intermediary, and could not be sent any more.
     pub lost: u64,
     /// Bytes that came and were thrown away without a look for messages in them: what a peer still sends over a connection
     /// that this side has ended, or to a socket that is closed. They are among [`bytes_in`](Self::bytes_in).
