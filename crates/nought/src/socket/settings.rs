@@ -93,6 +93,8 @@ settings! {
         reconnect_interval: Option<Duration>,
         reconnect_interval_max: Duration,
         spin: Duration,
+        interruptible: bool,
+        any_type_in_process: bool,
     }
 }
 
