@@ -289,7 +289,7 @@ impl World {
 
     fn settle(&mut self) {
         while let Some(event) = self.sockets[0].poll_event() {
-            let (Event::Failed(id, _) | Event::Closed(id) | Event::Retired(id)) = event else { continue };
+            let (Event::Failed(id, _) | Event::Closed(id) | Event::PeerClosed(id) | Event::Retired(id)) = event else { continue };
             if let Some(index) = self.connections.iter().position(|(other, _)| *other == id)
                 && let (_, Some(output)) = self.connections.swap_remove(index)
             {
@@ -297,7 +297,7 @@ impl World {
             }
             self.sockets[0].lose(id, Reopen::No);
         }
-        while let Some(Event::Failed(id, _) | Event::Closed(id)) = self.next_end_at_peer() {
+        while let Some(Event::Failed(id, _) | Event::Closed(id) | Event::PeerClosed(id)) = self.next_end_at_peer() {
             self.sockets[1].lose(id, Reopen::No);
         }
         for socket in &mut self.sockets {
@@ -308,7 +308,7 @@ impl World {
 
     fn next_end_at_peer(&mut self) -> Option<Event> {
         std::iter::from_fn(|| self.sockets[1].poll_event())
-            .find(|event| matches!(event, Event::Failed(..) | Event::Closed(_)))
+            .find(|event| matches!(event, Event::Failed(..) | Event::Closed(_) | Event::PeerClosed(_)))
     }
 
     /// Everything ends; nothing may be left but what waits to be received.

@@ -212,6 +212,24 @@ fn a_disconnect_is_told_whatever_the_transport() {
 }
 
 #[test]
+fn a_peer_s_end_is_told_as_its_doing_whatever_the_transport() {
+    let _bounded = watchdog(LIMIT);
+    for transport in Transport::ALL {
+        let context = Context::new();
+        let (pull, push) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
+        let monitor = pull.monitor();
+        connect(&pull, &push, transport);
+        until("it is connected", || push.stats().peers == 1);
+        drop(push);
+        let reason = await_event(&monitor, "the end", |kind| match kind {
+            SocketEventKind::Disconnected { reason } => Some(reason.clone()),
+            _ => None,
+        });
+        assert!(matches!(reason, DisconnectReason::PeerClosed), "{transport:?}: {reason:?}");
+    }
+}
+
+#[test]
 fn disconnecting_stops_sending_there() {
     let _bounded = watchdog(LIMIT);
     for transport in Transport::ALL {

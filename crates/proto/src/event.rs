@@ -16,6 +16,8 @@ pub enum Event {
     Failed(ConnectionId, ProtocolError),
     /// The pattern has no more use for the connection (a ROUTER handed its routing id over).
     Closed(ConnectionId),
+    /// The peer in the same process has closed the connection, and all that it sent is taken.
+    PeerClosed(ConnectionId),
     /// The pattern has no more use for the connection once all is sent that is queued for it (a STREAM closed it):
     /// [`retire`](crate::Socket::retire) it.
     Retired(ConnectionId),

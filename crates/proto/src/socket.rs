@@ -790,7 +790,7 @@ impl Socket {
             self.connections.listen(id);
         }
         if self.connections.take_pipe_end(id) {
-            self.connections.push_event(Event::Closed(id));
+            self.connections.push_event(Event::PeerClosed(id));
         }
     }
 

@@ -140,7 +140,7 @@ impl Inquiry {
         machine.pipe_changed(self.connection);
         let mut has_ended = false;
         while let Some(event) = machine.poll_event() {
-            has_ended |= matches!(event, Event::Closed(_) | Event::Failed(..));
+            has_ended |= matches!(event, Event::PeerClosed(_) | Event::Failed(..));
         }
         let mut message = Message::new();
         if machine.recv(&mut message).is_ok() {

@@ -381,6 +381,7 @@ impl Core {
             Event::Authenticate(id, request) => self.inquire(id, *request),
             Event::Failed(id, error) => self.lose_link(state, id, LostBecause::Protocol(error)),
             Event::Closed(id) => self.lose_link(state, id, LostBecause::Closed),
+            Event::PeerClosed(id) => self.lose_link(state, id, LostBecause::PeerClosed),
             Event::Retired(id) => self.retire(state, id),
             _ => {}
         }

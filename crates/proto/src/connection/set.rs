@@ -417,7 +417,7 @@ impl Connections {
             self.unscanned.push(id);
         }
         if has_ended {
-            self.events.push_back(Event::Closed(id));
+            self.events.push_back(Event::PeerClosed(id));
         }
         has_messages
     }

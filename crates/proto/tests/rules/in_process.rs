@@ -268,8 +268,9 @@ fn an_end_is_told_after_everything_is_received_and_once() {
     net.try_send(push, "3").unwrap();
     net.at(push).remove(id);
     assert_eq!(bodies(&net.recv_all(pull)), numbered(0..4));
-    let closed: Vec<Event> = net.events(pull).into_iter().filter(|event| matches!(event, Event::Closed(_))).collect();
-    assert_eq!(closed, [Event::Closed(accepted)]);
+    let closed: Vec<Event> =
+        net.events(pull).into_iter().filter(|event| matches!(event, Event::PeerClosed(_))).collect();
+    assert_eq!(closed, [Event::PeerClosed(accepted)]);
     assert_eq!(net.at(pull).connections().iter().count(), 0);
 }
 
@@ -279,7 +280,7 @@ fn an_end_without_anything_to_receive_is_told_at_once() {
     let (a, b) = (net.socket(SocketType::Pair), net.socket(SocketType::Pair));
     let (id, accepted) = net.join(a, b);
     net.at(a).remove(id);
-    assert!(net.events(b).contains(&Event::Closed(accepted)));
+    assert!(net.events(b).contains(&Event::PeerClosed(accepted)));
     assert_eq!(net.try_send(b, "x"), Err(SendRefusal::WouldBlock));
     let third = net.socket(SocketType::Pair);
     net.join(third, b);

@@ -387,7 +387,7 @@ impl Net {
                         self.nodes[node].socket.judge(*id, verdict, self.now);
                     }
                 }
-                Event::Failed(id, _) | Event::Closed(id) => self.give_up(node, *id),
+                Event::Failed(id, _) | Event::Closed(id) | Event::PeerClosed(id) => self.give_up(node, *id),
                 Event::Retired(id) => {
                     self.nodes[node].socket.retire(*id);
                     self.nodes[node].retiring.push(*id);
