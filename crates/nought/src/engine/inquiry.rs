@@ -11,7 +11,7 @@ use std::{
 
 use nought_proto::{
     ConnectionId, Event, Message, Options, Outgoing, Socket, SocketType,
-    connection::{Notify, Pipe, Verdict},
+    connection::{Notify, Verdict},
     zap::{self, Reply},
 };
 
@@ -51,14 +51,16 @@ impl Core {
         let Some(handler) = self.context.names.owner(zap_name()) else {
             return self.judged(about, Verdict::NobodyAsked);
         };
-        match Inquiry::begin(self, about, &handler, request) {
-            Ok(inquiry) => {
-                let mut state = self.lock();
-                if state.machine.connections().get(about).is_some() {
-                    state.inquiries.insert(about, inquiry);
-                }
-            }
-            Err(verdict) => self.judged(about, verdict),
+        // The answer may be looked at before this returns: by another driver, if the socket has changed it meanwhile.
+        let inquiry = Inquiry::new(self, about);
+        let mut state = self.lock();
+        if state.machine.connections().get(about).is_none() {
+            return;
+        }
+        state.inquiries.insert(about, Arc::clone(&inquiry));
+        drop(state);
+        if let Err(verdict) = inquiry.begin(&handler, request) {
+            self.judged(about, verdict);
         }
     }
 
@@ -85,46 +87,41 @@ fn zap_name() -> &'static str {
 }
 
 impl Inquiry {
-    /// Sends the question to the socket that is bound.
-    ///
-    /// # Errors
-    /// The verdict, if that socket cannot be asked.
-    fn begin(
-        asker: &Core,
-        about: ConnectionId,
-        handler: &Arc<Core>,
-        request: &zap::Request,
-    ) -> Result<Arc<Self>, Verdict> {
+    fn new(asker: &Core, about: ConnectionId) -> Arc<Self> {
         let mut machine = Socket::new(SocketType::Dealer, Options::default());
         let connection = machine.open(None);
-        let introduction = machine.introduction();
-        let inquiry = Arc::new(Self {
+        Arc::new(Self {
             asker: Arc::downgrade(&asker.arc()),
             about,
             driver: Arc::clone(asker.driver()),
             machine: Mutex::new(machine),
             connection,
-        });
-        let ear = || Arc::new(Ear(Arc::downgrade(&inquiry)));
-        let joining = handler.join_bare(zap_name(), introduction, ear()).map_err(|refusal| match refusal {
+        })
+    }
+
+    /// Sends the question to the socket that is bound.
+    ///
+    /// # Errors
+    /// The verdict, if that socket cannot be asked.
+    fn begin(self: &Arc<Self>, handler: &Arc<Core>, request: &zap::Request) -> Result<(), Verdict> {
+        // Held from before the two are joined: nobody looks at a machine that does not have its pipes.
+        let mut machine = self.lock();
+        let introduction = machine.introduction();
+        let ear = Arc::new(Ear(Arc::downgrade(self)));
+        let joining = handler.join_bare(zap_name(), introduction, ear).map_err(|refusal| match refusal {
             Some(reason) => Verdict::Reply(Reply::internal_error(reason.to_string())),
             None => Verdict::NobodyAsked,
         })?;
         let Joining { out, input, peer } = joining;
-        inquiry.send(request, out, input, peer);
-        Ok(inquiry)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Socket> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn send(&self, request: &zap::Request, out: Arc<Pipe>, input: Arc<Pipe>, peer: nought_proto::connection::PeerInfo) {
-        let mut machine = self.lock();
         machine.attach(self.connection, out, input, peer);
         let question = Outgoing::Owned(request.to_message(REQUEST_ID));
         // There is room for it: it is the first.
         let _ = machine.send(&question);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Socket> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks whether the answer is there.
