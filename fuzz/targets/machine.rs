@@ -289,7 +289,9 @@ impl World {
 
     fn settle(&mut self) {
         while let Some(event) = self.sockets[0].poll_event() {
-            let (Event::Failed(id, _) | Event::Closed(id) | Event::PeerClosed(id) | Event::Retired(id)) = event else { continue };
+            let (Event::Failed(id, _) | Event::Closed(id) | Event::PeerClosed(id) | Event::Retired(id)) = event else {
+                continue;
+            };
             if let Some(index) = self.connections.iter().position(|(other, _)| *other == id)
                 && let (_, Some(output)) = self.connections.swap_remove(index)
             {
