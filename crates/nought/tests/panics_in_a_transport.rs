@@ -70,11 +70,15 @@ fn a_read_that_panics_costs_its_connection() {
             assert!(await_failure(&monitor).contains("panicked in `read`"));
             await_loss(&others);
             push.send("to the next one").unwrap();
-            let message = match caller {
-                Some(caller) => caller.join().unwrap(),
-                None => pull.recv_timeout(PATIENCE),
+            let mut message = match caller {
+                Some(caller) => caller.join().unwrap().unwrap(),
+                None => pull.recv_timeout(PATIENCE).unwrap(),
             };
-            assert_eq!(message.unwrap(), "to the next one", "{reader}");
+            if reader == "a caller" && message == "lost" {
+                // It reads while it waits: the connection may have ended before this was sent, which is for the next then.
+                message = pull.recv_timeout(PATIENCE).unwrap();
+            }
+            assert_eq!(message, "to the next one", "{reader}");
         });
     }
 }
