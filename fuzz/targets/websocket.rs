@@ -63,7 +63,7 @@ impl End {
             };
             match self.zws.read(&mut into, read, write) {
                 Ok(len) => assert_eq!(len, into.len()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(error) => return Some(error.kind()),
             }
             self.received.extend_from_slice(&into);
