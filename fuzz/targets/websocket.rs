@@ -77,7 +77,7 @@ impl End {
 }
 
 fn random() -> Random {
-    Box::new(|into| into.iter_mut().zip(0..).for_each(|(byte, number)| *byte = number))
+    Box::new(|into| into.iter_mut().zip((0..=u8::MAX).cycle()).for_each(|(byte, number)| *byte = number))
 }
 
 /// What a peer of this end says that knows the upgrade.
