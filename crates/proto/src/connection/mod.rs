@@ -94,6 +94,8 @@ pub struct Connection {
     pub(crate) in_fair_queue: bool,
     /// The connection to the same peer that was lost before this one: what it received is taken first.
     pub(crate) predecessor: Option<ConnectionId>,
+    /// How many connections the socket had made or accepted before it.
+    pub(crate) number: u64,
     /// Waits in the pattern's load balancer.
     pub(crate) in_load_balancer: bool,
     /// What a ROUTER or STREAM calls the peer, whatever it calls itself.
@@ -175,7 +177,7 @@ pub enum Flush {
 }
 
 impl Connection {
-    fn new(role: Role) -> Self {
+    fn new(role: Role, number: u64) -> Self {
         Self {
             role,
             stage: Stage::Waiting,
@@ -204,6 +206,7 @@ impl Connection {
             flush: None,
             in_fair_queue: false,
             predecessor: None,
+            number,
             in_load_balancer: false,
             assigned_routing_id: None,
             handshake_deadline: None,

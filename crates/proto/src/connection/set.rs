@@ -94,6 +94,8 @@ impl std::fmt::Debug for ConnectionId {
 pub struct Connections {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// How many there were in all.
+    inserted: u64,
     pub(crate) options: Options,
     /// The frames that peers' messages must have.
     shape: Shape,
@@ -148,7 +150,8 @@ impl Connections {
             (self.slots.len() - 1) as u32
         });
         let slot = &mut self.slots[index as usize];
-        slot.connection = Some(Box::new(Connection::new(role)));
+        slot.connection = Some(Box::new(Connection::new(role, self.inserted)));
+        self.inserted += 1;
         ConnectionId::new(index, slot.generation)
     }
 

@@ -37,7 +37,7 @@ impl Pattern for Dealer {
     }
 
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
-        self.outgoing.activate(connections, id);
+        self.outgoing.join(connections, id);
     }
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {

@@ -19,7 +19,7 @@ impl Pattern for Push {
     }
 
     fn established(&mut self, connections: &mut Connections, id: ConnectionId) {
-        self.peers.activate(connections, id);
+        self.peers.join(connections, id);
     }
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {

@@ -22,6 +22,20 @@ impl LoadBalancer {
         }
     }
 
+    /// Gives a connection whose handshake is complete its first turn, behind those that are older. Handshakes that run
+    /// side by side end in any order; the turns are in the order in which the peers came.
+    pub(crate) fn join(&mut self, connections: &mut Connections, id: ConnectionId) {
+        let before = self.active.len();
+        self.activate(connections, id);
+        if self.active.len() == before {
+            return;
+        }
+        let number = |id| connections.get(id).map(|connection| connection.number);
+        let to_come = &self.active[self.current..before];
+        let younger = to_come.iter().rev().take_while(|other| number(**other) > number(id)).count();
+        self.active[before - younger..].rotate_right(1);
+    }
+
     pub(crate) fn remove(&mut self, connections: &mut Connections, id: ConnectionId) {
         if let Some(position) = self.active.iter().position(|other| *other == id) {
             self.deactivate(connections, position);

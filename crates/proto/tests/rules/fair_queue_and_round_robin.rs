@@ -21,6 +21,26 @@ fn push_gives_one_message_to_each_peer_in_turn() {
 }
 
 #[test]
+fn turns_are_in_the_order_in_which_peers_came_whichever_handshake_ends_first() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    let links = [(); 4].map(|()| net.accept_test(push));
+    for which in [1, 3, 0] {
+        net.feed(links[which], wire::hello("PULL"));
+        net.take(links[which]);
+    }
+    net.send(push, "0");
+    // Of those that wait for their turns, the second is older than the late one, and the fourth is not.
+    net.feed(links[2], wire::hello("PULL"));
+    net.take(links[2]);
+    for body in ["1", "2", "3", "4"] {
+        net.send(push, body);
+    }
+    let frames = |bodies: &[&str]| bodies.iter().flat_map(|body| wire::frame(0, body)).collect::<Vec<_>>();
+    assert_eq!(links.map(|link| net.take(link)), [frames(&["0", "4"]), frames(&["1"]), frames(&["2"]), frames(&["3"])]);
+}
+
+#[test]
 fn the_turn_passes_over_a_lost_peer_and_nobody_is_skipped() {
     let mut net = Net::new();
     let push = net.socket(SocketType::Push);
