@@ -8,6 +8,7 @@ use std::{
     ffi::{c_int, c_void},
     os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd},
     ptr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -123,6 +124,7 @@ pub(crate) struct Settings {
     metadata: Metadata,
     security: SecuritySettings,
     xsub_verbose_unsubscribe: c_int,
+    only_first_subscribe: c_int,
     router_notify: c_int,
     xpub_manual_last_value: c_int,
     reconnect_stop: c_int,
@@ -195,6 +197,7 @@ impl Settings {
             metadata: Metadata::new(),
             security: SecuritySettings::default(),
             xsub_verbose_unsubscribe: 0,
+            only_first_subscribe: 0,
             router_notify: 0,
             xpub_manual_last_value: 0,
             reconnect_stop: 0,
@@ -299,6 +302,9 @@ impl Settings {
         }
         if matches!(socket_type, Pub | XPub) {
             options = options.xpub_nodrop(self.xpub_nodrop != 0).xpub_welcome(&self.xpub_welcome_msg[..]);
+        }
+        if SUBSCRIBING_BY_MESSAGE.contains(&socket_type) {
+            options = options.only_first_subscribe(self.only_first_subscribe != 0);
         }
         match socket_type {
             Router => options
@@ -429,6 +435,7 @@ const GREETING: &[SocketType] =
     &[SocketType::Dealer, SocketType::Router, SocketType::Server, SocketType::Client, SocketType::Peer];
 const SEEING_ENDS: &[SocketType] = &[SocketType::Router, SocketType::Server, SocketType::Peer];
 const SEEING_HICCUPS: &[SocketType] = &[SocketType::Dealer, SocketType::Client, SocketType::Peer];
+const SUBSCRIBING_BY_MESSAGE: &[SocketType] = &[SocketType::XPub, SocketType::XSub];
 const PUBLISHERS: &[SocketType] = &[SocketType::Pub, SocketType::XPub];
 
 /// All options that are values.
@@ -467,6 +474,7 @@ static TABLE: &[Row] = &[
     row(SOCKS_PROXY, Field::Text(|settings| &mut settings.socks_proxy, |len| len > 0)),
     of(69, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_nodrop)),
     of(71, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_manual)),
+    of(XPUB_WELCOME_MSG, PUBLISHERS, Field::Bytes(|settings| &mut settings.xpub_welcome_msg, |_| true)),
     of(73, &[SocketType::Stream], Field::Int(|settings| &mut settings.stream_notify, zero_or_one)),
     row(74, Field::AnySwitch(|settings| &mut settings.invert_matching)),
     row(75, Field::Int(|settings| &mut settings.heartbeat_ivl, not_negative)),
@@ -485,6 +493,7 @@ static TABLE: &[Row] = &[
     of(111, SEEING_ENDS, Field::Bytes(|settings| &mut settings.disconnect_msg, |_| true)),
     of(114, SEEING_HICCUPS, Field::Bytes(|settings| &mut settings.hiccup_msg, |_| true)),
     of(115, SUBSCRIBERS, Field::Switch(|settings| &mut settings.xsub_verbose_unsubscribe)),
+    of(108, SUBSCRIBING_BY_MESSAGE, Field::Switch(|settings| &mut settings.only_first_subscribe)),
     row(112, Field::Int(|settings| &mut settings.priority, any)),
     // Of PGM, and of Windows: a libzmq that is built without them remembers what was set and tells it, no more; so does
     // this. Options of other things that are not there (GSSAPI, NORM, VMCI, TIPC, and the sizes of libzmq's own batches)
@@ -503,6 +512,10 @@ pub(crate) fn int(value: &[u8]) -> Result<c_int> {
     value.try_into().map(c_int::from_ne_bytes).map_err(|_| Errno::INVALID)
 }
 
+fn unsigned(value: &[u8]) -> Result<u64> {
+    value.try_into().map(u64::from_ne_bytes).map_err(|_| Errno::INVALID)
+}
+
 impl Field {
     fn set(&self, settings: &mut Settings, value: &[u8]) -> Result<()> {
         match self {
@@ -515,9 +528,7 @@ impl Field {
             }
             Self::AnySwitch(field) => *field(settings) = c_int::from(int(value)? != 0),
             Self::Long(field) => *field(settings) = i64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?),
-            Self::Unsigned(field) => {
-                *field(settings) = u64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?);
-            }
+            Self::Unsigned(field) => *field(settings) = unsigned(value)?,
             Self::Bytes(field, is_legal) | Self::Text(field, is_legal) => {
                 let value = Some(value).filter(|value| is_legal(value.len())).ok_or(Errno::INVALID)?;
                 let field = field(settings);
@@ -602,52 +613,40 @@ impl SocketHandle {
     /// No `value` is a null pointer.
     fn set(&self, option: c_int, value: Option<&[u8]>) -> Result<()> {
         self.check_alive()?;
-        match (option, value) {
-            (TCP_ACCEPT_FILTER, None) => self.settings().accept.networks.clear(),
-            (IPC_FILTER_PID, None) => self.settings().accept.processes.clear(),
-            (IPC_FILTER_UID, None) => self.settings().accept.users.clear(),
-            (IPC_FILTER_GID, None) => self.settings().accept.groups.clear(),
-            (option, value) if SecuritySettings::has(option) => self.settings().security.set(option, value)?,
-            (SOCKS_PROXY, None) => self.settings().socks_proxy.clear(),
-            (SOCKS_USERNAME, None) => self.settings().socks_username.clear(),
-            (SOCKS_PASSWORD, None) => self.settings().socks_password.zeroize(),
-            (BINDTODEVICE, None) => self.settings().bindtodevice.clear(),
-            _ => return self.set_to(option, value.unwrap_or_default()),
-        }
-        self.apply()
-    }
-
-    fn set_to(&self, option: c_int, value: &[u8]) -> Result<()> {
         match option {
-            SUBSCRIBE | UNSUBSCRIBE => return self.change_subscription(option == SUBSCRIBE, value),
-            XPUB_WELCOME_MSG => self.set_welcome(value)?,
-            USE_FD => self.settings().set_use_fd(int(value)?)?,
-            TCP_ACCEPT_FILTER => self.settings().filter_networks(value)?,
-            IPC_FILTER_PID => filter(&mut self.settings().accept.processes, value)?,
-            IPC_FILTER_UID => filter(&mut self.settings().accept.users, value)?,
-            IPC_FILTER_GID => filter(&mut self.settings().accept.groups, value)?,
-            METADATA => self.settings().add_metadata(value)?,
-            IPV4ONLY => self.settings().ipv6 = c_int::from(int(value).and_then(only_zero_or_one)? == 0),
-            HEARTBEAT_TTL => self.settings().set_heartbeat_ttl(int(value)?)?,
-            AFFINITY => {
-                let affinity = u64::from_ne_bytes(value.try_into().map_err(|_| Errno::INVALID)?);
-                self.choose_threads(affinity)?;
-                self.settings().affinity = affinity;
-            }
+            SUBSCRIBE | UNSUBSCRIBE => self.change_subscription(option == SUBSCRIBE, value.unwrap_or_default()),
             _ => {
-                let row = row_of(option)?;
-                if !row.kinds.include(self.socket_type) {
-                    return Err(Errno::INVALID);
+                if option == AFFINITY {
+                    self.choose_threads(unsigned(value.unwrap_or_default())?)?;
                 }
-                row.field.set(&mut self.settings(), value)?;
+                self.change(|settings| settings.set(self.socket_type, option, value))
             }
         }
-        self.apply()
     }
 
-    /// Puts what was set into force.
+    /// Changes what was set, and puts it into force. What is refused, here or there, changes nothing.
+    fn change(&self, change: impl Fn(&mut Settings) -> Result<()>) -> Result<()> {
+        loop {
+            let before = Arc::clone(&self.settings());
+            let mut after = Settings::clone(&before);
+            change(&mut after)?;
+            self.put_into_force(&after)?;
+            let mut settings = self.settings();
+            if Arc::ptr_eq(&settings, &before) {
+                *settings = Arc::new(after);
+                return Ok(());
+            }
+            // Another thread has changed something meanwhile: once more, on top of that.
+        }
+    }
+
+    /// Puts what was set into force once more.
     pub(crate) fn apply(&self) -> Result<()> {
-        let settings = self.settings().clone();
+        let settings = Arc::clone(&self.settings());
+        self.put_into_force(&settings)
+    }
+
+    fn put_into_force(&self, settings: &Settings) -> Result<()> {
         Ok(self.socket.reconfigure(|options| settings.apply(self.socket_type, options))?)
     }
 
@@ -669,14 +668,6 @@ impl SocketHandle {
             Err(SubscribeError::Unknown | SubscribeError::NotSupported) => Ok(()),
             changed => Ok(changed?),
         }
-    }
-
-    fn set_welcome(&self, message: &[u8]) -> Result<()> {
-        if !matches!(self.socket_type, SocketType::Pub | SocketType::XPub) {
-            return Err(Errno::INVALID);
-        }
-        self.settings().xpub_welcome_msg = message.to_vec();
-        Ok(())
     }
 
     fn get(&self, option: c_int) -> Result<Value> {
@@ -701,7 +692,7 @@ impl SocketHandle {
                 if row.access == Access::Write {
                     return Err(Errno::INVALID);
                 }
-                row.field.get(&mut self.settings())
+                row.field.get(&mut Settings::clone(&self.settings()))
             }
         })
     }
@@ -724,6 +715,44 @@ fn only_zero_or_one(value: c_int) -> Result<c_int> {
 }
 
 impl Settings {
+    /// No `value` is a null pointer.
+    fn set(&mut self, socket_type: SocketType, option: c_int, value: Option<&[u8]>) -> Result<()> {
+        match (option, value) {
+            (TCP_ACCEPT_FILTER, None) => self.accept.networks.clear(),
+            (IPC_FILTER_PID, None) => self.accept.processes.clear(),
+            (IPC_FILTER_UID, None) => self.accept.users.clear(),
+            (IPC_FILTER_GID, None) => self.accept.groups.clear(),
+            (option, value) if SecuritySettings::has(option) => self.security.set(option, value)?,
+            (SOCKS_PROXY, None) => self.socks_proxy.clear(),
+            (SOCKS_USERNAME, None) => self.socks_username.clear(),
+            (SOCKS_PASSWORD, None) => self.socks_password.zeroize(),
+            (BINDTODEVICE, None) => self.bindtodevice.clear(),
+            _ => self.set_to(socket_type, option, value.unwrap_or_default())?,
+        }
+        Ok(())
+    }
+
+    fn set_to(&mut self, socket_type: SocketType, option: c_int, value: &[u8]) -> Result<()> {
+        match option {
+            USE_FD => self.set_use_fd(int(value)?)?,
+            TCP_ACCEPT_FILTER => self.filter_networks(value)?,
+            IPC_FILTER_PID => filter(&mut self.accept.processes, value)?,
+            IPC_FILTER_UID => filter(&mut self.accept.users, value)?,
+            IPC_FILTER_GID => filter(&mut self.accept.groups, value)?,
+            METADATA => self.add_metadata(value)?,
+            IPV4ONLY => self.ipv6 = c_int::from(int(value).and_then(only_zero_or_one)? == 0),
+            HEARTBEAT_TTL => self.set_heartbeat_ttl(int(value)?)?,
+            _ => {
+                let row = row_of(option)?;
+                if !row.kinds.include(socket_type) {
+                    return Err(Errno::INVALID);
+                }
+                row.field.set(self, value)?;
+            }
+        }
+        Ok(())
+    }
+
     fn filter_networks(&mut self, value: &[u8]) -> Result<()> {
         let text = str::from_utf8(value).map_err(|_| Errno::INVALID)?;
         self.accept.networks.push(text.trim_end_matches('\0').parse().map_err(|_| Errno::INVALID)?);
@@ -821,3 +850,6 @@ pub(crate) unsafe extern "C" fn zmq_getsockopt(
         unsafe { call.get(option)?.write(value.cast(), len) }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ pub(crate) struct SocketHandle {
     pub(crate) socket_type: SocketType,
     context: Arc<Shared>,
     max_message_size: usize,
-    pub(crate) settings: Mutex<Settings>,
+    /// Read as a whole, changed as a whole.
+    settings: Mutex<Arc<Settings>>,
     begun: Begun,
     rest: Rest,
     feed: Mutex<Option<Arc<Feed>>>,
@@ -109,7 +110,7 @@ impl SocketHandle {
             socket_type,
             context: Arc::clone(context),
             max_message_size: of_context.max_message_size(),
-            settings: Mutex::new(settings),
+            settings: Mutex::new(Arc::new(settings)),
             begun: Begun::default(),
             rest: Rest::default(),
             feed: Mutex::default(),
@@ -117,7 +118,7 @@ impl SocketHandle {
         })
     }
 
-    pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
+    pub(crate) fn settings(&self) -> MutexGuard<'_, Arc<Settings>> {
         lock(&self.settings)
     }
 
@@ -451,7 +452,7 @@ pub(crate) unsafe extern "C" fn zmq_connect(socket: *mut c_void, endpoint: *cons
         // SAFETY: as the caller says.
         let (call, endpoint) = unsafe { (enter(socket)?, border::text(endpoint)?) };
         call.check_has_thread(endpoint)?;
-        let routing_id = mem::take(&mut call.settings().connect_routing_id);
+        let routing_id = mem::take(&mut Arc::make_mut(&mut call.settings()).connect_routing_id);
         if routing_id.is_empty() || call.socket_type == SocketType::Rep {
             return call.connect(endpoint);
         }
@@ -610,9 +611,9 @@ impl SocketHandle {
         if self.settings().use_fd < 0 {
             return Ok(self.socket.bind(endpoint).map(drop)?);
         }
-        self.settings().offer_descriptor()?;
+        Arc::make_mut(&mut self.settings()).offer_descriptor()?;
         let bound = self.apply().and_then(|()| Ok(self.socket.bind(endpoint).map(drop)?));
-        self.settings().give_descriptor_back();
+        Arc::make_mut(&mut self.settings()).give_descriptor_back();
         bound
     }
 
