@@ -336,8 +336,10 @@ impl SocketHandle {
         let peer = self.recv_whole(message, flags, ask)?;
         if message.len() > 1 {
             let mut frame = message.pop_front().unwrap_or_default();
-            if self.socket_type == SocketType::Stream {
-                *lock(&self.last_peer) = frame.to_vec();
+            match self.socket_type {
+                SocketType::Stream => *lock(&self.last_peer) = frame.to_vec(),
+                SocketType::Dgram => frame = with_zero_behind(frame),
+                _ => {}
             }
             self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
             return Ok(take(Received { frame: &mut frame, has_more: true, peer, address: None }));
@@ -396,6 +398,13 @@ impl SocketHandle {
         drop(mem::replace(place, received));
         Ok(len)
     }
+}
+
+/// The address of a DGRAM's peer, as libzmq tells it.
+fn with_zero_behind(address: Frame) -> Frame {
+    let mut text = address.into_vec();
+    text.push(0);
+    text.into()
 }
 
 /// Bodies that are held by reference.
