@@ -256,6 +256,17 @@ impl SocketHandle {
         self.begun.is_there.store(!frames.is_empty(), Ordering::Relaxed);
     }
 
+    /// The last frame of a message that is not complete will not come.
+    fn give_up_begun(&self) {
+        // A call that holds them waits to have its first one taken, and there is none to give up.
+        let Ok(mut held) = self.begun.frames.try_lock() else { return };
+        let frames = mem::take(&mut *held);
+        drop(held);
+        if !frames.is_empty() && !self.context.is_inherited() {
+            self.socket.count_lost(1);
+        }
+    }
+
     /// Whether its messages are a peer and bytes, whatever is said of more.
     fn is_raw(&self) -> bool {
         self.socket_type == SocketType::Stream
@@ -434,7 +445,10 @@ pub(crate) extern "C" fn zmq_socket(context: *mut c_void, socket_type: c_int) ->
 /// Closes a socket; what is queued is still sent, for the linger time.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
-    border::unit(|| handle::close::<SocketHandle>(socket))
+    border::unit(|| {
+        enter(socket)?.give_up_begun();
+        handle::close::<SocketHandle>(socket)
+    })
 }
 
 /// Listens at an endpoint.
@@ -770,6 +784,21 @@ mod tests {
         assert_eq!((enter(push).unwrap().send_body(b"two", DONTWAIT), lost(push)), (Ok(()), 1));
         [push, pull].iter().for_each(|&socket| assert_eq!(zmq_close(socket), 0));
         assert_eq!(zmq_ctx_term(context), 0);
+    }
+
+    #[test]
+    fn a_message_that_is_not_complete_when_its_socket_is_closed_is_counted() {
+        let context = zmq_ctx_new();
+        let [push, pull] = [SocketType::Push, SocketType::Pull].map(|socket_type| open(context, socket_type));
+        enter(push).unwrap().socket.bind("inproc://unfinished").unwrap();
+        enter(pull).unwrap().socket.connect("inproc://unfinished").unwrap();
+        // A call that is under way sees the end.
+        let call = enter(push).unwrap();
+        call.send_body(b"one", SNDMORE).unwrap();
+        call.send_body(b"two", SNDMORE).unwrap();
+        assert_eq!((zmq_close(push), call.socket.stats().totals.lost), (0, 1));
+        drop(call);
+        assert_eq!((zmq_close(pull), zmq_ctx_term(context)), (0, 0));
     }
 
     #[test]

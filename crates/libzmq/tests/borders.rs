@@ -168,6 +168,33 @@ fn closing_ends_the_calls_of_other_threads() {
 }
 
 #[test]
+fn closing_ends_a_call_that_waits_with_a_first_frame() {
+    const PUSH: c_int = 8;
+    let library = Library::nought();
+    // SAFETY: the calls are as zmq.h declares them; so below.
+    let (context, push) = unsafe {
+        let context = (library.ctx_new)();
+        (context, (library.socket)(context, PUSH))
+    };
+    let sending = push.expose_provenance();
+    let waiting = thread::spawn(move || {
+        let push = ptr::with_exposed_provenance_mut(sending);
+        // SAFETY: see above.
+        unsafe { library.outcome((library.send)(push, b"x".as_ptr().cast(), 1, SNDMORE)) }
+    });
+    thread::sleep(Duration::from_millis(50));
+    let closing = push.expose_provenance();
+    within_ten_seconds(move || {
+        // SAFETY: see above.
+        assert_eq!(unsafe { (library.close)(ptr::with_exposed_provenance_mut(closing)) }, 0);
+    });
+    let (returned, errno) = waiting.join().unwrap();
+    assert!(returned == -1 && (errno == ETERM || errno == libc::ENOTSOCK));
+    // SAFETY: see above.
+    assert_eq!(unsafe { (library.ctx_term)(context) }, 0);
+}
+
+#[test]
 fn frames_go_one_by_one() {
     let pair = Pair::of([0, 0], "tcp://127.0.0.1:*");
     let library = pair.library;
