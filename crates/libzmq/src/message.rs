@@ -643,8 +643,15 @@ pub(crate) unsafe extern "C" fn zmq_msg_copy(destination: *mut Message, source: 
 /// `message` is null or points to a `zmq_msg_t`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_msg_data(message: *mut Message) -> *mut c_void {
-    // SAFETY: as the caller says.
-    border::pointer(|| Ok(unsafe { borrow(message) }?.data().cast()))
+    border::pointer(|| {
+        // SAFETY: as the caller says.
+        let looked_at = unsafe { look(message) }?;
+        Ok(match looked_at.form() {
+            // By the caller's own pointer, since the application may write to it.
+            ..OWNED => message.cast(),
+            _ => looked_at.body().as_ptr().cast_mut().cast(),
+        })
+    })
 }
 
 /// The length of the body; 0 for no message.
@@ -737,9 +744,9 @@ pub(crate) unsafe extern "C" fn zmq_msg_set_routing_id(message: *mut Message, ro
 /// # Safety
 /// `message` is null or points to a `zmq_msg_t`.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_msg_routing_id(message: *mut Message) -> u32 {
+pub(crate) unsafe extern "C" fn zmq_msg_routing_id(message: *const Message) -> u32 {
     // SAFETY: as the caller says.
-    unsafe { borrow(message) }.ok().and_then(|message| message.record()).map_or(0, |record| record.routing_id)
+    unsafe { look(message) }.ok().and_then(|message| message.record()).map_or(0, |record| record.routing_id)
 }
 
 /// Says to which group a message of RADIO's goes.
@@ -768,8 +775,8 @@ pub(crate) unsafe extern "C" fn zmq_msg_set_group(message: *mut Message, group: 
 /// # Safety
 /// `message` is null or points to a `zmq_msg_t`.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn zmq_msg_group(message: *mut Message) -> *const c_char {
+pub(crate) unsafe extern "C" fn zmq_msg_group(message: *const Message) -> *const c_char {
     // SAFETY: as the caller says.
-    let message = unsafe { borrow(message) };
+    let message = unsafe { look(message) };
     message.ok().and_then(|message| message.record()).map_or(c"".as_ptr(), |record| record.group.as_ptr())
 }
