@@ -36,7 +36,7 @@ pub(crate) fn interest(events: c_short) -> Readiness {
     Readiness { readable: events & POLLIN != 0, writable: events & POLLOUT != 0 }
 }
 
-fn events(readiness: Readiness) -> c_short {
+pub(crate) fn events(readiness: Readiness) -> c_short {
     (if readiness.readable { POLLIN } else { 0 }) | (if readiness.writable { POLLOUT } else { 0 })
 }
 

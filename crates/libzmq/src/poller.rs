@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{c_int, c_long, c_short, c_void},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
     ptr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -29,7 +30,14 @@ impl zmq_poller_event_t {
 }
 
 #[derive(Default)]
-struct Poller(Mutex<Vec<Item>>);
+struct Poller(Mutex<Items>);
+
+#[derive(Default)]
+struct Items {
+    all: Vec<Item>,
+    /// Holds the descriptors of the sockets among them, once it was asked for.
+    descriptor: Option<Descriptor>,
+}
 
 /// What is waited for, for which events, and what the application wants to be told with them.
 #[derive(Clone, Copy)]
@@ -73,37 +81,63 @@ fn check_events(events: c_short) -> Result<()> {
 }
 
 impl Poller {
-    fn lock(&self) -> MutexGuard<'_, Vec<Item>> {
+    fn lock(&self) -> MutexGuard<'_, Items> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, source: Source, user_data: *mut c_void, events: c_short) -> Result<()> {
         check_events(events)?;
         let mut items = self.lock();
-        if items.iter().any(|item| item.source == source) {
+        if items.all.iter().any(|item| item.source == source) {
             return Err(Errno::INVALID);
         }
-        items.push(Item { source, events, user_data });
+        if let (Some(descriptor), Source::Socket(socket)) = (&items.descriptor, source) {
+            descriptor.add(socket)?;
+        }
+        items.all.push(Item { source, events, user_data });
         Ok(())
     }
 
     fn modify(&self, source: Source, events: c_short) -> Result<()> {
         check_events(events)?;
         let mut items = self.lock();
-        items.iter_mut().find(|item| item.source == source).ok_or(Errno::INVALID)?.events = events;
+        items.all.iter_mut().find(|item| item.source == source).ok_or(Errno::INVALID)?.events = events;
         Ok(())
     }
 
     fn remove(&self, source: Source) -> Result<()> {
         let mut items = self.lock();
-        let position = items.iter().position(|item| item.source == source).ok_or(Errno::INVALID)?;
-        items.remove(position);
+        let position = items.all.iter().position(|item| item.source == source).ok_or(Errno::INVALID)?;
+        if let (Some(descriptor), Source::Socket(socket)) = (&items.descriptor, source) {
+            descriptor.remove(socket)?;
+        }
+        items.all.remove(position);
         Ok(())
+    }
+
+    /// The descriptor to wait for in the place of the poller: it counts for its sockets, of which at least one has to be
+    /// thread-safe, as in libzmq.
+    fn descriptor(&self) -> Result<c_int> {
+        let mut items = self.lock();
+        if items.descriptor.is_none() {
+            let sockets: Vec<_> = items.all.iter().filter_map(Item::socket).collect();
+            let is_thread_safe = |socket: &*mut c_void| socket::enter(*socket).is_ok_and(|call| call.is_thread_safe());
+            if !sockets.iter().any(is_thread_safe) {
+                return Err(Errno::INVALID);
+            }
+            let descriptor = Descriptor::new()?;
+            sockets.iter().try_for_each(|socket| descriptor.add(*socket))?;
+            items.descriptor = Some(descriptor);
+        }
+        items.descriptor.as_ref().map(|descriptor| descriptor.0.as_raw_fd()).ok_or(Errno::INVALID)
     }
 
     /// What is ready, in the order in which it was added.
     fn wait(&self, millis: c_long) -> Result<Vec<zmq_poller_event_t>> {
-        let items = self.lock().clone();
+        let (items, has_descriptor) = {
+            let items = self.lock();
+            (items.all.clone(), items.descriptor.is_some())
+        };
         if items.iter().all(|item| item.events == 0) && millis < 0 {
             // Nothing could ever end it.
             return Err(Errno::FAULT);
@@ -123,8 +157,11 @@ impl Poller {
                 Source::Socket(_) => sockets.next(),
                 Source::Descriptor(_) => descriptors.next(),
             };
-            let events = events.unwrap_or_default();
+            let mut events = events.unwrap_or_default();
             if let Source::Socket(socket) = item.source {
+                if has_descriptor {
+                    events |= reset_descriptor(socket) & item.events;
+                }
                 poll::check_told(socket, events)?;
             }
             if events != 0 {
@@ -135,7 +172,53 @@ impl Poller {
     }
 }
 
+/// From now on what is new makes a socket's descriptor readable; what is there now is returned, since it will not.
+fn reset_descriptor(socket: *mut c_void) -> c_short {
+    socket::enter(socket).map_or(0, |call| poll::events(call.complete(call.socket.readiness())))
+}
+
+/// An epoll instance with the descriptors of sockets. That of a socket which is closed leaves it by itself.
+struct Descriptor(OwnedFd);
+
+impl Descriptor {
+    fn new() -> Result<Self> {
+        // SAFETY: it takes no pointers.
+        let descriptor = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        if descriptor < 0 {
+            return Err(Errno::last());
+        }
+        // SAFETY: it was just opened, and is nobody else's.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+    }
+
+    fn add(&self, socket: *mut c_void) -> Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, socket)
+    }
+
+    fn remove(&self, socket: *mut c_void) -> Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, socket)
+    }
+
+    fn control(&self, operation: c_int, socket: *mut c_void) -> Result<()> {
+        let call = socket::enter(socket)?;
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        let of_socket = call.socket.descriptor()?.as_raw_fd();
+        // SAFETY: both descriptors are open, and the event is there.
+        match unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, of_socket, &raw mut event) } {
+            0 => Ok(()),
+            _ => Err(Errno::last()),
+        }
+    }
+}
+
 impl Item {
+    fn socket(&self) -> Option<*mut c_void> {
+        match self.source {
+            Source::Socket(socket) => Some(socket),
+            Source::Descriptor(_) => None,
+        }
+    }
+
     fn event(&self, events: c_short) -> zmq_poller_event_t {
         let (socket, fd) = match self.source {
             Source::Socket(socket) => (socket, -1),
@@ -177,7 +260,7 @@ pub(crate) unsafe extern "C" fn zmq_poller_destroy(poller: *mut *mut c_void) -> 
 /// How much it waits for.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_poller_size(poller: *mut c_void) -> c_int {
-    border::status(|| with(poller, |poller| Ok(socket::length(poller.lock().len()))))
+    border::status(|| with(poller, |poller| Ok(socket::length(poller.lock().all.len()))))
 }
 
 /// Adds a socket.
@@ -269,8 +352,20 @@ pub(crate) unsafe extern "C" fn zmq_poller_wait_all(
     })
 }
 
-/// A descriptor to wait for in the place of the poller: only one of thread-safe sockets has it in libzmq, and none here.
+/// A descriptor to wait for in the place of a poller of which a socket is thread-safe: when it is readable, and after each
+/// message that was sent or received, ask the poller before waiting for it again. It is closed with the poller.
+///
+/// # Safety
+/// `fd` is null or points to a descriptor's place.
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn zmq_poller_fd(poller: *mut c_void, _fd: *mut c_int) -> c_int {
-    border::unit(|| with(poller, |_| Err(Errno::INVALID)))
+pub(crate) unsafe extern "C" fn zmq_poller_fd(poller: *mut c_void, fd: *mut c_int) -> c_int {
+    border::unit(|| {
+        let descriptor = with(poller, Poller::descriptor)?;
+        if fd.is_null() {
+            return Err(Errno::FAULT);
+        }
+        // SAFETY: as the caller says.
+        unsafe { fd.write(descriptor) };
+        Ok(())
+    })
 }

@@ -123,6 +123,7 @@ library! {
         poller_destroy: fn(*mut *mut c_void) -> c_int;
         poller_size: fn(*mut c_void) -> c_int;
         poller_add: fn(*mut c_void, *mut c_void, *mut c_void, c_short) -> c_int;
+        poller_remove: fn(*mut c_void, *mut c_void) -> c_int;
         poller_wait_all: fn(*mut c_void, *mut PollerEvent, c_int, c_long) -> c_int;
         poller_fd: fn(*mut c_void, *mut c_int) -> c_int;
         socket_monitor_versioned: fn(*mut c_void, *const c_char, u64, c_int, c_int) -> c_int;
