@@ -9,9 +9,11 @@ use std::{
     ffi::{CString, c_int, c_void},
     mem::ManuallyDrop,
     num::NonZeroU64,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    pin::pin,
     process, ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    task::{self, Wake, Waker},
 };
 
 use nought::Context;
@@ -66,6 +68,9 @@ pub(crate) struct Settings {
 #[derive(Default)]
 struct Running {
     context: Option<ManuallyDrop<Context>>,
+    /// Rung when the last socket is closed: it comes with the context, since its end needs it, whatever descriptors are
+    /// left then.
+    bell: Option<Arc<Bell>>,
     /// As many as were set when it started: what is set later is for no context.
     io_threads: u32,
     is_shut_down: bool,
@@ -131,7 +136,8 @@ impl Shared {
         }
         let settings = self.settings();
         running.io_threads = settings.io_threads.unsigned_abs();
-        let context = settings.start()?;
+        let (bell, context) = (Bell::new()?, settings.start()?);
+        running.bell = Some(Arc::new(bell));
         running.context = Some(ManuallyDrop::new(context.clone()));
         Ok(context)
     }
@@ -153,8 +159,11 @@ impl Shared {
     /// Shuts down, and waits until all sockets are closed and have sent what they had to. A signal ends the wait.
     fn terminate(&self) -> Result<()> {
         self.shut_down();
-        let context = self.lock_running().context.as_deref().cloned();
-        context.map_or(Ok(()), |context| wait_for_sockets(&context))
+        let started = {
+            let running = self.lock_running();
+            running.context.as_deref().cloned().zip(running.bell.clone())
+        };
+        started.map_or(Ok(()), |(context, bell)| wait_for_sockets(&context, &bell))
     }
 
     fn set(&self, option: c_int, value: c_int) -> Result<()> {
@@ -207,18 +216,43 @@ impl Shared {
     }
 }
 
-/// The pauses between two looks whether all sockets are gone: the first, and the longest.
-const PAUSE_MIN: Duration = Duration::from_micros(50);
-const PAUSE_MAX: Duration = Duration::from_millis(5);
-
-/// Looks again and again, since a sleep on the context itself would not hear of signals.
-fn wait_for_sockets(context: &Context) -> Result<()> {
-    let mut pause = PAUSE_MIN;
-    while context.sockets() > 0 {
-        poll::ppoll(&mut [], Some(pause), ptr::null())?;
-        pause = (pause * 2).min(PAUSE_MAX);
+/// Sleeps on a descriptor, since a sleep on the context itself would not hear of signals.
+fn wait_for_sockets(context: &Context, bell: &Arc<Bell>) -> Result<()> {
+    let waker = Waker::from(Arc::clone(bell));
+    let mut ending = pin!(context.term_async());
+    while ending.as_mut().poll(&mut task::Context::from_waker(&waker)).is_pending() {
+        bell.wait()?;
     }
     Ok(())
+}
+
+/// Somebody waits for it to be rung, which may be before. Once rung it stays so.
+struct Bell(OwnedFd);
+
+impl Bell {
+    fn new() -> Result<Self> {
+        // SAFETY: it takes no pointers.
+        let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if descriptor < 0 {
+            return Err(Errno::last());
+        }
+        // SAFETY: it was just opened, and is nobody else's.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+    }
+
+    /// Until it is rung; a signal that is handled meanwhile is an error.
+    fn wait(&self) -> Result<()> {
+        let mut items = [libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        Ok(poll::ppoll(&mut items, None, ptr::null())?)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let one = 1_u64;
+        // SAFETY: the descriptor is open, and the number is there. It fails only where it was rung before.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of_val(&one)) };
+    }
 }
 
 impl Settings {

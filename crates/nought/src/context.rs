@@ -3,10 +3,12 @@
 use std::{
     collections::HashMap,
     fmt, io,
+    pin::Pin,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{self, Poll, Waker},
     thread,
 };
 
@@ -56,6 +58,9 @@ struct Sockets {
     live: HashMap<u64, Weak<Core>>,
     next_id: u64,
     is_shut_down: bool,
+    /// Who waits for the last of them to be closed.
+    ending: HashMap<u64, Waker>,
+    next_ending: u64,
 }
 
 impl Context {
@@ -130,6 +135,13 @@ impl Context {
     pub fn term(&self) {
         self.handle.shared.shut_down();
         self.handle.shared.wait_for_sockets();
+    }
+
+    /// Shuts down as [`term`](Self::term) does, and is ready when every socket is closed: for tasks, and for whoever wants
+    /// to give the wait up for a while. If it is dropped before, the context stays shut down, and the wait can begin anew.
+    pub fn term_async(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.handle.shared.shut_down();
+        Ending { shared: Arc::clone(&self.handle.shared), id: None }
     }
 
     /// The number of sockets that are open or still lingering.
@@ -279,8 +291,12 @@ impl Shared {
 
     /// A socket has closed and sent all it had to.
     pub(crate) fn socket_closed(&self, id: u64) {
-        self.lock().live.remove(&id);
+        let mut sockets = self.lock();
+        sockets.live.remove(&id);
+        let waiting = if sockets.live.is_empty() { std::mem::take(&mut sockets.ending) } else { HashMap::new() };
+        drop(sockets);
         self.closed.notify_all();
+        waiting.into_values().for_each(Waker::wake);
     }
 
     fn shut_down(&self) {
@@ -303,6 +319,42 @@ impl Shared {
         self.wait_for_sockets();
         self.resolver.end();
         self.drivers.iter().for_each(|driver| driver.stop());
+    }
+}
+
+/// A wait for the last socket to be closed.
+struct Ending {
+    shared: Arc<Shared>,
+    /// The number of its waker, once that has been left.
+    id: Option<u64>,
+}
+
+impl Future for Ending {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // An executor's code, as the drop of the one before is: not under the lock.
+        let waker = task.waker().clone();
+        let mut sockets = this.shared.lock();
+        if sockets.live.is_empty() {
+            return Poll::Ready(());
+        }
+        let id = *this.id.get_or_insert_with(|| {
+            sockets.next_ending += 1;
+            sockets.next_ending
+        });
+        let before = sockets.ending.insert(id, waker);
+        drop(sockets);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let waker = self.id.and_then(|id| self.shared.lock().ending.remove(&id));
+        drop(waker);
     }
 }
 

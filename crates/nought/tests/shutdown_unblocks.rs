@@ -3,13 +3,15 @@
 mod support;
 
 use std::{
+    pin::pin,
     sync::atomic::{AtomicU32, Ordering},
+    task::{self, Waker},
     thread,
     time::{Duration, Instant},
 };
 
 use nought::{Context, Pull, Push, RecvError, SendErrorKind, Socket, SocketError};
-use support::{Transport, connected, recv, until, watchdog};
+use support::{Transport, connected, executor::block_on, recv, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const THREADS: u32 = 4;
@@ -195,4 +197,24 @@ fn many_times_at_any_moment() {
         });
         drop((pull, push));
     }
+}
+
+#[test]
+fn the_end_can_be_awaited() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let mut given_up = pin!(context.term_async());
+    assert!(given_up.as_mut().poll(&mut task::Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(pull.try_recv().unwrap_err(), RecvError::Terminated);
+    let ending = context.term_async();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| block_on(ending));
+        thread::sleep(Duration::from_millis(50));
+        assert!(!waiting.is_finished(), "a socket is open");
+        drop(pull);
+        waiting.join().unwrap();
+    });
+    block_on(context.term_async());
+    assert_eq!(context.sockets(), 0);
 }
