@@ -1,11 +1,9 @@
 //! `nought completions`: what a shell needs to complete the command's arguments.
 
-use std::io::{self, Write};
-
 use clap::{Args, Command, CommandFactory, Subcommand};
 use clap_complete::Shell;
 
-use crate::{Cli, PublicCommand, failure::Failure};
+use crate::{Cli, PublicCommand, failure::Failure, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +24,7 @@ pub(crate) struct CompletionsArgs {
 pub(crate) fn run(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut public_command(), "nought", &mut script);
-    io::stdout().write_all(&script).map_err(Failure::of_output)
+    output::print(String::from_utf8_lossy(&script))
 }
 
 /// The command without what only its own processes call.

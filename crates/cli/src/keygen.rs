@@ -1,9 +1,6 @@
 //! `nought keygen`: keys for CURVE.
 
-use std::{
-    io::{self, ErrorKind, Write},
-    path::PathBuf,
-};
+use std::{io::ErrorKind, path::PathBuf};
 
 use clap::Args;
 use nought::{
@@ -11,7 +8,7 @@ use nought::{
     security::{Certificate, CertificateError},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,10 +49,7 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), Failure> {
         .fold(Certificate::new(new_keys()), |certificate, (name, value)| certificate.with_metadata(name, value));
     match &args.file {
         Some(file) => certificate.save(file).map_err(|error| not_saved(&error)),
-        None => {
-            let text = certificate.secret_text().unwrap_or_default();
-            io::stdout().write_all(text.as_bytes()).map_err(Failure::of_output)
-        }
+        None => output::print(certificate.secret_text().unwrap_or_default().as_str()),
     }
 }
 

@@ -9,10 +9,14 @@ mod failure;
 mod interrupt;
 mod keygen;
 mod offspring;
+mod output;
 mod samples;
 mod units;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
@@ -62,12 +66,18 @@ enum ChildCommand {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let (path, result) = match cli.command {
-        AnyCommand::Public(command) => run(command),
-        AnyCommand::Child(command) => (vec!["child"], run_child(command)),
+    let (path, result) = match Cli::try_parse() {
+        Ok(Cli { command: AnyCommand::Public(command) }) => run(command),
+        Ok(Cli { command: AnyCommand::Child(command) }) => (vec!["child"], run_child(command)),
+        Err(error) if error.use_stderr() => error.exit(),
+        // Help, and the version.
+        Err(help) => (vec![], print_help(&help)),
     };
     result.map_or_else(|failure| report(&path, &failure), |()| code::OK.into())
+}
+
+fn print_help(help: &clap::Error) -> Result<(), Failure> {
+    help.print().and_then(|()| io::stdout().flush()).map_err(Failure::of_output)
 }
 
 /// Runs a command; also says which it was, for the messages.

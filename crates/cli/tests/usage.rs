@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Folder, run};
+use common::{Folder, run, start_into};
 
 /// Arguments, and what is told about them.
 const WRONG: [(&[&str], &str); 50] = [
@@ -95,5 +95,24 @@ fn shells_complete_what_users_call_and_nothing_else() {
         let script = run(&["completions", shell]).ok().output;
         assert!(script.contains("local-thr") && script.contains("xpub"), "{shell}");
         assert!(!script.contains("bench-peer"), "{shell}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let told = "error: cannot write to standard output";
+    let cases: [&[&str]; 7] = [
+        &["--help"],
+        &["--version"],
+        &["cat", "--help"],
+        &["completions", "bash"],
+        &["keygen"],
+        &["bench", "latency", "--count", "2", "--transport", "inproc"],
+        &["demo", "--pictures", "1"],
+    ];
+    for arguments in cases {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = start_into(arguments, full.into()).end_of_input().wait();
+        assert!(ended.code == Some(1) && ended.errors.contains(told), "{arguments:?}: {ended:?}");
     }
 }

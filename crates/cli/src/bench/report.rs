@@ -1,15 +1,13 @@
 //! Figures as a table, as JSON, and as libzmq's perf programs print them.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::Transport;
 use crate::{
     failure::Failure,
+    output,
     samples::Samples,
     units::{show_bytes, show_count, show_duration},
 };
@@ -102,6 +100,5 @@ pub(super) fn print_as_remote_lat(size: usize, samples: &mut Samples) -> Result<
 }
 
 fn print(line: &impl std::fmt::Display) -> Result<(), Failure> {
-    let mut output = io::stdout().lock();
-    writeln!(output, "{line}").and_then(|()| output.flush()).map_err(Failure::of_output)
+    output::print(format_args!("{line}\n"))
 }

@@ -1,12 +1,6 @@
 //! What the demo did, in figures.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    io::{self, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
 use super::{
     client::{Outcome, Passage, Trouble, Visit},
@@ -14,6 +8,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
+    output,
     samples::Samples,
     units::{show_bytes, show_duration},
 };
@@ -62,16 +57,15 @@ impl Summary {
     ///
     /// # Errors
     /// If there is a picture that did not get through.
-    pub(super) fn print(mut self, elapsed: Duration, output: &Path) -> Result<(), Failure> {
-        let text = self.text(elapsed, output);
-        io::stdout().write_all(text.as_bytes()).map_err(Failure::of_output)?;
+    pub(super) fn print(mut self, elapsed: Duration, folder: &Path) -> Result<(), Failure> {
+        output::print(self.text(elapsed, folder))?;
         match self.failed.len() {
             0 => Ok(()),
             failed => Err(Failure::error(format!("{failed} of {} pictures did not get through", self.pictures()))),
         }
     }
 
-    fn text(&mut self, elapsed: Duration, output: &Path) -> String {
+    fn text(&mut self, elapsed: Duration, folder: &Path) -> String {
         let mut text = self.headline(elapsed);
         if self.done > 0 {
             text += &self.latencies();
@@ -81,7 +75,7 @@ impl Summary {
         for (name, reason) in &self.failed {
             line(&mut text, format_args!("{name}: {reason}"));
         }
-        line(&mut text, format_args!("results: {}", output.display()));
+        line(&mut text, format_args!("results: {}", folder.display()));
         text
     }
 

@@ -40,14 +40,19 @@ pub(crate) struct Ended {
 
 /// Starts the command with an open standard input.
 pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Running {
+    start_into(args, Stdio::piped())
+}
+
+/// Starts the command with another standard output.
+pub(crate) fn start_into<S: AsRef<std::ffi::OsStr>>(args: &[S], output: Stdio) -> Running {
     let mut child = Command::new(env!("CARGO_BIN_EXE_nought"))
         .args(args)
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdout(output)
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
-    let output = lines(child.stdout.take().unwrap());
+    let output = child.stdout.take().map_or_else(|| mpsc::channel().1, lines);
     let errors = lines(child.stderr.take().unwrap());
     Running { child, output, errors, told: String::new(), printed: Vec::new() }
 }
