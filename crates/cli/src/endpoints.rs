@@ -18,9 +18,10 @@ pub(crate) fn parse_between_processes(text: &str) -> Result<String, String> {
 /// Why the socket is not bound: a wrong endpoint is a wrong argument.
 pub(crate) fn bind<K: Kind>(socket: &Socket<K>, endpoint: &str) -> Result<String, Failure> {
     let resolved = socket.bind(endpoint).map_err(|error| match error {
-        BindError::Endpoint(_) | BindError::Listen(ListenError::Address(_)) | BindError::NotForStream => {
-            Failure::Usage(error.to_string())
-        }
+        BindError::Endpoint(_)
+        | BindError::Listen(ListenError::Address(_))
+        | BindError::NotForStream
+        | BindError::WrongTransport { .. } => Failure::Usage(error.to_string()),
         _ => error.into(),
     })?;
     if resolved != endpoint {
@@ -33,7 +34,7 @@ pub(crate) fn bind<K: Kind>(socket: &Socket<K>, endpoint: &str) -> Result<String
 ///
 /// # Errors
 /// Why it will not connect.
-pub(crate) fn check_connecting(result: Result<(), ConnectError>) -> Result<(), Failure> {
+pub(crate) fn check_connecting<T>(result: Result<T, ConnectError>) -> Result<T, Failure> {
     result.map_err(|error| match error {
         ConnectError::Terminated => error.into(),
         _ => Failure::Usage(error.to_string()),

@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpListener,
+    process::Command,
     thread,
     time::Duration,
 };
@@ -326,4 +327,119 @@ fn nobody_who_reads_the_output_is_an_end() {
         thread::sleep(Duration::from_millis(2));
     }
     pull.wait().ok();
+}
+
+// ---- the newer types
+
+#[test]
+fn a_server_answers_each_of_its_clients() {
+    let (server, endpoint) = bound(&["server", "--echo", "-n", "2"]);
+    run(&["cat", "client", "-c", &endpoint, "-n", "1", "one"]).ok().prints("one\n");
+    run(&["cat", "client", "-c", &endpoint, "-n", "1", "two\tparts"]).ok().prints("two\tparts\n");
+    let printed = server.wait().ok().output;
+    let lines: Vec<(&str, &str)> = printed.lines().map(|line| line.split_once('\t').unwrap()).collect();
+    assert_eq!((lines[0].1, lines[1].1), ("one", "two\tparts"));
+    assert!(lines.iter().all(|(number, _)| number.parse::<u32>().is_ok()) && lines[0].0 != lines[1].0, "{printed}");
+
+    let (server, endpoint) = bound(&["server", "first", "second"]);
+    run(&["cat", "client", "-c", &endpoint, "-n", "2", "a", "b"]).ok().prints("first\nsecond\n");
+    server.wait().ok();
+
+    let (server, endpoint) = bound(&["server", "--reply", "pong", "-n", "1", "-o", "json"]);
+    run(&["cat", "client", "-c", &endpoint, "-n", "1", "ping"]).ok().prints("pong\n");
+    assert!(server.wait().ok().output.ends_with("\",\"ping\"]\n"));
+}
+
+#[test]
+fn a_server_answers_by_number_what_it_has_shown() {
+    let (mut server, endpoint) = bound(&["server"]);
+    let client = start(&["cat", "client", "-c", &endpoint, "-n", "1", "who?"]);
+    let request = server.line();
+    let (number, _) = request.split_once('\t').unwrap();
+    server.input(format!("{number}\tme\tindeed\n"));
+    client.wait().ok().prints("me\tindeed\n");
+    server.input("hello\n");
+    server.wait().with_code(1).tells("line 2: \"hello\" names no peer: write NUMBER, a tab and the message");
+}
+
+#[test]
+fn a_client_that_left_costs_the_others_nothing() {
+    let folder = Folder::new();
+    let (slow, ready) = (folder.file("slow"), folder.file("ready"));
+    assert!(Command::new("mkfifo").arg(&slow).status().unwrap().success());
+    fs::write(&ready, "in time").unwrap();
+    let (mut server, endpoint) = bound(&["server", "-v", "-i", "file", &slow, &ready]);
+    let leaving = start(&["cat", "client", "-c", &endpoint, "impatient"]);
+    assert!(server.line().ends_with("\timpatient"));
+    drop(leaving);
+    server.error_line("disconnected");
+    fs::write(&slow, "too late").unwrap();
+    run(&["cat", "client", "-c", &endpoint, "-n", "1", "patient"]).ok().prints("in time\n");
+    server.wait().ok().tells("the peer of a request is gone, and gets no reply");
+}
+
+#[test]
+fn a_dish_prints_what_is_for_its_groups() {
+    let (dish, endpoint) = bound(&["dish", "--group", "news", "-n", "2"]);
+    run(&["cat", "radio", "-c", &endpoint, "news\tone", "other\ttwo", "news\tthree\tparts"]).ok();
+    dish.wait().ok().prints("one\nthree\tparts\n");
+}
+
+#[test]
+fn datagrams_go_from_radio_to_dish() {
+    for host in ["127.0.0.1", "[::1]"] {
+        let mut dish = start(&["cat", "dish", "-b", &format!("udp://{host}:*"), "-g", "a", "-g", "b", "-n", "2"]);
+        let endpoint = dish.endpoint();
+        let radio = start(&["cat", "radio", "-c", &endpoint, "-g", "b", "--interval", "10ms", "hello"]);
+        dish.wait().ok().prints("b\thello\nb\thello\n");
+        radio.signal(Signal::TERM);
+        radio.wait().with_code(143);
+    }
+    let long = "x".repeat(9000);
+    run(&["cat", "radio", "-c", "udp://127.0.0.1:9", "-g", "a", &long]).with_code(1).tells("at most 8192 bytes");
+}
+
+#[test]
+fn a_dgram_answers_who_sent() {
+    let mut echo = start(&["cat", "dgram", "-b", "udp://127.0.0.1:*", "--echo", "-n", "2"]);
+    let address = echo.endpoint().replace("udp://", "");
+    let here = ["cat", "dgram", "-b", "udp://127.0.0.1:*", "-n", "1"];
+    let printed = run(&[&here[..], &["--to", &address, "hello"]].concat()).ok().output;
+    assert_eq!(printed, format!("{address}\thello\n"));
+    run(&[&here[..], &[&format!("{address}\tin\tparts")]].concat()).ok().tells("bound to udp://127.0.0.1:");
+    let printed = echo.wait().ok().output;
+    assert!(printed.contains("\thello\n") && printed.contains("\tin\tparts\n"), "{printed}");
+}
+
+#[test]
+fn what_is_scattered_is_gathered() {
+    let (gather, endpoint) = bound(&["gather", "-n", "3"]);
+    run(&["cat", "scatter", "-c", &endpoint, "-n", "3", "a", "b"]).ok();
+    gather.wait().ok().prints("a\nb\na\n");
+}
+
+#[test]
+fn a_channel_talks_in_both_directions() {
+    let (here, endpoint) = bound(&["channel", "-n", "1", "from here"]);
+    run(&["cat", "channel", "-c", &endpoint, "-n", "1", "from there"]).ok().prints("from here\n");
+    here.wait().ok().prints("from there\n");
+}
+
+#[test]
+fn a_peer_knows_whom_it_connects_to() {
+    let (bound, endpoint) = bound(&["peer", "--echo", "-n", "2"]);
+    run(&["cat", "peer", "-c", &endpoint, "-n", "2", "hello", "again"]).ok().prints("hello\nagain\n");
+    let printed = bound.wait().ok().output;
+    assert!(printed.lines().count() == 2 && printed.ends_with("\tagain\n"), "{printed}");
+    run(&["cat", "peer", "-c", &endpoint, "-t", "100ms", "nobody hears"]).with_code(3).tells("0 of 1 peers came");
+}
+
+/// libzmq's sockets of these types drop what has several frames, too.
+#[test]
+fn messages_of_one_frame_are_told_apart_from_others() {
+    let (server, endpoint) = bound(&["gather", "-n", "1"]);
+    let mut scatter = start(&["cat", "scatter", "-c", &endpoint, "--json"]);
+    scatter.input("[\"one\"]\n[\"two\", \"frames\"]\n");
+    scatter.wait().with_code(1).tells("line 2: 2 frames are no message of a SCATTER: write one");
+    server.wait().ok().prints("one\n");
 }

@@ -5,7 +5,7 @@ mod common;
 use common::{Folder, run, start_into};
 
 /// Arguments, and what is told about them.
-const WRONG: [(&[&str], &str); 50] = [
+const WRONG: [(&[&str], &str); 64] = [
     (&[], "Usage: nought <COMMAND>"),
     (&["demp"], "a similar subcommand exists: 'demo'"),
     (&["cat", "pull"], "write where to: --bind ENDPOINT to listen, or --connect ENDPOINT"),
@@ -21,8 +21,8 @@ const WRONG: [(&[&str], &str); 50] = [
     (&["cat", "sub", "-c", "ipc://x", "hello"], "SUB only receives: leave out the MESSAGE, or write pub to send"),
     (&["cat", "push", "-c", "ipc://x", "-o", "raw"], "PUSH only sends: leave out --out, or write pull to receive"),
     (&["cat", "pull", "-b", "ipc://x", "-s", "a"], "--subscribe is for sub, xsub: leave it out for PULL"),
-    (&["cat", "req", "-c", "ipc://x", "--echo"], "--echo is for rep: leave it out for REQ"),
-    (&["cat", "dealer", "-c", "ipc://x", "--to", "a"], "--to is for router, stream: leave it out for DEALER"),
+    (&["cat", "req", "-c", "ipc://x", "--echo"], "--echo is for rep, server, peer, dgram: leave it out for REQ"),
+    (&["cat", "dealer", "-c", "ipc://x", "--to", "a"], "--to is for router, stream, dgram: leave it out for DEALER"),
     (&["cat", "pub", "-c", "ipc://x", "--id", "a"], "--id is for req, dealer, router: leave it out for PUB"),
     (&["cat", "dealer", "-c", "ipc://x", "--id", "0x00ff"], "at most 255 bytes, the first of them not zero"),
     (&["cat", "dealer", "-c", "ipc://x", "--id", ""], "write text, or 0x and hex digits"),
@@ -36,6 +36,20 @@ const WRONG: [(&[&str], &str); 50] = [
     (&["cat", "push", "-b", "ipc://x", "--hex", "abc"], "odd number of hex digits"),
     (&["cat", "push", "-b", "ipc://x", "--json", "a"], "no JSON"),
     (&["cat", "router", "-b", "ipc://x", "hello"], "write ID, a tab and the message, or --to ID"),
+    (&["cat", "dish", "-b", "ipc://x"], "write --group GROUP"),
+    (&["cat", "dish", "-b", "ipc://x", "-g", "a", "hi"], "leave out the MESSAGE, or write radio to send"),
+    (&["cat", "gather", "-b", "ipc://x", "hi"], "leave out the MESSAGE, or write scatter to send"),
+    (&["cat", "sub", "-b", "ipc://x", "-g", "a"], "--group is for radio, dish: leave it out for SUB"),
+    (&["cat", "dish", "-b", "ipc://x", "-g", "0x00"], "at most 255 bytes, none of them zero"),
+    (&["cat", "dish", "-b", "ipc://x", "-g", "a", "-g", "a"], "joined"),
+    (&["cat", "radio", "-b", "ipc://x", "-g", "a", "-g", "b", "hi"], "write one, or name it in each message"),
+    (&["cat", "radio", "-b", "ipc://x", "hi"], "write GROUP, a tab and the message, or --group GROUP"),
+    (&["cat", "radio", "-b", "udp://*:5555", "-g", "a", "hi"], "with udp://, RADIO connects"),
+    (&["cat", "dgram", "-c", "udp://127.0.0.1:5555", "hi"], "write --bind 'udp://*:*', and --to IP:PORT"),
+    (&["cat", "dgram", "-b", "udp://*:*", "--to", "localhost:5", "hi"], "write IP:PORT, as in 192.0.2.1:5555"),
+    (&["cat", "server", "-b", "ipc://x", "--to", "7", "hi"], "--to is for router, stream, dgram"),
+    (&["cat", "client", "-c", "ipc://x", "-d", ",", "a,b"], "messages of a CLIENT have one frame"),
+    (&["cat", "client", "-c", "ipc://x", "--json", "[\"a\", \"b\"]"], "2 frames are no message of a CLIENT"),
     (&["cat", "pull", "-b", "ipc://x", "-t", "soon"], "write 250ms, 1.5s, 2m, or a number of seconds"),
     (&["cat", "pull", "-b", "ipc://x", "-n", "-3"], "\"-3\" is no count: write a whole number from 0 on"),
     (&["cat", "push", "-b", "ipc://x", "--wait-for", "-1", "x"], "write a whole number from 0 on"),
@@ -90,10 +104,19 @@ fn help_shows_what_users_call_and_nothing_else() {
 }
 
 #[test]
+fn help_names_every_socket_type() {
+    for help in [run(&["cat", "--help"]).ok().output, run(&["cat", "-h"]).ok().output] {
+        for socket_type in nought::SocketType::ALL {
+            assert!(help.contains(&format!(" {}", socket_type.name().to_lowercase())), "{socket_type}: {help}");
+        }
+    }
+}
+
+#[test]
 fn shells_complete_what_users_call_and_nothing_else() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = run(&["completions", shell]).ok().output;
-        assert!(script.contains("local-thr") && script.contains("xpub"), "{shell}");
+        assert!(["local-thr", "xpub", "dgram", "group"].iter().all(|word| script.contains(word)), "{shell}");
         assert!(!script.contains("bench-peer"), "{shell}");
     }
 }

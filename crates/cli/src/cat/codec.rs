@@ -1,9 +1,12 @@
 //! Messages as text: lines with separated frames, hex digits, JSON.
 
-use nought::{Frame, Message};
+use nought::{Frame, Message, SocketType};
 use serde_json::Value;
 
-use super::InputFormat;
+use super::{
+    InputFormat,
+    address::{self, Words},
+};
 
 /// What separates printed frames, and the frames of hex input, unless something else is asked for.
 pub(super) const DELIMITER_DEFAULT: &str = "\t";
@@ -11,12 +14,13 @@ pub(super) const DELIMITER_DEFAULT: &str = "\t";
 /// Makes messages of what is read.
 #[derive(Debug)]
 pub(super) struct Decoder {
+    pub(super) socket_type: SocketType,
     pub(super) format: InputFormat,
     pub(super) delimiter: Option<String>,
     pub(super) address: Address,
 }
 
-/// How a message says to which peer it goes.
+/// How a message says to which peer or group it goes.
 #[derive(Debug)]
 pub(super) enum Address {
     /// Not at all.
@@ -36,7 +40,7 @@ impl Decoder {
         let mut message = match self.format {
             InputFormat::File => Message::from(text),
             InputFormat::Lines => self.split_line(text)?,
-            InputFormat::Hex => split(text, self.delimiter.as_deref().unwrap_or(DELIMITER_DEFAULT))
+            InputFormat::Hex => split(text, self.delimiter.as_deref().unwrap_or(DELIMITER_DEFAULT), usize::MAX)
                 .map(parse_hex)
                 .collect::<Result<Message, _>>()?,
             InputFormat::Json => parse_json(text)?,
@@ -46,7 +50,16 @@ impl Decoder {
             Address::InMessage if message.len() < 2 => return Err(self.lacks_address(text)),
             Address::InMessage | Address::None => {}
         }
-        Ok(message)
+        let is_addressed = !matches!(self.address, Address::None);
+        let frames = message.len() - usize::from(is_addressed);
+        if self.takes_one_frame() && frames != 1 {
+            return Err(format!("{frames} frames are no message of a {}: write one", self.socket_type));
+        }
+        if is_addressed { address::take_from_front(self.socket_type, message) } else { Ok(message) }
+    }
+
+    fn takes_one_frame(&self) -> bool {
+        self.socket_type.is_single_frame() || self.socket_type == SocketType::Dgram
     }
 
     fn split_line(&self, line: &[u8]) -> Result<Message, String> {
@@ -55,28 +68,37 @@ impl Decoder {
             (None, _) => return Ok(Message::from(line)),
             (Some(delimiter), address) => (delimiter.as_str(), matches!(address, Address::InMessage)),
         };
-        let mut frames: Vec<Frame> = split(line, delimiter).map(Frame::from).collect();
+        // Behind the address of a message of one frame a delimiter is text as any other.
+        let frames_max = if names_peer && self.takes_one_frame() { 2 } else { usize::MAX };
+        let mut frames: Vec<Frame> = split(line, delimiter, frames_max).map(Frame::from).collect();
         if names_peer && let Ok(text) = str::from_utf8(&frames[0]) {
-            frames[0] = parse_routing_id(text)?;
+            let parse = if self.socket_type == SocketType::Radio { parse_group } else { parse_routing_id };
+            frames[0] = parse(text)?;
         }
         Ok(Message::from(frames))
     }
 
     fn lacks_address(&self, text: &[u8]) -> String {
         let delimiter = self.delimiter.as_deref().unwrap_or(DELIMITER_DEFAULT).replace('\t', "a tab");
+        let Words { what, placeholder, option } = Words::of(self.socket_type);
         let how = match self.format {
-            InputFormat::Json => "[\"ID\", \"MESSAGE\"]".to_owned(),
-            _ => format!("ID, {delimiter} and the message"),
+            InputFormat::Json => format!("[\"{placeholder}\", \"MESSAGE\"]"),
+            _ => format!("{placeholder}, {delimiter} and the message"),
         };
-        format!("{:?} names no peer: write {how}, or --to ID", String::from_utf8_lossy(text))
+        let option = option.map(|option| format!(", or {option}")).unwrap_or_default();
+        format!("{:?} names no {what}: write {how}{option}", String::from_utf8_lossy(text))
     }
 }
 
-fn split<'a>(text: &'a [u8], delimiter: &'a str) -> impl Iterator<Item = &'a [u8]> {
+/// The parts between the delimiters, at most `parts_max`.
+fn split<'a>(text: &'a [u8], delimiter: &'a str, parts_max: usize) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = Some(text);
+    let mut cuts_left = parts_max - 1;
     std::iter::from_fn(move || {
         let current = rest?;
-        let at = current.windows(delimiter.len()).position(|window| window == delimiter.as_bytes());
+        let mut places = current.windows(delimiter.len());
+        let at = if cuts_left > 0 { places.position(|window| window == delimiter.as_bytes()) } else { None };
+        cuts_left -= usize::from(at.is_some());
         rest = at.map(|at| &current[at + delimiter.len()..]);
         Some(&current[..at.unwrap_or(current.len())])
     })
@@ -114,6 +136,16 @@ pub(super) fn parse_own_routing_id(text: &str) -> Result<Frame, String> {
     let id = parse_routing_id(text)?;
     let is_legal = id.len() <= 255 && id[0] != 0;
     if is_legal { Ok(id) } else { Err("write at most 255 bytes, the first of them not zero".to_owned()) }
+}
+
+/// Reads the name of a group: text, or `0x` and hex digits.
+pub(super) fn parse_group(text: &str) -> Result<Frame, String> {
+    let group = match text.strip_prefix("0x") {
+        Some(digits) => parse_hex(digits.as_bytes())?,
+        None => Frame::from(text),
+    };
+    let is_legal = group.len() <= 255 && !group.contains(&0);
+    if is_legal { Ok(group) } else { Err("write a GROUP of at most 255 bytes, none of them zero".to_owned()) }
 }
 
 /// Writes a routing id as [`parse_routing_id`] reads it.
@@ -161,7 +193,8 @@ mod tests {
     use super::*;
 
     fn decoder(format: InputFormat, delimiter: Option<&str>) -> Decoder {
-        Decoder { format, delimiter: delimiter.map(str::to_owned), address: Address::None }
+        let socket_type = SocketType::Dealer;
+        Decoder { socket_type, format, delimiter: delimiter.map(str::to_owned), address: Address::None }
     }
 
     #[test]
@@ -207,5 +240,19 @@ mod tests {
         assert!(decoder.decode(b"hello").unwrap_err().contains("--to ID"));
         decoder.address = Address::Fixed(Frame::from("w"));
         assert_eq!(decoder.decode(b"a\tb").unwrap(), Message::from(["w", "a\tb"]));
+    }
+
+    #[test]
+    fn behind_an_address_all_is_one_frame_where_messages_have_one() {
+        let radio =
+            |format| Decoder { socket_type: SocketType::Radio, address: Address::InMessage, ..decoder(format, None) };
+        let message = radio(InputFormat::Lines).decode(b"news\ta\tb").unwrap();
+        assert_eq!(message, Message::from("a\tb").with_group("news"));
+        assert_eq!(radio(InputFormat::Lines).decode(b"\ta").unwrap(), Message::from("a").with_group(""));
+        assert!(radio(InputFormat::Lines).decode(b"a").unwrap_err().contains("write GROUP, a tab and the message"));
+        assert!(radio(InputFormat::Json).decode(br#"["a", "b", "c"]"#).unwrap_err().contains("2 frames"));
+        let client = Decoder { socket_type: SocketType::Client, ..decoder(InputFormat::Json, None) };
+        assert!(client.decode(br#"["a", "b"]"#).unwrap_err().contains("2 frames are no message of a CLIENT"));
+        assert!(parse_group("a\0").is_err() && parse_group(&"a".repeat(256)).is_err());
     }
 }

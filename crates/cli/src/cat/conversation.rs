@@ -1,6 +1,7 @@
 //! Sending and receiving, as the socket's pattern wants it.
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +13,7 @@ use std::{
 
 use nought::{Any, Frame, Message, RecvError, SendErrorKind, Socket, SocketType};
 
-use super::{CatArgs, Events, Input, Printer, checks::Role, codec::show_routing_id};
+use super::{CatArgs, Events, Input, Printer, address, checks::Role, codec::show_routing_id};
 use crate::{failure::Failure, units::show_duration};
 
 /// How often something is looked at that no event tells of.
@@ -23,8 +24,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// What is said over one socket.
 pub(super) struct Conversation {
+    role: Role,
     line: Line,
     printer: Printer,
+    has_addresses: bool,
     count: Option<u64>,
     echo: bool,
     /// A STREAM socket's only peer, if that is who is talked to.
@@ -47,6 +50,13 @@ struct Line {
     timeout: Option<Duration>,
     interval: Option<Duration>,
     wait_for: usize,
+    /// Messages are for peers that have subscribed or joined.
+    needs_subscription: bool,
+    sends_datagrams: bool,
+    /// What is sent are replies; one whose peer is gone meanwhile is nobody's.
+    answers: bool,
+    /// A PEER socket's only peer, if that is who is talked to.
+    only_peer: Option<NonZeroU32>,
     /// Where peers are to be.
     place: Arc<str>,
     /// The user has been told that there is nobody.
@@ -54,20 +64,39 @@ struct Line {
 }
 
 impl Conversation {
-    /// A conversation with peers that come from `place`.
-    pub(super) fn new(args: CatArgs, socket: Arc<Socket<Any>>, place: &str, events: Events, printer: Printer) -> Self {
-        let publishes = matches!(args.socket_type, SocketType::Pub | SocketType::XPub);
+    /// A conversation with peers that come from `place`; `only_peer` is a PEER's.
+    pub(super) fn new(
+        args: &CatArgs,
+        socket: Arc<Socket<Any>>,
+        only_peer: Option<NonZeroU32>,
+        place: &str,
+        events: Events,
+        printer: Printer,
+    ) -> Self {
+        let publishes = matches!(args.socket_type, SocketType::Pub | SocketType::XPub | SocketType::Radio);
         let line = Line {
             socket,
             events,
             timeout: args.timeout,
             interval: args.interval,
-            wait_for: args.wait_for.unwrap_or(usize::from(publishes)),
+            wait_for: args.wait_for.unwrap_or(usize::from(publishes || only_peer.is_some())),
+            needs_subscription: publishes && args.wait_for != Some(0) && !args.sends_datagrams(),
+            sends_datagrams: args.sends_datagrams(),
+            answers: Role::of(args) == Role::Answers,
+            only_peer,
             place: place.into(),
             told: Arc::default(),
         };
-        let only_peer = args.has_only_peer().then_some(OnlyPeer::Expected);
-        Self { line, printer, count: args.count, echo: args.echo, only_peer }
+        let is_only_stream = args.socket_type == SocketType::Stream && args.has_only_peer();
+        Self {
+            role: Role::of(args),
+            line,
+            printer,
+            has_addresses: args.has_addresses(),
+            count: args.count,
+            echo: args.echo,
+            only_peer: is_only_stream.then_some(OnlyPeer::Expected),
+        }
     }
 
     /// Talks to the end.
@@ -75,7 +104,7 @@ impl Conversation {
     /// # Errors
     /// Why it ended otherwise.
     pub(super) fn run(mut self, mut input: Input) -> Result<(), Failure> {
-        match Role::of(self.line.socket.socket_type()) {
+        match self.role {
             Role::Sends => self.line.send_all(&mut input, self.count),
             Role::Receives => self.receive(),
             Role::Asks => self.ask(input),
@@ -106,6 +135,9 @@ impl Conversation {
                 *peer = if *peer == OnlyPeer::Expected { OnlyPeer::Connected } else { OnlyPeer::Gone };
                 return Ok(0);
             }
+        }
+        if self.has_addresses {
+            message = address::put_in_front(message);
         }
         self.printer.print(&message)?;
         Ok(1)
@@ -145,10 +177,9 @@ impl Conversation {
                 Err(Failure::TimedOut(what)) => return Err(self.too_few(answered, what)),
                 request => request?,
             };
-            self.printer.print(&request)?;
+            self.print(request.clone())?;
             self.printer.flush()?;
-            let reply = if self.echo { Some(request) } else { input.next()? };
-            let Some(reply) = reply else { return Err(Failure::error("no reply is left for this request")) };
+            let reply = if self.echo { request } else { self.line.reply_to(&request, &mut input)? };
             self.line.send(reply)?;
             if !self.echo && input.is_used_up() {
                 break;
@@ -211,15 +242,26 @@ impl Line {
         input.next()
     }
 
-    fn send(&self, message: Message) -> Result<(), Failure> {
+    fn reply_to(&self, request: &Message, input: &mut Input) -> Result<Message, Failure> {
+        let reply = input.next()?.ok_or_else(|| Failure::error("no reply is left for this request"))?;
+        Ok(address::back_to_sender(self.socket.socket_type(), request, reply))
+    }
+
+    fn send(&self, mut message: Message) -> Result<(), Failure> {
+        if let Some(peer) = self.only_peer {
+            message = message.with_routing_id(peer);
+        }
         let (start, deadline) = (Instant::now(), self.deadline());
         let awaits_addressee = self.may_come(&message);
-        let mut message = message;
         loop {
             let patience = deadline
                 .map_or(SILENCE_MAX, |deadline| deadline.saturating_duration_since(Instant::now()).min(SILENCE_MAX));
             let Err(error) = self.socket.send_timeout(message, patience) else { return Ok(()) };
             match error.kind() {
+                SendErrorKind::Unroutable if self.answers => {
+                    eprintln!("the peer of a request is gone, and gets no reply");
+                    return Ok(());
+                }
                 SendErrorKind::Unroutable if awaits_addressee && has_passed(deadline) => {
                     return Err(self.timed_out("the peer did not come"));
                 }
@@ -270,11 +312,10 @@ impl Line {
 
     /// Waits for the peers without which nothing is to be sent; those of a publisher must have subscribed.
     fn wait_for_peers(&self) -> Result<(), Failure> {
-        let publishes = matches!(self.socket.socket_type(), SocketType::Pub | SocketType::XPub);
         let (start, deadline) = (Instant::now(), self.deadline());
         loop {
             let stats = self.socket.stats();
-            if stats.peers >= self.wait_for && (!publishes || self.wait_for == 0 || stats.subscriptions > 0) {
+            if stats.peers >= self.wait_for && (!self.needs_subscription || stats.subscriptions > 0) {
                 return Ok(());
             }
             if has_passed(deadline) {
@@ -291,8 +332,16 @@ impl Line {
         if !wait_until_sent(&self.socket, self.timeout) {
             return Err(self.timed_out("the peer did not take everything"));
         }
-        match self.socket.stats().totals.lost {
+        let totals = self.socket.stats().totals;
+        let (dropped, lost) = (totals.dropped_at_hwm, totals.lost);
+        if dropped > 0 {
+            return Err(Failure::error(format!("{dropped} messages were dropped: a peer took them too slowly")));
+        }
+        match lost {
             0 => Ok(()),
+            lost if self.sends_datagrams => {
+                Err(Failure::error(format!("{lost} messages were not sent: a datagram has at most 8192 bytes")))
+            }
             lost => Err(Failure::error(format!("{lost} messages were lost with the peer that they were for"))),
         }
     }

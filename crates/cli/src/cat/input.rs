@@ -50,11 +50,14 @@ impl Input {
     /// If a message cannot be made of an argument.
     pub(super) fn new(args: &CatArgs) -> Result<Self, Failure> {
         let address = match args.addressee() {
+            // A reply goes where its request came from.
+            _ if Role::of(args) == Role::Answers => Address::None,
             Some(peer) => Address::Fixed(peer),
-            None if args.names_peers() => Address::InMessage,
+            None if args.has_addresses() => Address::InMessage,
             None => Address::None,
         };
-        let decoder = Decoder { format: args.input_format(), delimiter: args.delimiter.clone(), address };
+        let (socket_type, format) = (args.socket_type, args.input_format());
+        let decoder = Decoder { socket_type, format, delimiter: args.delimiter.clone(), address };
         let source = Source::new(args, &decoder).map_err(Failure::Usage)?;
         Ok(Self { decoder, source })
     }
@@ -106,7 +109,7 @@ impl Input {
 
 impl Source {
     fn new(args: &CatArgs, decoder: &Decoder) -> Result<Self, String> {
-        let role = Role::of(args.socket_type);
+        let role = Role::of(args);
         if role == Role::Receives || args.echo {
             return Ok(Self::Empty);
         }

@@ -1,5 +1,6 @@
 //! `nought cat`: sends what it reads, prints what it receives, over a socket of any type.
 
+mod address;
 mod checks;
 mod codec;
 mod conversation;
@@ -9,6 +10,7 @@ mod output;
 
 use std::{
     ffi::OsString,
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::Duration,
@@ -28,8 +30,10 @@ use crate::{
 };
 
 /// The socket types as they are written here.
-const SOCKET_TYPES: [&str; 12] =
-    ["pair", "pub", "sub", "req", "rep", "dealer", "router", "pull", "push", "xpub", "xsub", "stream"];
+const SOCKET_TYPES: [&str; 21] = [
+    "pair", "pub", "sub", "req", "rep", "dealer", "router", "pull", "push", "xpub", "xsub", "stream", "server",
+    "client", "radio", "dish", "gather", "scatter", "dgram", "peer", "channel",
+];
 
 /// How long Ctrl-C lets what is on its way go on.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -43,6 +47,10 @@ Examples:
   nought cat rep --bind ipc:///tmp/echo --echo               answer each request with itself
   nought cat req --connect ipc:///tmp/echo --timeout 2s hi   ask, and print the reply
   nought cat dealer --connect ipc:///tmp/echo -n 1 --json '[\"\", \"hi\"]'
+  nought cat server --bind ipc:///tmp/count --echo           answer each client with what it sent
+  nought cat dish --bind 'udp://*:5557' --group news         print the datagrams for a group
+  nought cat radio --connect udp://127.0.0.1:5557 --group news hello
+  nought cat dgram --bind 'udp://*:*' --to 127.0.0.1:5558 hello -n 1
   printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nought cat stream --connect tcp://localhost:80 -i file -o raw
 
 A socket that only sends ends when its input does; one that receives ends after --count messages, or with --timeout
@@ -52,8 +60,10 @@ when none comes. Exit codes: 0 done, 1 error, 2 wrong arguments, 3 time-out, 130
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CatArgs {
-    /// Socket type
+    /// Socket type: pair, pub, sub, req, rep, dealer, router, pull, push, xpub, xsub, stream,
+    /// server, client, radio, dish, gather, scatter, dgram, peer, channel
     #[arg(value_name = "TYPE", value_parser = socket_type_parser(), ignore_case = true)]
+    #[arg(verbatim_doc_comment, hide_possible_values = true)]
     socket_type: SocketType,
 
     /// Messages to send, one each [default: what standard input holds]
@@ -92,7 +102,11 @@ pub(crate) struct CatArgs {
     #[arg(short, long, value_name = "PREFIX")]
     subscribe: Vec<String>,
 
-    /// End after so many messages received (push, pub: sent); MESSAGEs to push, pub, req are repeated until then
+    /// Send to this group (radio), or join it (dish; repeatable): text, or 0x and hex digits
+    #[arg(short, long, value_name = "GROUP", value_parser = codec::parse_group)]
+    group: Vec<Frame>,
+
+    /// End after so many messages received (sent, by types that only send; they and req repeat MESSAGEs until then)
     #[arg(short = 'n', long, value_name = "N", value_parser = units::parse_count::<u64, 0>, allow_hyphen_values = true)]
     count: Option<u64>,
 
@@ -105,19 +119,19 @@ pub(crate) struct CatArgs {
     #[arg(value_parser = units::parse_positive_duration, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 
-    /// Peers that must be there before the first message is sent [default: pub, xpub: 1 with a subscription]
+    /// Peers that must be there before the first message [default: pub, xpub, radio: 1 that subscribed or joined]
     #[arg(long, value_name = "N", value_parser = units::parse_count::<usize, 0>, allow_hyphen_values = true)]
     wait_for: Option<usize>,
 
-    /// Answer each request with this (rep)
+    /// Answer each message with this (rep, server, peer, dgram)
     #[arg(long, value_name = "MESSAGE", conflicts_with = "echo")]
     reply: Option<OsString>,
 
-    /// Answer each request with itself (rep)
+    /// Answer each message with itself (rep, server, peer, dgram)
     #[arg(long)]
     echo: bool,
 
-    /// Send to the peer with this routing id: text, or 0x and hex digits (router, stream)
+    /// Send to the peer with this routing id: text, or 0x and hex digits (router, stream); or at this address (dgram)
     #[arg(long, value_name = "ID", value_parser = codec::parse_routing_id)]
     to: Option<Frame>,
 
@@ -181,17 +195,34 @@ impl CatArgs {
 
     /// The peer that messages go to where the messages themselves do not say it.
     fn addressee(&self) -> Option<Frame> {
-        self.to.clone().or_else(|| self.has_only_peer().then(|| Frame::from("peer")))
+        match self.socket_type {
+            SocketType::Radio => self.group.first().cloned(),
+            SocketType::Stream if self.has_only_peer() => Some(Frame::from("peer")),
+            _ => self.to.clone(),
+        }
     }
 
-    /// Whether there is but one peer, which needs no name from the user: a STREAM socket with one connection.
+    /// Whether there is but one peer, which needs no name from the user: that of a STREAM or PEER with one connection.
     fn has_only_peer(&self) -> bool {
-        self.socket_type == SocketType::Stream && self.bind.is_empty() && self.connect.len() == 1 && self.to.is_none()
+        matches!(self.socket_type, SocketType::Stream | SocketType::Peer)
+            && self.bind.is_empty()
+            && self.connect.len() == 1
+            && self.to.is_none()
     }
 
-    /// Whether the first frame of a message is the routing id of a peer.
-    fn names_peers(&self) -> bool {
-        matches!(self.socket_type, SocketType::Router | SocketType::Stream) && !self.has_only_peer()
+    /// Whether there is an address before each message: the peer or the group that it is for, or from.
+    fn has_addresses(&self) -> bool {
+        match self.socket_type {
+            SocketType::Router | SocketType::Server | SocketType::Radio | SocketType::Dgram => true,
+            SocketType::Stream | SocketType::Peer => !self.has_only_peer(),
+            SocketType::Dish => self.group.len() > 1,
+            _ => false,
+        }
+    }
+
+    /// Whether it sends datagrams, which go out whoever is there.
+    fn sends_datagrams(&self) -> bool {
+        self.connect.iter().any(|endpoint| endpoint.starts_with("udp://"))
     }
 }
 
@@ -203,15 +234,15 @@ fn socket_type_parser() -> impl TypedValueParser<Value = SocketType> {
 pub(crate) fn run(args: CatArgs) -> Result<(), Failure> {
     checks::check(&args)?;
     let input = Input::new(&args)?;
-    let printer = Printer::new(args.output_format(), args.delimiter.as_deref(), args.names_peers());
+    let printer = Printer::new(args.output_format(), args.delimiter.as_deref(), args.has_addresses());
     let context = Context::builder().build()?;
     let socket = Arc::new(build(&context, &args)?);
     let (events, watcher) = Events::watch(&socket, args.verbose);
     let bound = Arc::new(Mutex::new(Vec::new()));
     let interrupted = leave_cleanly_when_interrupted(&socket, &bound)?;
-    open(&socket, &args, &mut lock(&bound))?;
+    let only_peer = open(&socket, &args, &mut lock(&bound))?;
     let place = place(&args, &lock(&bound));
-    let result = Conversation::new(args, socket, &place, events, printer).run(input);
+    let result = Conversation::new(&args, socket, only_peer, &place, events, printer).run(input);
     // Waits until all is sent, if nobody holds the socket any more.
     drop(context);
     watcher.finish();
@@ -222,10 +253,12 @@ pub(crate) fn run(args: CatArgs) -> Result<(), Failure> {
 }
 
 fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
-    // Messages are for peers that are there, and wait for room: a command that ends must know what was taken.
+    // Messages are for peers that are there, and wait for room: a command that ends must know what was taken. A PEER
+    // gets the number of the one that it connects to beforehand.
+    let knows_peer = args.socket_type == SocketType::Peer && args.has_only_peer();
     let mut builder = context
         .any_socket_builder(args.socket_type)
-        .immediate(true)
+        .immediate(!knows_peer)
         .ipv6(args.ipv6 || mentions_ipv6(args))
         .linger(args.timeout);
     builder = match args.socket_type {
@@ -241,7 +274,9 @@ fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
 
 fn mentions_ipv6(args: &CatArgs) -> bool {
     let mut endpoints = args.bind.iter().chain(&args.connect);
-    endpoints.any(|endpoint| ["tcp://", "ws://"].iter().any(|it| endpoint.starts_with(it)) && endpoint.contains('['))
+    endpoints.any(|endpoint| {
+        ["tcp://", "udp://", "ws://"].iter().any(|it| endpoint.starts_with(it)) && endpoint.contains('[')
+    })
 }
 
 /// Where peers are to be: `at` what is connected to, or whoever connects `to` what is bound.
@@ -251,23 +286,33 @@ fn place(args: &CatArgs, bound: &[String]) -> String {
     [to, at].into_iter().flatten().collect::<Vec<_>>().join(", or ")
 }
 
-/// Subscribes, binds and connects. Notes the endpoints that are bound.
-fn open(socket: &Socket<Any>, args: &CatArgs, bound: &mut Vec<String>) -> Result<(), Failure> {
+/// Subscribes, joins, binds and connects. Notes the endpoints that are bound; returns the number of a PEER's only peer.
+fn open(socket: &Socket<Any>, args: &CatArgs, bound: &mut Vec<String>) -> Result<Option<NonZeroU32>, Failure> {
     if matches!(args.socket_type, SocketType::Sub | SocketType::XSub) {
         let everything = [String::new()];
         let prefixes = if args.subscribe.is_empty() { &everything } else { &args.subscribe[..] };
         prefixes.iter().try_for_each(|prefix| socket.subscribe(prefix))?;
     }
+    if args.socket_type == SocketType::Dish {
+        args.group
+            .iter()
+            .try_for_each(|group| socket.join(group))
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+    }
     for endpoint in &args.bind {
         bound.push(endpoints::bind(socket, endpoint)?);
     }
+    let mut only_peer = None;
     for endpoint in &args.connect {
-        endpoints::check_connecting(match args.addressee() {
-            Some(peer) => socket.connect_as(endpoint, peer),
-            None => socket.connect(endpoint),
+        endpoints::check_connecting(match (args.socket_type, args.addressee()) {
+            (SocketType::Peer, _) if args.has_only_peer() => {
+                socket.connect_peer(endpoint).map(|number| only_peer = Some(number))
+            }
+            (SocketType::Router | SocketType::Stream, Some(peer)) => socket.connect_as(endpoint, peer),
+            _ => socket.connect(endpoint),
         })?;
     }
-    Ok(())
+    Ok(only_peer)
 }
 
 /// At Ctrl-C lets what is on its way go, and wakes the conversation up; ends the process where it reads its input.
@@ -300,12 +345,13 @@ fn lock(endpoints: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn every_socket_type_without_addresses_can_be_written() {
-        let types: Vec<SocketType> =
-            SocketType::ALL.into_iter().filter(|kind| !kind.is_single_frame() && *kind != SocketType::Dgram).collect();
-        assert_eq!(SOCKET_TYPES.map(|name| name.parse()).to_vec(), types.into_iter().map(Ok).collect::<Vec<_>>());
+    fn every_socket_type_can_be_written() {
+        let written: BTreeSet<SocketType> = SOCKET_TYPES.iter().map(|name| name.parse().unwrap()).collect();
+        assert_eq!(written, BTreeSet::from(SocketType::ALL));
     }
 }

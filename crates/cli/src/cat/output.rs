@@ -18,17 +18,17 @@ pub(super) struct Printer {
     output: io::BufWriter<StdoutLock<'static>>,
     format: OutputFormat,
     delimiter: String,
-    names_peers: bool,
+    has_addresses: bool,
     escapes: bool,
 }
 
 impl Printer {
-    /// A printer; with `names_peers`, the first frame of each message is shown as a routing id.
-    pub(super) fn new(format: OutputFormat, delimiter: Option<&str>, names_peers: bool) -> Self {
+    /// A printer; with `has_addresses`, the first frame of each message is shown as a routing id.
+    pub(super) fn new(format: OutputFormat, delimiter: Option<&str>, has_addresses: bool) -> Self {
         let stdout = io::stdout();
         let escapes = stdout.is_terminal();
         let delimiter = delimiter.unwrap_or(DELIMITER_DEFAULT).to_owned();
-        Self { output: io::BufWriter::new(stdout.lock()), format, delimiter, names_peers, escapes }
+        Self { output: io::BufWriter::new(stdout.lock()), format, delimiter, has_addresses, escapes }
     }
 
     /// Prints a message; it may stay in a buffer until [`flush`](Self::flush).
@@ -59,7 +59,7 @@ impl Printer {
             if index > 0 {
                 self.output.write_all(self.delimiter.as_bytes())?;
             }
-            let is_id = index == 0 && self.names_peers && self.format == OutputFormat::Text;
+            let is_id = index == 0 && self.has_addresses && self.format == OutputFormat::Text;
             let shown = if is_id { codec::show_routing_id(frame).into_bytes() } else { show(frame) };
             self.output.write_all(&shown)?;
         }
