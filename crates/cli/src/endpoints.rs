@@ -2,7 +2,7 @@
 
 use nought::{BindError, ConnectError, Kind, Socket, transport::ListenError};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output};
 
 /// Reads an endpoint at which another process can be.
 pub(crate) fn parse_between_processes(text: &str) -> Result<String, String> {
@@ -25,7 +25,7 @@ pub(crate) fn bind<K: Kind>(socket: &Socket<K>, endpoint: &str) -> Result<String
         _ => error.into(),
     })?;
     if resolved != endpoint {
-        eprintln!("bound to {resolved}");
+        output::tell(format_args!("bound to {resolved}"));
     }
     Ok(resolved)
 }

@@ -103,7 +103,7 @@ fn run_child(command: ChildCommand) -> Result<(), Failure> {
 fn report(path: &[&str], failure: &Failure) -> ExitCode {
     match failure {
         Failure::Usage(message) => print_usage_error(path, message),
-        _ => failure.message().into_iter().for_each(|message| eprintln!("{message}")),
+        _ => failure.message().into_iter().for_each(output::tell),
     }
     failure.code().into()
 }

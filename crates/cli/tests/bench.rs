@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{run, start};
+use common::{Folder, run, start};
+use rustix::process::Signal;
 use serde_json::Value;
 
 fn rows(output: &str) -> Vec<Value> {
@@ -65,4 +66,22 @@ fn sides_with_different_sizes_are_told() {
     let endpoint = local.endpoint();
     let _remote = start(&["bench", "remote-thr", &endpoint, "32", "5"]);
     local.wait().with_code(1).tells("a message has 32 bytes and SIZE is 64");
+}
+
+#[test]
+fn ctrl_c_leaves_nothing_behind() {
+    let folder = Folder::new();
+    for role in ["local-thr", "local-lat"] {
+        let mut local = start(&["bench", role, &folder.ipc("waits"), "1", "1"]);
+        local.error_line("waiting for a peer");
+        local.signal(Signal::INT);
+        local.wait().with_code(130);
+        assert_eq!(folder.names(), [""; 0]);
+    }
+    for (measured, transport) in [("throughput", "ipc"), ("latency", "tcp"), ("throughput", "inproc")] {
+        let mut running = start(&["bench", measured, "--transport", transport, "--duration", "1h"]);
+        assert!(running.line().contains("transport"));
+        running.signal(Signal::INT);
+        running.wait().with_code(130);
+    }
 }

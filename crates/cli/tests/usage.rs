@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::process::Command;
+
 use common::{Folder, run, start_into};
 
 /// Arguments, and what is told about them.
-const WRONG: [(&[&str], &str); 64] = [
+const WRONG: [(&[&str], &str); 65] = [
     (&[], "Usage: nought <COMMAND>"),
     (&["demp"], "a similar subcommand exists: 'demo'"),
     (&["cat", "pull"], "write where to: --bind ENDPOINT to listen, or --connect ENDPOINT"),
@@ -48,6 +50,7 @@ const WRONG: [(&[&str], &str); 64] = [
     (&["cat", "dgram", "-c", "udp://127.0.0.1:5555", "hi"], "write --bind 'udp://*:*', and --to IP:PORT"),
     (&["cat", "dgram", "-b", "udp://*:*", "--to", "localhost:5", "hi"], "write IP:PORT, as in 192.0.2.1:5555"),
     (&["cat", "server", "-b", "ipc://x", "--to", "7", "hi"], "--to is for router, stream, dgram"),
+    (&["cat", "peer", "-c", "ipc://x", "-c", "ipc://y", "hi"], "write one --connect"),
     (&["cat", "client", "-c", "ipc://x", "-d", ",", "a,b"], "messages of a CLIENT have one frame"),
     (&["cat", "client", "-c", "ipc://x", "--json", "[\"a\", \"b\"]"], "2 frames are no message of a CLIENT"),
     (&["cat", "pull", "-b", "ipc://x", "-t", "soon"], "write 250ms, 1.5s, 2m, or a number of seconds"),
@@ -137,5 +140,20 @@ fn what_cannot_be_written_is_an_error() {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let ended = start_into(arguments, full.into()).end_of_input().wait();
         assert!(ended.code == Some(1) && ended.errors.contains(told), "{arguments:?}: {ended:?}");
+    }
+}
+
+/// Where nobody can be told, the exit code says it.
+#[test]
+fn errors_that_cannot_be_written_are_errors_still() {
+    for (arguments, code) in [
+        (&["cat", "pull", "-b", "tcp://127.0.0.1:*", "-n", "0"][..], 0),
+        (&["cat", "push", "-c", "tcp://127.0.0.1:1", "-t", "10ms", "x"], 3),
+        (&["keygen", "/"], 1),
+        (&["cat", "pull"], 2),
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let status = Command::new(env!("CARGO_BIN_EXE_nought")).args(arguments).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
 }

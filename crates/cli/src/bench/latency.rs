@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use nought::{Context, Rep, Req, Socket};
+use nought::{Rep, Req, Socket};
 
 use super::{
     Extent, PairArgs, RoleArgs, Transport,
     arrival::wait_for_peer,
+    contexts::Contexts,
     peer::{PATIENCE, Peer, PeerArgs, PeerRole, nothing_received},
     report::{self, Report},
     throughput::wrong_size,
@@ -14,17 +15,17 @@ use super::{
 use crate::{endpoints, failure::Failure, samples::Samples};
 
 /// Measures each case between two processes.
-pub(super) fn run(args: &PairArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &PairArgs, contexts: &Contexts) -> Result<(), Failure> {
     let report = Report { json: args.json };
     report.latency_head()?;
     for (transport, size) in args.cases(1) {
-        report.latency(transport, size, &mut measure(transport, size, args)?)?;
+        report.latency(transport, size, &mut measure(transport, size, args, contexts)?)?;
     }
     Ok(())
 }
 
-fn measure(transport: Transport, size: usize, args: &PairArgs) -> Result<Samples, Failure> {
-    let context = Context::builder().build()?;
+fn measure(transport: Transport, size: usize, args: &PairArgs, contexts: &Contexts) -> Result<Samples, Failure> {
+    let context = contexts.make()?;
     let mut builder =
         context.socket_builder::<Req>().send_timeout(Some(PATIENCE)).recv_timeout(Some(PATIENCE)).immediate(true);
     if let Some(spin) = args.spin() {
@@ -44,8 +45,8 @@ fn measure(transport: Transport, size: usize, args: &PairArgs) -> Result<Samples
 }
 
 /// As libzmq's local_lat.
-pub(super) fn run_local(args: &RoleArgs) -> Result<(), Failure> {
-    let context = Context::builder().build()?;
+pub(super) fn run_local(args: &RoleArgs, contexts: &Contexts) -> Result<(), Failure> {
+    let context = contexts.make()?;
     let rep = context.socket::<Rep>()?;
     let endpoint = endpoints::bind(&rep, &args.endpoint)?;
     wait_for_peer(&rep, &format!("to connect to {endpoint}"));
@@ -60,8 +61,8 @@ pub(super) fn run_local(args: &RoleArgs) -> Result<(), Failure> {
 }
 
 /// As libzmq's remote_lat.
-pub(super) fn run_remote(args: &RoleArgs) -> Result<(), Failure> {
-    let context = Context::builder().build()?;
+pub(super) fn run_remote(args: &RoleArgs, contexts: &Contexts) -> Result<(), Failure> {
+    let context = contexts.make()?;
     let req = context.socket::<Req>()?;
     endpoints::check_connecting(req.connect(&args.endpoint))?;
     // Connecting is no part of the first round trip.

@@ -1,6 +1,7 @@
 //! `nought bench`: throughput and latency, between two processes of this program or with libzmq's perf programs.
 
 mod arrival;
+mod contexts;
 mod latency;
 mod peer;
 mod report;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use self::contexts::Contexts;
 pub(crate) use self::peer::{PeerArgs, run_peer};
 use crate::{endpoints, failure::Failure, units};
 
@@ -154,12 +156,14 @@ impl PairArgs {
 
 /// Measures and reports.
 pub(crate) fn run(command: BenchCommand) -> Result<(), Failure> {
-    match command {
-        BenchCommand::Throughput(args) => throughput::run(&args),
-        BenchCommand::Latency(args) => latency::run(&args),
-        BenchCommand::LocalThr(args) => throughput::run_local(&args),
-        BenchCommand::RemoteThr(args) => throughput::run_remote(&args),
-        BenchCommand::LocalLat(args) => latency::run_local(&args),
-        BenchCommand::RemoteLat(args) => latency::run_remote(&args),
-    }
+    let contexts = Contexts::new()?;
+    let result = match command {
+        BenchCommand::Throughput(args) => throughput::run(&args, &contexts),
+        BenchCommand::Latency(args) => latency::run(&args, &contexts),
+        BenchCommand::LocalThr(args) => throughput::run_local(&args, &contexts),
+        BenchCommand::RemoteThr(args) => throughput::run_remote(&args, &contexts),
+        BenchCommand::LocalLat(args) => latency::run_local(&args, &contexts),
+        BenchCommand::RemoteLat(args) => latency::run_remote(&args, &contexts),
+    };
+    contexts.end(result)
 }

@@ -12,6 +12,7 @@ use super::Transport;
 use crate::{
     failure::Failure,
     offspring::{News, Offspring},
+    output,
 };
 
 /// How long nothing may come from the other side before it is given up.
@@ -70,7 +71,7 @@ impl Drop for Peer {
             context.shutdown();
             let ended = thread.take().map(JoinHandle::join);
             if let Some(Ok(Err(failure))) = ended {
-                failure.message().into_iter().for_each(|message| eprintln!("{message}"));
+                failure.message().into_iter().for_each(output::tell);
             }
         }
     }

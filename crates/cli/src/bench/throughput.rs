@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use nought::{Context, Pull, Push, Socket};
+use nought::{Pull, Push, Socket};
 
 use super::{
     Extent, PairArgs, RoleArgs, Transport,
     arrival::wait_for_peer,
+    contexts::Contexts,
     peer::{PATIENCE, Peer, PeerArgs, PeerRole, nothing_received},
     report::{self, Report, Throughput},
 };
@@ -17,17 +18,17 @@ const STEP_BYTES: usize = 1 << 20;
 const STEP_MESSAGES: usize = 1024;
 
 /// Measures each case between two processes.
-pub(super) fn run(args: &PairArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &PairArgs, contexts: &Contexts) -> Result<(), Failure> {
     let report = Report { json: args.json };
     report.throughput_head()?;
     for (transport, size) in args.cases(64) {
-        report.throughput(transport, &measure(transport, size, args)?)?;
+        report.throughput(transport, &measure(transport, size, args, contexts)?)?;
     }
     Ok(())
 }
 
-fn measure(transport: Transport, size: usize, args: &PairArgs) -> Result<Throughput, Failure> {
-    let context = Context::builder().build()?;
+fn measure(transport: Transport, size: usize, args: &PairArgs, contexts: &Contexts) -> Result<Throughput, Failure> {
+    let context = contexts.make()?;
     let mut builder = context.socket_builder::<Pull>().recv_timeout(Some(PATIENCE));
     if let Some(spin) = args.spin() {
         builder = builder.spin(spin);
@@ -47,8 +48,8 @@ fn measure(transport: Transport, size: usize, args: &PairArgs) -> Result<Through
 }
 
 /// As libzmq's local_thr.
-pub(super) fn run_local(args: &RoleArgs) -> Result<(), Failure> {
-    let context = Context::builder().build()?;
+pub(super) fn run_local(args: &RoleArgs, contexts: &Contexts) -> Result<(), Failure> {
+    let context = contexts.make()?;
     let pull = context.socket::<Pull>()?;
     let endpoint = endpoints::bind(&pull, &args.endpoint)?;
     wait_for_peer(&pull, &format!("to connect to {endpoint}"));
@@ -57,8 +58,8 @@ pub(super) fn run_local(args: &RoleArgs) -> Result<(), Failure> {
 }
 
 /// As libzmq's remote_thr.
-pub(super) fn run_remote(args: &RoleArgs) -> Result<(), Failure> {
-    let context = Context::builder().build()?;
+pub(super) fn run_remote(args: &RoleArgs, contexts: &Contexts) -> Result<(), Failure> {
+    let context = contexts.make()?;
     let push = context.socket::<Push>()?;
     endpoints::check_connecting(push.connect(&args.endpoint))?;
     wait_for_peer(&push, &format!("at {}", args.endpoint));

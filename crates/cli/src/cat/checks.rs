@@ -109,6 +109,9 @@ fn check_pattern(args: &CatArgs) -> Result<(), String> {
     refuse_for(args.to.is_some(), "--to", &[Router, Stream, Dgram])?;
     refuse_for(args.id.is_some(), "--id", &[Req, Dealer, Router])?;
     refuse_for(!args.group.is_empty(), "--group", &[Radio, Dish])?;
+    if gives_replies(args) && args.socket_type == Peer && args.bind.is_empty() {
+        return Err("MESSAGEs go to the one that a PEER connects to: write one --connect".into());
+    }
     if (args.reply.is_some() || args.echo) && !args.messages.is_empty() {
         return Err("MESSAGEs are replies to one request each: leave them out, or leave out --reply and --echo".into());
     }

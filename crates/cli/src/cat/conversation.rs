@@ -14,7 +14,7 @@ use std::{
 use nought::{Any, Frame, Message, RecvError, SendErrorKind, Socket, SocketType};
 
 use super::{CatArgs, Events, Input, Printer, address, checks::Role, codec::show_routing_id};
-use crate::{failure::Failure, units::show_duration};
+use crate::{failure::Failure, output, units::show_duration};
 
 /// How often something is looked at that no event tells of.
 const TICK: Duration = Duration::from_millis(2);
@@ -259,7 +259,7 @@ impl Line {
             let Err(error) = self.socket.send_timeout(message, patience) else { return Ok(()) };
             match error.kind() {
                 SendErrorKind::Unroutable if self.answers => {
-                    eprintln!("the peer of a request is gone, and gets no reply");
+                    output::tell("the peer of a request is gone, and gets no reply");
                     return Ok(());
                 }
                 SendErrorKind::Unroutable if awaits_addressee && has_passed(deadline) => {
@@ -295,7 +295,7 @@ impl Line {
         };
         if since.elapsed() >= SILENCE_MAX && !self.told.swap(true, Ordering::Relaxed) {
             let trouble = self.events.trouble().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
-            eprintln!("waiting for {whom} {}{trouble}", self.place);
+            output::tell(format_args!("waiting for {whom} {}{trouble}", self.place));
         }
     }
 
@@ -339,9 +339,9 @@ impl Line {
         }
         match lost {
             0 => Ok(()),
-            lost if self.sends_datagrams => {
-                Err(Failure::error(format!("{lost} messages were not sent: a datagram has at most 8192 bytes")))
-            }
+            lost if self.sends_datagrams => Err(Failure::error(format!(
+                "{lost} messages were not sent: a datagram has at most 8192 bytes, and the system must know a way for it"
+            ))),
             lost => Err(Failure::error(format!("{lost} messages were lost with the peer that they were for"))),
         }
     }

@@ -8,6 +8,8 @@ use std::{
 
 use nought::{Any, DisconnectReason, Socket, SocketEvent, SocketEventKind};
 
+use crate::output;
+
 /// What is known of a socket's connections, thanks to a [`Watcher`].
 #[derive(Clone, Debug)]
 pub(super) struct Events {
@@ -34,7 +36,7 @@ impl Events {
                 let text = event.to_string();
                 // The same fault comes back with each new attempt to connect.
                 if is_verbose || (needs_the_user(&event.kind) && text != told) {
-                    eprintln!("{text}");
+                    output::tell(&text);
                     told = text;
                 }
             }

@@ -222,7 +222,7 @@ impl CatArgs {
 
     /// Whether it sends datagrams, which go out whoever is there.
     fn sends_datagrams(&self) -> bool {
-        self.connect.iter().any(|endpoint| endpoint.starts_with("udp://"))
+        self.socket_type == SocketType::Dgram || self.connect.iter().any(|endpoint| endpoint.starts_with("udp://"))
     }
 }
 

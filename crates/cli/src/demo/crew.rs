@@ -10,6 +10,7 @@ use super::{Event, service::Service};
 use crate::{
     failure::Failure,
     offspring::{self, News, Offspring},
+    output,
 };
 
 /// How long a process may take to become ready.
@@ -121,9 +122,9 @@ impl Crew {
         let process = Offspring::start(args, move |news| drop(events.send(Event::Child(index, news))))?;
         if is_worker {
             let names: Vec<&str> = services.iter().map(|service| service.name()).collect();
-            eprintln!("{name}: process {}, serves {}", process.id(), names.join(" and "));
+            output::tell(format_args!("{name}: process {}, serves {}", process.id(), names.join(" and ")));
         } else {
-            eprintln!("{name}: process {}", process.id());
+            output::tell(format_args!("{name}: process {}", process.id()));
         }
         self.members.push(Member { name, services, is_worker, process, is_there: true });
         Ok(())

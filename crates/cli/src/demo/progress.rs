@@ -5,6 +5,7 @@ use std::{cell::Cell, fmt::Write, io::IsTerminal};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::client::Outcome;
+use crate::output;
 
 /// How many lines there are from start to end where there is no terminal.
 const LINES: usize = 10;
@@ -41,7 +42,7 @@ impl Progress {
                 let line_of = |done: usize| done * LINES / total;
                 done.set(done.get() + 1);
                 if line_of(done.get()) > line_of(done.get() - 1) {
-                    eprintln!("{}/{total} pictures", done.get());
+                    output::tell(format_args!("{}/{total} pictures", done.get()));
                 }
             }
         }
@@ -50,8 +51,8 @@ impl Progress {
     /// Tells something in between.
     pub(super) fn say(&self, what: &str) {
         match self {
-            Self::Bar(bar) => bar.suspend(|| eprintln!("{what}")),
-            Self::Lines { .. } => eprintln!("{what}"),
+            Self::Bar(bar) => bar.suspend(|| output::tell(what)),
+            Self::Lines { .. } => output::tell(what),
         }
     }
 
