@@ -46,18 +46,6 @@ impl BoxPlace {
     fn data_at(&self) -> usize {
         self.tag_at + TAG_LEN
     }
-
-    /// The number of blocks of keystream that it takes.
-    fn blocks(&self) -> usize {
-        (TAG_KEY_LEN + self.data_len).div_ceil(BLOCK_LEN)
-    }
-
-    /// Where in the buffer the data is that this block of keystream covers.
-    fn covered_by(&self, block: usize) -> std::ops::Range<usize> {
-        let start = (block * BLOCK_LEN).saturating_sub(TAG_KEY_LEN);
-        let end = ((block + 1) * BLOCK_LEN - TAG_KEY_LEN).min(self.data_len);
-        self.data_at() + start..self.data_at() + end
-    }
 }
 
 impl BoxKey {
@@ -83,7 +71,7 @@ impl BoxKey {
         (opened == Opened::All).then_some(bytes)
     }
 
-    /// Seals what stands at `places`, and fills in the tags.
+    /// Seals what stands at `places`, which are in the order of the bytes, and fills in the tags.
     pub(crate) fn seal_all(&mut self, places: &[BoxPlace], bytes: &mut [u8]) {
         self.compute_first_blocks(places);
         self.apply_keystream(places, bytes);
@@ -94,7 +82,7 @@ impl BoxKey {
         }
     }
 
-    /// Opens the boxes at `places`, in place. Those behind one that cannot be opened stay as they are.
+    /// Opens the boxes at `places`, which are in the order of the bytes, in place. Those behind one that cannot be opened stay as they are.
     pub(crate) fn open_all(&mut self, places: &[BoxPlace], bytes: &mut [u8]) -> Opened {
         self.compute_first_blocks(places);
         let tags = self
@@ -131,39 +119,42 @@ impl BoxKey {
 
     fn compute_first_blocks(&mut self, places: &[BoxPlace]) {
         self.first_blocks.clear();
-        for places in places.chunks(BLOCKS) {
+        self.first_blocks.resize(places.len(), [0; BLOCK_LEN]);
+        for (places, first_blocks) in places.chunks(BLOCKS).zip(self.first_blocks.chunks_mut(BLOCKS)) {
             let mut positions = Positions::START;
-            places.iter().enumerate().for_each(|(lane, place)| positions.set(lane, place.nonce, 0));
-            let mut blocks = [[0; BLOCK_LEN]; BLOCKS];
-            salsa20::keystream(self.level, &self.subkey, &positions, &mut blocks);
-            self.first_blocks.extend_from_slice(&blocks[..places.len()]);
+            let mut blocks: [&mut [u8]; BLOCKS] = Default::default();
+            for (lane, (place, first_block)) in places.iter().zip(first_blocks).enumerate() {
+                positions.set(lane, place.nonce, 0);
+                blocks[lane] = first_block;
+            }
+            salsa20::add_keystream(self.level, &self.subkey, &positions, &mut blocks);
         }
     }
 
     /// Adds the keystream to what stands at `places`: whatever boxes they belong to, blocks are computed side by side.
-    fn apply_keystream(&self, places: &[BoxPlace], bytes: &mut [u8]) {
+    fn apply_keystream(&self, places: &[BoxPlace], mut bytes: &mut [u8]) {
+        let mut positions = Positions::START;
+        let mut blocks: [&mut [u8]; BLOCKS] = Default::default();
+        let (mut at, mut used) = (0, 0);
         for (place, first_block) in places.iter().zip(&self.first_blocks) {
-            let covered = place.covered_by(0);
-            add(&mut bytes[covered], &first_block[TAG_KEY_LEN..]);
-        }
-        let mut rest = places.iter().flat_map(|place| (1..place.blocks()).map(move |block| (place, block)));
-        let mut covered: [std::ops::Range<usize>; BLOCKS] = Default::default();
-        loop {
-            let mut positions = Positions::START;
-            let mut used = 0;
-            for (place, block) in rest.by_ref().take(BLOCKS) {
-                positions.set(used, place.nonce, block as u64);
-                covered[used] = place.covered_by(block);
+            let (_, rest) = bytes.split_at_mut(place.data_at() - at);
+            let (data, rest) = rest.split_at_mut(place.data_len);
+            (bytes, at) = (rest, place.data_at() + place.data_len);
+            let (front, data) = data.split_at_mut(data.len().min(BLOCK_LEN - TAG_KEY_LEN));
+            front.iter_mut().zip(&first_block[TAG_KEY_LEN..]).for_each(|(byte, key)| *byte ^= key);
+            for (number, block) in (1..).zip(data.chunks_mut(BLOCK_LEN)) {
+                positions.set(used, place.nonce, number);
+                blocks[used] = block;
                 used += 1;
+                if used == BLOCKS {
+                    salsa20::add_keystream(self.level, &self.subkey, &positions, &mut blocks);
+                    used = 0;
+                }
             }
-            if used == 0 {
-                return;
-            }
-            let mut blocks = [[0; BLOCK_LEN]; BLOCKS];
-            salsa20::keystream(self.level, &self.subkey, &positions, &mut blocks);
-            for (covered, block) in covered[..used].iter().zip(&blocks) {
-                add(&mut bytes[covered.clone()], block);
-            }
+        }
+        if used > 0 {
+            blocks[used..].fill_with(Default::default);
+            salsa20::add_keystream(self.level, &self.subkey, &positions, &mut blocks);
         }
     }
 }
@@ -171,21 +162,6 @@ impl BoxKey {
 impl std::fmt::Debug for BoxKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BoxKey").finish_non_exhaustive()
-    }
-}
-
-#[inline]
-fn add(bytes: &mut [u8], keystream: &[u8]) {
-    if let (Ok(bytes), Ok(keystream)) = (<&mut [u8; BLOCK_LEN]>::try_from(&mut *bytes), keystream.try_into()) {
-        return add_block(bytes, keystream);
-    }
-    bytes.iter_mut().zip(keystream).for_each(|(byte, key)| *byte ^= key);
-}
-
-#[inline]
-fn add_block(bytes: &mut [u8; BLOCK_LEN], keystream: &[u8; BLOCK_LEN]) {
-    for (bytes, keys) in bytes.as_chunks_mut::<16>().0.iter_mut().zip(keystream.as_chunks::<16>().0) {
-        *bytes = (u128::from_le_bytes(*bytes) ^ u128::from_le_bytes(*keys)).to_le_bytes();
     }
 }
 
@@ -215,6 +191,35 @@ mod tests {
             key
         };
         levels.into_iter().flatten().map(with).collect()
+    }
+
+    /// Each length that a block's and a lane's edges may fall on, with those around it side by side.
+    #[test]
+    fn boxes_of_all_lengths_are_those_of_another_library() {
+        let (secret, public) = ([1; 32], *crypto_box::SecretKey::from([2; 32]).public_key().as_bytes());
+        let theirs = SalsaBox::new(&public.into(), &secret.into());
+        let data: Vec<u8> = (0..=4096_u32).map(|at| ((at * 31) >> 3) as u8).collect();
+        let lengths: Vec<usize> = (0..=data.len()).collect();
+        let mut keys = keys(secret, public, &[3; 16]);
+        for (turn, lengths) in lengths.chunks(11).enumerate() {
+            let (mut bytes, mut places, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+            for &len in lengths {
+                let nonce = (len as u64).to_be_bytes();
+                places.push(BoxPlace { nonce, tag_at: bytes.len(), data_len: len });
+                bytes.extend_from_slice(&[0; TAG_LEN]);
+                bytes.extend_from_slice(&data[..len]);
+                let nonce = [&[3; 16][..], &nonce].concat();
+                expected.extend(theirs.encrypt(nonce.as_slice().into(), &data[..len]).unwrap());
+            }
+            let widths = keys.len();
+            let key = &mut keys[turn % widths];
+            key.seal_all(&places, &mut bytes);
+            assert!(bytes == expected, "lengths {lengths:?}");
+            assert_eq!(key.open_all(&places, &mut bytes), Opened::All);
+            for place in &places {
+                assert!(bytes[place.data_at()..][..place.data_len] == data[..place.data_len], "lengths {lengths:?}");
+            }
+        }
     }
 
     fn lengths() -> impl Strategy<Value = usize> {

@@ -238,8 +238,15 @@ fn sum_in_lanes<'m, S: Simd>(simd: S, factor: &Number, message: &'m [u8]) -> (Nu
     let group_len = BLOCK_LEN * lanes;
     let (groups, rest) = message.split_at(message.len() - message.len() % group_len);
     let (groups, last) = groups.split_at(groups.len() - group_len);
+    let squares = Factor::new(Vector::<S>::splat(simd, &product(&powers[0], &powers[0])));
     let mut sum = Vector::<S>::splat(simd, &[0; 5]);
-    for group in groups.chunks_exact(group_len) {
+    let mut pairs = groups.chunks_exact(2 * group_len);
+    for pair in &mut pairs {
+        let (first, second) = pair.split_at(group_len);
+        let first = sum.carried(simd).plus(&Vector::load(simd, first)).product(squares.within_loop());
+        sum = first.plus(&Vector::load(simd, second).product(all.within_loop()));
+    }
+    for group in pairs.remainder().chunks_exact(group_len) {
         sum = sum.carried(simd).plus(&Vector::load(simd, group)).product(all.within_loop());
     }
     let powers = Factor::new(Vector::of(simd, &powers));

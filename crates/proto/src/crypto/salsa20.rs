@@ -1,7 +1,7 @@
 //! Salsa20's core (D. J. Bernstein, "The Salsa20 family of stream ciphers", and "Extending the Salsa20 nonce" for
 //! HSalsa20), as many blocks side by side as the processor has lanes.
 
-use fearless_simd::{Level, Simd, dispatch, prelude::*};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16};
 
 /// Blocks that are computed in one call.
 pub(super) const BLOCKS: usize = 16;
@@ -44,13 +44,13 @@ pub(super) fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
     words
 }
 
-/// The keystream's blocks at `positions`.
-pub(super) fn keystream(level: Level, key: &Key, positions: &Positions, blocks: &mut [[u8; BLOCK_LEN]; BLOCKS]) {
-    dispatch!(level, simd => keystream_in_lanes(simd, key, positions, blocks));
+/// Adds the keystream's blocks at `positions` to what is in `blocks`, of which each has at most [`BLOCK_LEN`] bytes.
+pub(super) fn add_keystream(level: Level, key: &Key, positions: &Positions, blocks: &mut [&mut [u8]; BLOCKS]) {
+    dispatch!(level, simd => add_in_lanes(simd, key, positions, blocks));
 }
 
 #[inline(always)]
-fn keystream_in_lanes<S: Simd>(simd: S, key: &Key, positions: &Positions, blocks: &mut [[u8; BLOCK_LEN]; BLOCKS]) {
+fn add_in_lanes<S: Simd>(simd: S, key: &Key, positions: &Positions, blocks: &mut [&mut [u8]; BLOCKS]) {
     let mut first = 0;
     while first < BLOCKS {
         let lanes = first..first + S::u32s::LEN;
@@ -78,37 +78,50 @@ fn keystream_in_lanes<S: Simd>(simd: S, key: &Key, positions: &Positions, blocks
         for _ in 0..10 {
             double_round(&mut state);
         }
+        let mut words = [[0; 4 * BLOCKS]; 4];
         let mut place = 0;
-        while place < 16 {
-            store_four_words::<S>(&state, &start, place, &mut blocks[lanes.clone()]);
-            place += 4;
+        while place < 4 {
+            store_four_words(&state, &start, 4 * place, &mut words[place]);
+            place += 1;
+        }
+        for (lane, block) in blocks[lanes].iter_mut().enumerate() {
+            add(simd, block, words.each_ref().map(|words| &words.as_chunks().0[lane]));
         }
         first += S::u32s::LEN;
     }
 }
 
-/// Stores the words from `place` on into the block of each lane.
+/// Stores the words from `place` on, those of each lane together.
 #[inline(always)]
 fn store_four_words<S: Simd>(
     state: &[Lanes<S>; 16],
     start: &[Lanes<S>; 16],
     place: usize,
-    blocks: &mut [[u8; BLOCK_LEN]],
+    words: &mut [u32; 4 * BLOCKS],
 ) {
     let sum = |place: usize| state[place].0 + start[place].0;
     let (a, b, c, d) = (sum(place), sum(place + 1), sum(place + 2), sum(place + 3));
     let (ac_low, ac_high, bd_low, bd_high) = (a.zip_low(c), a.zip_high(c), b.zip_low(d), b.zip_high(d));
     let lanes = S::u32s::LEN;
-    let mut words = [0; 4 * BLOCKS];
     ac_low.zip_low(bd_low).store_slice(&mut words[..lanes]);
     ac_low.zip_high(bd_low).store_slice(&mut words[lanes..2 * lanes]);
     ac_high.zip_low(bd_high).store_slice(&mut words[2 * lanes..3 * lanes]);
     ac_high.zip_high(bd_high).store_slice(&mut words[3 * lanes..4 * lanes]);
-    for (block, words) in blocks.iter_mut().zip(words.as_chunks::<4>().0) {
-        for (bytes, word) in block[4 * place..4 * place + 16].as_chunks_mut::<4>().0.iter_mut().zip(words) {
-            *bytes = word.to_le_bytes();
-        }
+}
+
+/// Adds the words, or as much of them as there are bytes.
+#[inline(always)]
+fn add<S: Simd>(simd: S, block: &mut [u8], words: [&[u32; 4]; 4]) {
+    let mut words = words.into_iter().map(|words| {
+        let mut keys = [0; 16];
+        keys.as_chunks_mut().0.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+        keys
+    });
+    let (sixteens, rest) = block.as_chunks_mut::<16>();
+    for (bytes, keys) in sixteens.iter_mut().zip(&mut words) {
+        (u8x16::from_slice(simd, bytes) ^ u8x16::from_slice(simd, &keys)).store_slice(bytes);
     }
+    rest.iter_mut().zip(words.next().unwrap_or_default()).for_each(|(byte, key)| *byte ^= key);
 }
 
 /// A column round and a row round.
