@@ -1,26 +1,21 @@
 //! Network interfaces that vanish while peers are connected over them, and come back: an event and another attempt, never
 //! an end of the program; then messages flow again.
-//!
-//! Two machines are played by two processes, each with a network namespace of its own and a cable (veth) between them.
 
 mod support;
 
 use std::{
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use nought::{Context, Monitor, Pair, Socket, SocketEventKind};
 use support::{
-    PATIENCE, await_event,
+    PATIENCE, await_event, cable,
     process::{self, Role},
     recv, until, watchdog,
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-const ENDPOINT: &str = "tcp://10.213.0.1:5555";
 
 #[test]
 fn role() {
@@ -30,15 +25,7 @@ fn role() {
 #[test]
 fn peers_find_each_other_again() {
     let _bounded = watchdog(LIMIT);
-    let namespace = ["--map-root-user", "--net"];
-    let trial = Command::new("unshare").args(namespace).args(["ip", "link", "show"]).output();
-    let may = trial.as_ref().is_ok_and(|output| output.status.success());
-    assert!(
-        may,
-        "this test needs a network namespace of its own: install util-linux and iproute2, and allow user namespaces or \
-         run it as root ({trial:?})"
-    );
-    let near = Role::start_in("unshare", &namespace, "near machine", &[]);
+    let near = cable::start_near("near machine");
     for vanishing in Vanishing::ALL {
         assert_eq!(near.heard(), format!("{vanishing:?}"));
     }
@@ -62,55 +49,28 @@ impl Vanishing {
     fn begin(self, far: &Role) {
         match self {
             Self::Listening => {
-                on_near("addr flush dev near");
-                on_near("link set near down");
+                cable::on_near("addr flush dev near");
+                cable::on_near("link set near down");
             }
             Self::Connecting => {
-                on_far(far, "addr flush dev far");
-                on_far(far, "link set far down");
+                cable::on_far(far, "addr flush dev far");
+                cable::on_far(far, "link set far down");
             }
-            Self::Cable => on_near("link delete near"),
+            Self::Cable => cable::on_near("link delete near"),
         }
     }
 
     fn end(self, far: &Role) {
         match self {
-            Self::Listening => put_up_near(),
-            Self::Connecting => put_up_far(far),
-            Self::Cable => lay_cable(far),
+            Self::Listening => cable::put_up_near(),
+            Self::Connecting => cable::put_up_far(far),
+            Self::Cable => cable::lay(far),
         }
     }
 }
 
-fn lay_cable(far: &Role) {
-    on_near(&format!("link add near type veth peer name far netns {}", far.pid()));
-    put_up_near();
-    put_up_far(far);
-}
-
-fn put_up_near() {
-    on_near("addr add 10.213.0.1/24 dev near");
-    on_near("link set near up");
-}
-
-fn put_up_far(far: &Role) {
-    on_far(far, "addr add 10.213.0.2/24 dev far");
-    on_far(far, "link set far up");
-}
-
-fn on_near(command: &str) {
-    run(Command::new("ip").args(command.split(' ')));
-}
-
-fn on_far(far: &Role, command: &str) {
-    let pid = far.pid().to_string();
-    run(Command::new("nsenter").args(["--net", "--target", &pid, "ip"]).args(command.split(' ')));
-}
-
-#[track_caller]
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {output:?}");
+fn endpoint() -> String {
+    format!("tcp://{}:5555", cable::NEAR)
 }
 
 /// Gives peers up soon, and tries again soon.
@@ -128,12 +88,12 @@ fn pair(context: &Context) -> Socket<Pair> {
 
 /// Listens, and has the cable in its hands.
 fn near_machine(_: &[String]) {
-    let mut far = Role::start_in("unshare", &["--net"], "far machine", &[]);
-    lay_cable(&far);
+    let mut far = cable::start_far("far machine");
+    cable::lay(&far);
     let context = Context::new();
     let pair = pair(&context);
     let monitor = pair.monitor();
-    pair.bind(ENDPOINT).unwrap();
+    pair.bind(&endpoint()).unwrap();
     far.ask("connect");
     assert_echoed(&pair, "at first");
     for vanishing in Vanishing::ALL {
@@ -170,11 +130,12 @@ fn assert_echoed(pair: &Socket<Pair>, text: &str) {
 
 /// Connects, and sends back what comes, until it is told to end.
 fn far_machine(_: &[String]) {
+    cable::be_far();
     process::listen();
     let context = Context::new();
     let pair = pair(&context);
     let monitor = pair.monitor();
-    pair.connect(ENDPOINT).unwrap();
+    pair.connect(&endpoint()).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
             while let Ok(event) = monitor.recv() {

@@ -3,6 +3,7 @@
 // Each test binary uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod cable;
 pub mod executor;
 pub mod lab;
 pub mod ports;
