@@ -306,25 +306,35 @@ fn a_disconnected_endpoint_gets_what_was_queued_for_it() {
     }
 }
 
+/// Both ends, and the endpoint that the receiver has connected to. Of 500 messages it has received the first; the others
+/// are with it, as far as that shows, or wait where the transport keeps them.
+fn with_499_unread(context: &Context, transport: Transport) -> (Socket<Push>, Socket<Pull>, String) {
+    let push = context.socket::<Push>().unwrap();
+    let pull = context.socket::<Pull>().unwrap();
+    let endpoint = connect(&push, &pull, transport);
+    for index in 0..500 {
+        push.send(numbered(index)).unwrap();
+    }
+    assert_eq!(number(&recv(&pull)), 0);
+    until("all have come", || pull.peers()[0].recv_queue_len == 499 || transport == Transport::Inproc);
+    (push, pull, endpoint)
+}
+
+fn numbered(index: u64) -> Vec<u8> {
+    body(index, 8 + 40 * index as usize)
+}
+
 #[test]
 fn what_came_before_a_disconnect_can_be_received() {
     let _bounded = watchdog(LIMIT);
     for transport in Transport::ALL {
         let context = Context::new();
-        let push = context.socket::<Push>().unwrap();
-        let pull = context.socket::<Pull>().unwrap();
-        let endpoint = support::connect(&push, &pull, transport);
-        for index in 0..500 {
-            push.send(body(index, 8 + 40 * index as usize)).unwrap();
-        }
-        // Some are with the receiver, as far as that shows; the others wait where the transport keeps them.
-        assert_eq!(number(&recv(&pull)), 0);
-        until("all have come", || pull.peers()[0].recv_queue_len == 499 || transport == Transport::Inproc);
+        let (push, pull, endpoint) = with_499_unread(&context, transport);
         pull.disconnect(&endpoint).unwrap();
         until("the sender has lost its peer", || push.stats().peers == 0);
         assert!(push.try_send("to nobody").is_err());
         for index in 1..500 {
-            assert_eq!(recv(&pull), body(index, 8 + 40 * index as usize), "{transport}");
+            assert_eq!(recv(&pull), numbered(index), "{transport}");
         }
         assert!(pull.try_recv().is_err());
         assert_eq!(pull.stats().totals.dropped_on_arrival + push.stats().totals.lost, 0, "{transport}");
@@ -336,14 +346,7 @@ fn what_came_before_a_discarding_disconnect_is_dropped_and_counted() {
     let _bounded = watchdog(LIMIT);
     for transport in Transport::ALL {
         let context = Context::new();
-        let push = context.socket::<Push>().unwrap();
-        let pull = context.socket::<Pull>().unwrap();
-        let endpoint = support::connect(&push, &pull, transport);
-        for index in 0..500 {
-            push.send(body(index, 8 + 40 * index as usize)).unwrap();
-        }
-        assert_eq!(number(&recv(&pull)), 0);
-        until("all have come", || pull.peers()[0].recv_queue_len == 499 || transport == Transport::Inproc);
+        let (push, pull, endpoint) = with_499_unread(&context, transport);
         pull.disconnect_and_discard(&endpoint).unwrap();
         assert!(pull.try_recv().is_err(), "{transport}");
         until("the sender has lost its peer", || push.stats().peers == 0);
