@@ -4,7 +4,6 @@ use std::{
     fs,
     path::PathBuf,
     sync::mpsc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -121,40 +120,6 @@ fn a_rep_or_a_router_of_the_application_judges() {
         push.send("x").unwrap();
         assert_eq!(pull.recv_from().unwrap().1.unwrap().user_id.as_deref(), Some("joe"));
     }
-}
-
-#[test]
-fn no_question_is_left_behind_by_a_socket_that_changes_its_driver() {
-    const PEERS: usize = 100;
-    let context = Context::builder().io_threads(2).build().unwrap();
-    let handler = context.socket::<Rep>().unwrap();
-    handler.bind(zap::ENDPOINT).unwrap();
-    let (pull, endpoint) = pull(&context, Security::PlainServer);
-    let peers = thread::scope(|scope| {
-        let answering = scope.spawn(|| {
-            for _ in 0..PEERS {
-                handler.recv_timeout(PATIENCE).unwrap();
-                let mut reply = Message::new();
-                ["1.0", "1", "200", "OK", "joe", ""].iter().for_each(|frame| reply.push_back(*frame));
-                handler.send(reply).unwrap();
-            }
-        });
-        let peers: Vec<_> = (0..PEERS).map(|_| push(&endpoint, plain("secret"))).collect();
-        let mut moves = 0_usize;
-        while !answering.is_finished() {
-            pull.set_io_threads(1 << (moves % 2)).unwrap();
-            moves += 1;
-        }
-        peers.iter().for_each(|push| push.send("x").unwrap());
-        peers.iter().for_each(|_| assert_eq!(pull.recv().unwrap(), "x"));
-        peers
-    });
-    let patience = Instant::now() + PATIENCE;
-    while handler.stats().peers > 0 {
-        assert!(Instant::now() < patience, "{} are left", handler.stats().peers);
-        thread::yield_now();
-    }
-    drop(peers);
 }
 
 #[test]

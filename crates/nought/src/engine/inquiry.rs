@@ -51,17 +51,20 @@ impl Core {
         let Some(handler) = self.context.names.owner(zap_name()) else {
             return self.judged(about, Verdict::NobodyAsked);
         };
-        // The answer may be looked at before this returns: by another driver, if the socket has changed it meanwhile.
-        let inquiry = Inquiry::new(self, about);
-        let mut state = self.lock();
-        if state.machine.connections().get(about).is_none() {
-            return;
-        }
-        state.inquiries.insert(about, Arc::clone(&inquiry));
-        drop(state);
+        let Some(inquiry) = self.note_inquiry(about) else { return };
         if let Err(verdict) = inquiry.begin(&handler, request) {
             self.judged(about, verdict);
         }
+    }
+
+    /// An inquiry that can begin: the socket knows of it, for the answer may be looked at before the question's sender
+    /// has returned, by another driver, if the socket has changed it meanwhile. `None`: the connection is gone.
+    fn note_inquiry(&self, about: ConnectionId) -> Option<Arc<Inquiry>> {
+        let mut state = self.lock();
+        state.machine.connections().get(about)?;
+        let inquiry = Inquiry::new(self, about);
+        state.inquiries.insert(about, Arc::clone(&inquiry));
+        Some(inquiry)
     }
 
     /// Goes on with the handshake of the peer that was asked about.
