@@ -256,9 +256,10 @@ impl Wake for Bell {
 }
 
 impl Settings {
-    /// The longest frame that may be sent.
+    /// The longest frame that may be sent. The most that can be set, which is the default, is no limit, as in libzmq.
     pub(crate) fn max_message_size(&self) -> usize {
-        self.max_message_size.unsigned_abs() as usize
+        let size = self.max_message_size;
+        if size == c_int::MAX { usize::MAX } else { size.unsigned_abs() as usize }
     }
 
     fn start(self) -> Result<Context> {

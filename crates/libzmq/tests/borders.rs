@@ -216,6 +216,25 @@ fn frames_go_one_by_one() {
 }
 
 #[test]
+fn a_context_that_sets_no_bound_has_none() {
+    // Pages that nobody touches take no memory, and by reference nobody does.
+    let mut body = vec![0_u8; c_int::MAX as usize + 2];
+    let pair = Pair::of([0, 0], "inproc://unbounded");
+    let Pair { library, ends, .. } = &pair;
+    let mut message = Msg::zeroed();
+    // SAFETY: see `Pair::of`. The body outlives the pair.
+    unsafe {
+        let data = body.as_mut_ptr().cast();
+        assert_eq!((library.msg_init_data)(message.pointer(), data, body.len(), None, ptr::null_mut()), 0);
+        assert_eq!((library.msg_send)(message.pointer(), ends[0], 0), c_int::MAX, "all that a length can say");
+        assert_eq!((library.msg_recv)(message.pointer(), ends[1], 0), c_int::MAX);
+        assert_eq!((library.msg_size)(message.pointer()), body.len());
+        assert_eq!((library.msg_close)(message.pointer()), 0);
+    }
+    pair.end();
+}
+
+#[test]
 fn a_context_bounds_what_is_sent() {
     let library = Library::nought();
     // SAFETY: see `Pair::of`.
