@@ -35,7 +35,8 @@ use crate::{
     error::{Incompatibility, ProtocolError},
     frame::Frame,
     limits::{
-        DRAINING_LEN_MAX, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
+        DRAINING_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX,
+        XPUB_BACKLOG_MAX,
     },
     mechanism::{Cipher, Credentials, Mechanism, Opener, Role, Sealer},
     options::Options,
@@ -335,7 +336,8 @@ impl Connection {
             return self.inbound.len() >= READ_LEN_MAX;
         }
         if self.awaits_verdict() {
-            return true;
+            // It has said all that it may, but its end is to show.
+            return self.inbound.len() >= HANDSHAKE_READ_LEN;
         }
         if self.has_backlog() {
             return true;

@@ -6,7 +6,7 @@ use nought_proto::{
     Credentials, Message, ProtocolError, PublicKey, Security, SocketType,
     connection::Verdict,
     error::{Denial, Incompatibility},
-    limits::HANDSHAKE_TIMEOUT_DEFAULT,
+    limits::{HANDSHAKE_READ_LEN, HANDSHAKE_TIMEOUT_DEFAULT},
     wire::metadata::Metadata,
     zap::{IllegalReply, Reply, Request, Status},
 };
@@ -62,11 +62,14 @@ fn a_refused_peer_is_told_the_code_unless_it_may_come_again() {
 }
 
 #[test]
-fn while_the_answer_is_awaited_nothing_is_read_and_the_time_runs() {
+fn while_the_answer_is_awaited_little_is_read_and_the_time_runs() {
     let (mut net, pull, link) = null_with_domain(None);
     assert_eq!(net.take(link)[64..], []);
+    let id = net.id(link);
+    assert!(net.at(pull).wants_read(id), "the end of the peer is to show");
     net.feed(link, wire::message(&["x"]).repeat(100_000));
-    assert!(net.connection(pull, link).counters().bytes_in < 100_000);
+    assert!(net.connection(pull, link).counters().bytes_in < 2 * HANDSHAKE_READ_LEN as u64);
+    assert!(!net.at(pull).wants_read(id));
     net.pass(HANDSHAKE_TIMEOUT_DEFAULT - Duration::from_millis(1));
     net.expect_no_failure(pull);
     net.pass(Duration::from_millis(1));
