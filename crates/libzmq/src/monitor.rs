@@ -99,11 +99,11 @@ impl Feed {
     }
 
     fn tell(&self, source: &Source, event: &SocketEvent) {
-        let told = told(event);
-        told.iter().for_each(|told| self.send(source, told));
-        if let SocketEventKind::HandshakeFailed { .. } = event.kind {
-            // To libzmq that is the end of a connection, too.
-            told.into_iter().for_each(|told| self.send(source, &Told { event: DISCONNECTED, ..told }));
+        if let Some((number, value)) = failure_of_handshake(event) {
+            self.send(source, &Told::at(event, number, value));
+        }
+        if let Some((number, value)) = told(event) {
+            self.send(source, &Told::at(event, number, value));
         }
     }
 
@@ -133,6 +133,18 @@ impl Told {
         Self { event, values: vec![value], remote: endpoint.clone(), local: endpoint, is_at_local: true }
     }
 
+    /// With the endpoints of `event`.
+    fn at(event: &SocketEvent, number: u64, value: u64) -> Self {
+        let at_listener = matches!(event.kind, SocketEventKind::Listening | SocketEventKind::Closed);
+        Self {
+            event: number,
+            values: vec![value],
+            local: event.local.clone(),
+            remote: event.remote.clone().unwrap_or_else(|| event.local.clone()),
+            is_at_local: at_listener || event.is_accepted,
+        }
+    }
+
     fn encode(&self, format: Format) -> Message {
         match format {
             Format::One => {
@@ -151,14 +163,14 @@ impl Told {
     }
 }
 
-/// What libzmq says of an event.
-fn told(event: &SocketEvent) -> Option<Told> {
+/// What libzmq says of an event: its number for it, and a value.
+fn told(event: &SocketEvent) -> Option<(u64, u64)> {
     if event.local.starts_with("inproc://") {
         return None;
     }
     // A descriptor that is not known is -1, as in C.
     let descriptor = event.descriptor.map_or(u64::from(u32::MAX), |descriptor| descriptor as u64);
-    let (number, value) = match &event.kind {
+    Some(match &event.kind {
         SocketEventKind::Listening => (LISTENING, descriptor),
         SocketEventKind::Closed => (CLOSED, descriptor),
         SocketEventKind::Accepted => (ACCEPTED, descriptor),
@@ -168,24 +180,37 @@ fn told(event: &SocketEvent) -> Option<Told> {
         SocketEventKind::ConnectFailed { .. } => (CLOSED, descriptor),
         SocketEventKind::ConnectRetried { delay } => (CONNECT_RETRIED, millis(*delay)),
         SocketEventKind::HandshakeSucceeded { .. } => (HANDSHAKE_SUCCEEDED, 0),
-        SocketEventKind::HandshakeFailed { error } => handshake_failed(error),
         // Of an end that this side has made libzmq does not tell.
         SocketEventKind::Disconnected { reason: DisconnectReason::Closed } => return None,
-        SocketEventKind::Disconnected { .. } => (DISCONNECTED, descriptor),
+        // To libzmq a handshake that failed is the end of a connection, too.
+        SocketEventKind::HandshakeFailed { .. } | SocketEventKind::Disconnected { .. } => (DISCONNECTED, descriptor),
         _ => return None,
-    };
-    let at_listener = matches!(event.kind, SocketEventKind::Listening | SocketEventKind::Closed);
-    Some(Told {
-        event: number,
-        values: vec![value],
-        local: event.local.clone(),
-        remote: event.remote.clone().unwrap_or_else(|| event.local.clone()),
-        is_at_local: at_listener || event.is_accepted,
     })
+}
+
+/// What libzmq says before, of a connection that did not get through its handshake.
+fn failure_of_handshake(event: &SocketEvent) -> Option<(u64, u64)> {
+    if event.was_established || event.local.starts_with("inproc://") {
+        return None;
+    }
+    match &event.kind {
+        SocketEventKind::HandshakeFailed { error } => Some(handshake_failed(error)),
+        SocketEventKind::Disconnected { reason: DisconnectReason::PeerClosed } => {
+            Some((HANDSHAKE_FAILED_NO_DETAIL, libc::EPIPE as u64))
+        }
+        SocketEventKind::Disconnected { reason: DisconnectReason::Transport(error) } => {
+            Some((HANDSHAKE_FAILED_NO_DETAIL, errno_of(error)))
+        }
+        _ => None,
+    }
 }
 
 fn errno_of(error: &io::Error) -> u64 {
     error.raw_os_error().unwrap_or(libc::EIO) as u64
+}
+
+fn code(status: zap::Status) -> u64 {
+    status.code().parse().unwrap_or_default()
 }
 
 fn millis(time: Duration) -> u64 {
@@ -207,9 +232,9 @@ fn handshake_failed(error: &ProtocolError) -> (u64, u64) {
     const CRYPTOGRAPHIC: u64 = 0x1100_0001;
     const MECHANISM_MISMATCH: u64 = 0x1100_0002;
     match error {
-        ProtocolError::RefusedByPeer(reason) => match reason.parse() {
-            Ok(status @ (300 | 400 | 500)) => (HANDSHAKE_FAILED_AUTH, status),
-            _ => (HANDSHAKE_FAILED_PROTOCOL, UNSPECIFIED),
+        ProtocolError::RefusedByPeer(_) => match error.status_at_peer() {
+            Some(status) => (HANDSHAKE_FAILED_AUTH, code(status)),
+            None => (HANDSHAKE_FAILED_PROTOCOL, UNSPECIFIED),
         },
         ProtocolError::Incompatible(Incompatibility::Mechanism { .. } | Incompatibility::VersionWithoutSecurity) => {
             (HANDSHAKE_FAILED_PROTOCOL, MECHANISM_MISMATCH)
@@ -244,9 +269,8 @@ fn denied(denial: &Denial) -> (u64, u64) {
     const INVALID_STATUS_CODE: u64 = 0x2000_0004;
     const INVALID_METADATA: u64 = 0x2000_0005;
     match denial {
-        Denial::Status { status, .. } => (HANDSHAKE_FAILED_AUTH, status.code().parse().unwrap_or_default()),
+        Denial::Status { status, .. } => (HANDSHAKE_FAILED_AUTH, code(*status)),
         Denial::NoAuthenticator => (HANDSHAKE_FAILED_NO_DETAIL, libc::EFAULT as u64),
-        Denial::Unanswered => (HANDSHAKE_FAILED_NO_DETAIL, libc::EPIPE as u64),
         Denial::IllegalReply(rule) => {
             let number = match rule {
                 zap::IllegalReply::Frames => MALFORMED_REPLY,

@@ -237,6 +237,8 @@ impl Settings {
             .reconnect_interval(interval.map(|interval| interval.max(Duration::from_millis(1))))
             .reconnect_stop_refused(self.reconnect_stop & STOP_REFUSED != 0)
             .reconnect_stop_handshake_failed(self.reconnect_stop & STOP_HANDSHAKE_FAILED != 0)
+            // libzmq does not come back where it was denied.
+            .reconnect_stop_denied(true)
             .reconnect_stop_after_disconnect(self.reconnect_stop & STOP_AFTER_DISCONNECT != 0)
             .multicast_hops(u8::try_from(self.multicast_hops).unwrap_or(u8::MAX))
             .multicast_loop(self.multicast_loop != 0)

@@ -158,6 +158,21 @@ fn a_monitor_is_told_why_a_peer_does_not_come_in() {
 }
 
 #[test]
+fn a_monitor_is_told_of_a_peer_that_leaves_before_it_is_judged() {
+    let mut case = Case::new(Library::nought());
+    let (handler, pull) = (case.handler(), case.socket(PULL));
+    let monitor = case.monitor(pull);
+    case.send_to_domain(pull, "global", None);
+    // The request is there; it is not answered.
+    case.recv(handler);
+    let push = case.sockets.pop().unwrap();
+    // SAFETY: it is open, and is not used any more.
+    assert_eq!(unsafe { (case.library.close)(push) }, 0);
+    assert_eq!(case.event(monitor), (NO_DETAIL, libc::EPIPE as u32));
+    case.end();
+}
+
+#[test]
 fn without_a_handler_a_domain_that_is_enforced_keeps_all_out() {
     let mut case = Case::new(Library::nought());
     let pull = case.socket(PULL);

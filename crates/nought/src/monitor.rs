@@ -36,6 +36,8 @@ pub struct SocketEvent {
     pub kind: SocketEventKind,
     /// Whether the connection was made by the peer, to an endpoint that is bound here.
     pub is_accepted: bool,
+    /// Of the end of a connection: whether messages could flow over it before, since its handshake had succeeded.
+    pub was_established: bool,
     /// The number of the system's descriptor, for a look at it while it is there.
     pub descriptor: Option<RawFd>,
 }
@@ -115,7 +117,7 @@ impl From<LostBecause> for DisconnectReason {
 
 impl SocketEvent {
     pub(crate) fn new(local: String, remote: Option<String>, kind: SocketEventKind) -> Self {
-        Self { local, remote, kind, is_accepted: false, descriptor: None }
+        Self { local, remote, kind, is_accepted: false, was_established: false, descriptor: None }
     }
 
     /// Says by which channel or listener it happened, if that is known.
@@ -125,6 +127,10 @@ impl SocketEvent {
 
     pub(crate) fn of(self, origin: Origin) -> Self {
         Self { is_accepted: matches!(origin, Origin::Listener(_)), ..self }
+    }
+
+    pub(crate) fn after_establishment(self, was_established: bool) -> Self {
+        Self { was_established, ..self }
     }
 
     pub(crate) fn trace(&self, socket_type: SocketType) {

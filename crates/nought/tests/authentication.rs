@@ -204,16 +204,18 @@ fn an_authenticator_that_panics_lets_nobody_in_and_goes_on() {
 }
 
 #[test]
-fn one_that_goes_away_without_an_answer_is_as_if_it_were_out_of_order_for_a_while() {
+fn one_that_goes_away_without_an_answer_leaves_the_peer_outside_until_its_time_is_over() {
     let context = Context::new();
     let handler = context.socket::<Rep>().unwrap();
     handler.bind(zap::ENDPOINT).unwrap();
-    let (pull, endpoint) = pull(&context, Security::PlainServer);
+    let builder = context.socket_builder::<Pull>().recv_timeout(Some(PATIENCE)).security(Security::PlainServer);
+    let pull = builder.handshake_timeout(Some(Duration::from_millis(200))).build().unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
     let monitor = pull.monitor();
     let push = push(&endpoint, plain("secret"));
     handler.recv().unwrap();
     drop(handler);
-    assert_eq!(failure(&monitor), ProtocolError::Denied(Denial::Unanswered));
+    assert_eq!(failure(&monitor), ProtocolError::HandshakeTimedOut);
     let _authentication = context.authenticate(|_: &Request| Reply::success("joe")).unwrap();
     push.send("x").unwrap();
     assert_eq!(pull.recv().unwrap(), "x");

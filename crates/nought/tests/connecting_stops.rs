@@ -1,10 +1,13 @@
-//! Endpoints that are connected to no more: refused, failed in the handshake, or disconnected.
+//! Endpoints that are connected to no more: refused, failed in the handshake, denied, or disconnected.
 
 mod support;
 
 use std::time::Duration;
 
-use nought::{Context, Pull, Push, SocketBuilder, SocketEventKind};
+use nought::{
+    Context, PlainClient, Pull, Push, Security, SocketBuilder, SocketEventKind,
+    zap::{Reply, Request, Status},
+};
 use support::{PATIENCE, Transport, await_event, until, watchdog};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(1));
@@ -44,6 +47,29 @@ fn where_the_handshake_fails() {
     await_event(&monitor, "the failure", |kind| matches!(kind, SocketEventKind::HandshakeFailed { .. }).then_some(()));
     until("the endpoint is forgotten", || push.peers().is_empty());
     assert_eq!(push.stats().reconnects, 0);
+}
+
+#[test]
+fn where_the_authenticator_says_no() {
+    let _bounded = watchdog(PATIENCE);
+    let context = Context::new();
+    // It is out of order once, which says nothing of the peer and is not told to it.
+    let mut replies = [Reply::temporary_error("out of order")].into_iter();
+    let authenticator = move |_: &Request| replies.next().unwrap_or_else(|| Reply::failure("unknown"));
+    let _authentication = context.authenticate(authenticator).unwrap();
+    let pull = context.socket_builder::<Pull>().security(Security::PlainServer).build().unwrap();
+    let endpoint = pull.bind(&Transport::Tcp.endpoint()).unwrap();
+    let stranger = PlainClient::new("anna", "x").unwrap();
+    let push = connecting(&context).security(stranger).reconnect_stop_denied(true).build().unwrap();
+    let monitor = push.monitor();
+    push.connect(&endpoint).unwrap();
+    let status = await_event(&monitor, "the denial", |kind| match kind {
+        SocketEventKind::HandshakeFailed { error } => Some(error.status_at_peer()),
+        _ => None,
+    });
+    assert_eq!(status, Some(Status::Failure));
+    until("the endpoint is forgotten", || push.peers().is_empty());
+    assert_eq!(push.stats().reconnects, 1);
 }
 
 #[test]

@@ -25,6 +25,15 @@ pub enum ProtocolError {
     HeartbeatTimedOut,
 }
 
+impl ProtocolError {
+    /// What the peer's authenticator said of this side, if that is why the peer refused it: the reason of its ERROR is
+    /// then the status code (RFC 27).
+    pub fn status_at_peer(&self) -> Option<Status> {
+        let Self::RefusedByPeer(reason) = self else { return None };
+        Status::decode(reason.as_bytes()).filter(|status| *status != Status::Success)
+    }
+}
+
 /// Why a peer was not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,8 +47,6 @@ pub enum Denial {
     },
     /// There is no authenticator, and the socket wants one.
     NoAuthenticator,
-    /// The authenticator went away before it replied.
-    Unanswered,
     /// The authenticator's reply is none.
     IllegalReply(IllegalReply),
 }
@@ -172,7 +179,6 @@ impl fmt::Display for Denial {
         match self {
             Self::Status { status, text } => write!(f, "the peer was not let in: {} {text}", status.code()),
             Self::NoAuthenticator => f.write_str("there is no authenticator to let peers in"),
-            Self::Unanswered => f.write_str("the authenticator went away before it replied"),
             Self::IllegalReply(rule) => write!(f, "the authenticator's reply is none: {rule}"),
         }
     }

@@ -212,7 +212,7 @@ impl Status {
         }
     }
 
-    fn decode(code: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(code: &[u8]) -> Option<Self> {
         [Self::Success, Self::TemporaryError, Self::Failure, Self::InternalError]
             .into_iter()
             .find(|status| status.code().as_bytes() == code)

@@ -22,7 +22,7 @@ use crate::{
 const STABLE: Bar = Bar { cases: 84, not_yet: NOT_YET };
 /// The programs with drafts that pass on a libzmq that is built with them.
 const DRAFTS: Bar = Bar { cases: 25, not_yet: DRAFTS_NOT_YET };
-const NOT_YET: &[&str] = &["test_hwm_pubsub", "test_router_mandatory_hwm", "test_security_curve", "test_security_zap"];
+const NOT_YET: &[&str] = &["test_hwm_pubsub", "test_router_mandatory_hwm"];
 const DRAFTS_NOT_YET: &[&str] = &[];
 /// The programs end themselves after a minute.
 const LIMIT: Duration = Duration::from_secs(75);

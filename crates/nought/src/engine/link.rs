@@ -16,6 +16,7 @@ use rustix::event::epoll::EventFlags;
 use super::{Core, Guard, State, datagrams::Datagrams, poller::Token};
 use crate::{
     monitor::{SocketEvent, SocketEventKind},
+    socket::ReconnectStop,
     transport::shield::{Shielded, ShieldedChannel},
 };
 
@@ -335,7 +336,7 @@ impl Core {
         state.note_change(id);
         let connection = state.machine.connections().get(id);
         let was_ready = connection.is_some_and(|connection| connection.counters().established > 0);
-        let has_failed_handshake = !was_ready && matches!(because, LostBecause::Protocol(_));
+        let stops = !was_ready && stops_connecting(state.options.reconnect_stop, &because);
         if matches!(because, LostBecause::Protocol(ProtocolError::RefusedByPeer(_))) {
             state.endpoints.note_refusal_of(id);
         }
@@ -344,9 +345,7 @@ impl Core {
             Origin::Listener(_) | Origin::Place => {
                 state.machine.lose(id, nought_proto::socket::Reopen::No);
             }
-            Origin::Connector(index) if has_failed_handshake && state.options.reconnect_stop.handshake_failed => {
-                self.stop_connecting(state, index, id);
-            }
+            Origin::Connector(index) if stops => self.stop_connecting(state, index, id),
             Origin::Connector(index) => self.connector_lost(state, index, id),
         }
     }
@@ -357,7 +356,8 @@ impl Core {
             because => SocketEventKind::Disconnected { reason: because.into() },
         };
         let event = SocketEvent::new(link.channel.local_endpoint(), Some(link.remote.to_string()), kind);
-        self.publish(state, event.of(link.origin).at(link.channel.readiness()));
+        let event = event.of(link.origin).at(link.channel.readiness());
+        self.publish(state, event.after_establishment(was_ready));
     }
 }
 
@@ -370,6 +370,12 @@ impl State {
             self.machine.count_dropped_datagrams(id, incoming, outgoing);
         }
     }
+}
+
+/// Whether a peer is left alone after this end of the handshake with it.
+fn stops_connecting(stop: ReconnectStop, because: &LostBecause) -> bool {
+    let LostBecause::Protocol(error) = because else { return false };
+    stop.handshake_failed || stop.denied && error.status_at_peer().is_some()
 }
 
 fn is_would_block<T>(result: &io::Result<T>) -> bool {

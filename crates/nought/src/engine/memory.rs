@@ -132,7 +132,8 @@ impl Core {
     }
 
     pub(super) fn publish_memory_loss(&self, state: &mut State, name: &str, reason: DisconnectReason) {
-        announce(self, state, name, SocketEventKind::Disconnected { reason });
+        let event = event_at(name, SocketEventKind::Disconnected { reason });
+        self.publish(state, event.after_establishment(true));
     }
 }
 
@@ -379,8 +380,12 @@ fn tell_refusal(core: &Core, name: &str, error: ProtocolError) {
 }
 
 fn announce(core: &Core, state: &mut State, name: &str, kind: SocketEventKind) {
+    core.publish(state, event_at(name, kind));
+}
+
+fn event_at(name: &str, kind: SocketEventKind) -> SocketEvent {
     let endpoint = format!("inproc://{name}");
-    core.publish(state, SocketEvent::new(endpoint.clone(), Some(endpoint), kind));
+    SocketEvent::new(endpoint.clone(), Some(endpoint), kind)
 }
 
 fn pipe(from: &Side, to: &Side, writer: Arc<PipeEnd>, reader: Arc<PipeEnd>) -> Arc<Pipe> {

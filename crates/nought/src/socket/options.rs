@@ -57,6 +57,8 @@ pub struct ReconnectStop {
     pub refused: bool,
     /// See [`SocketBuilder::reconnect_stop_handshake_failed`].
     pub handshake_failed: bool,
+    /// See [`SocketBuilder::reconnect_stop_denied`].
+    pub denied: bool,
     /// See [`SocketBuilder::reconnect_stop_after_disconnect`].
     pub after_disconnect: bool,
 }
@@ -350,6 +352,13 @@ impl<K: Kind> SocketBuilder<K> {
     /// `false`.
     pub fn reconnect_stop_handshake_failed(mut self, stop: bool) -> Self {
         self.options.reconnect_stop.handshake_failed = stop;
+        self
+    }
+
+    /// Connects no more where the peer's authenticator has said no: the endpoint is forgotten, with what is queued for it.
+    /// Default: `false`, for it may say otherwise later.
+    pub fn reconnect_stop_denied(mut self, stop: bool) -> Self {
+        self.options.reconnect_stop.denied = stop;
         self
     }
 

@@ -66,8 +66,6 @@ pub enum Verdict {
     Reply(zap::Reply),
     /// It has replied with something else.
     IllegalReply(zap::IllegalReply),
-    /// It went away before it replied.
-    Unanswered,
     /// Nobody is there to be asked.
     NobodyAsked,
 }
@@ -161,7 +159,6 @@ impl Handshake {
                 return Err(Denial::Status { status, text }.into());
             }
             Verdict::IllegalReply(rule) => return Err(Denial::IllegalReply(rule).into()),
-            Verdict::Unanswered => return Err(Denial::Unanswered.into()),
             Verdict::NobodyAsked => {
                 self.judgement = Judgement::None;
                 self.mechanism.accept();
