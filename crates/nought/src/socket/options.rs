@@ -397,8 +397,8 @@ impl<K: Kind> SocketBuilder<K> {
         self.transport(|options| options.inherited = listener)
     }
 
-    /// tcp, ipc: whom to accept, of those who connect; others are closed at once. It counts for what is accepted from
-    /// now on. Default: everybody.
+    /// tcp, ws, wss, ipc: whom to accept, of those who connect; others are closed at once. It counts for what is accepted
+    /// from now on. Default: everybody.
     pub fn accept_filter(self, filter: AcceptFilter) -> Self {
         self.transport(|options| options.accept = filter)
     }

@@ -80,8 +80,8 @@ pub struct TransportOptions {
     /// `bind` then says nothing but the transport. For sockets that a service manager hands over. Default: `None`.
     pub inherited: Option<InheritedListener>,
 
-    /// tcp, ipc: whom to accept, of those who connect. The engine asks, for whatever transport tells an address or
-    /// credentials. Default: everybody.
+    /// tcp, ws, wss, ipc: whom to accept, of those who connect. The engine asks, for whatever transport tells an address
+    /// or credentials. Default: everybody.
     pub accept: AcceptFilter,
 }
 
@@ -142,12 +142,15 @@ impl KeepAlive {
     }
 }
 
-/// Whom to accept. Of tcp peers those from one of the networks, of ipc peers those whose process, user or group is among
-/// those named; where none is named, everybody.
+/// The transports whose peers have an address of the internet.
+const OVER_TCP: [&str; 3] = ["tcp", "ws", "wss"];
+
+/// Whom to accept. Of peers over tcp, ws and wss those from one of the networks, of ipc peers those whose process, user or
+/// group is among those named; where none is named, everybody.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AcceptFilter {
-    /// tcp: from where.
+    /// tcp, ws, wss: from where.
     pub networks: Vec<Network>,
     /// ipc: process ids.
     pub processes: Vec<u32>,
@@ -167,7 +170,8 @@ impl AcceptFilter {
     }
 
     fn accepts_address(&self, endpoint: &str) -> bool {
-        let socket = endpoint.strip_prefix("tcp://").and_then(|address| address.parse::<SocketAddr>().ok());
+        let address = endpoint.split_once("://").filter(|(scheme, _)| OVER_TCP.contains(scheme));
+        let socket = address.and_then(|(_, address)| address.parse::<SocketAddr>().ok());
         // Where no address is known, as over other transports, no network is asked.
         socket.is_none_or(|socket| self.networks.iter().any(|network| network.contains(socket.ip())))
     }
@@ -291,7 +295,10 @@ mod tests {
         assert!(filter.accepts("tcp://192.0.2.1:5", None) && filter.accepts("ipc://", process));
         filter.users.push(1);
         filter.networks.push("127.0.0.1".parse().unwrap());
-        assert!(!filter.accepts("tcp://192.0.2.1:5", None) && !filter.accepts("ipc://", process));
+        for scheme in OVER_TCP {
+            assert!(!filter.accepts(&format!("{scheme}://192.0.2.1:5"), None), "{scheme}");
+        }
+        assert!(!filter.accepts("ipc://", process));
         filter.processes.push(7);
         assert!(filter.accepts("tcp://127.0.0.1:5", None) && filter.accepts("ipc://", process));
     }
