@@ -158,9 +158,16 @@ impl Core {
         if flags.contains(EventFlags::OUT) {
             if link.writing {
                 link.room_while_writing = true;
-            } else if !link.writable {
-                link.writable = true;
-                state.unblocked.push(id);
+            } else {
+                let flushed = link.channel.flush();
+                if !std::mem::replace(&mut link.writable, true) {
+                    state.unblocked.push(id);
+                }
+                if let Err(error) = flushed
+                    && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+                {
+                    return self.lose_link(state, id, LostBecause::Transport(Arc::new(error)));
+                }
             }
         }
         if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {

@@ -14,6 +14,8 @@ use super::{
     SeesDisconnects, SeesHiccups, SeesSubscriptions, SendsSubscriptions, Socket, SpeaksZmtp, Streams,
     SubscribesByMessage, kind::Ability,
 };
+#[cfg(feature = "wss")]
+use crate::transport::{TlsIdentity, TlsName, TlsTrust};
 use crate::{
     context::Context,
     engine::{
@@ -464,7 +466,26 @@ impl<K: Kind> SocketBuilder<K> {
         self.transport(|options| options.connect_timeout = timeout)
     }
 
-    /// tcp, ws: the SOCKS proxy to connect through; it looks up host names. Between the connection to it and its answer
+    /// wss: the certificate that `bind` shows to clients, and its key. Default: none, and `bind` is refused.
+    #[cfg(feature = "wss")]
+    pub fn wss_identity(self, identity: Option<TlsIdentity>) -> Self {
+        self.transport(|options| options.wss_identity = identity)
+    }
+
+    /// wss: whose certificates `connect` takes for good. Default: those that the system trusts.
+    #[cfg(feature = "wss")]
+    pub fn wss_trust(self, trust: TlsTrust) -> Self {
+        self.transport(|options| options.wss_trust = trust)
+    }
+
+    /// wss: the name that a server's certificate must be for, in the place of the host that stands in the endpoint.
+    /// Default: none.
+    #[cfg(feature = "wss")]
+    pub fn wss_host_name(self, name: Option<TlsName>) -> Self {
+        self.transport(|options| options.wss_host_name = name)
+    }
+
+    /// tcp, ws, wss: the SOCKS proxy to connect through; it looks up host names. Between the connection to it and its answer
     /// passes no more than [`connect_timeout`](Self::connect_timeout), and without that the time of a handshake (30 s,
     /// unless it is set). Default: none.
     pub fn socks_proxy(self, proxy: Option<SocksProxy>) -> Self {

@@ -1,10 +1,10 @@
 //! Transports: where bytes come from and go to.
 //!
 //! A transport supplies non-blocking byte channels to peers and nothing else; framing, handshakes and patterns are
-//! laid over it. [`Tcp`], [`Ipc`] and [`Ws`] are built in, and so is [`Udp`], which supplies datagrams instead
-//! ([`DatagramChannel`]). Another one implements [`Transport`], [`Listener`] and [`Channel`], and is added to
-//! [`Transports`]; those built in use nothing that it could not, and
-//! [`StreamSocket`] does most of the work for any kind of kernel stream socket.
+//! laid over it. [`Tcp`], [`Ipc`] and [`Ws`] are built in, `Wss` is with the feature `wss`, and so is [`Udp`], which
+//! supplies datagrams instead ([`DatagramChannel`]). Another one implements [`Transport`], [`Listener`] and [`Channel`],
+//! and is added to [`Transports`]; those built in use nothing that it could not, and [`StreamSocket`] does most of the
+//! work for any kind of kernel stream socket.
 //!
 //! The order of events is this. To accept: [`Transport::bind`], then [`Listener::accept`] each time
 //! [`Listener::readiness`] becomes readable, until it says `WouldBlock`. To connect: [`Transport::check`] in the
@@ -22,8 +22,12 @@ mod options;
 pub(crate) mod shield;
 mod socks;
 mod tcp;
+#[cfg(feature = "wss")]
+mod tls;
 mod udp;
 mod ws;
+#[cfg(feature = "wss")]
+mod wss;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -44,8 +48,12 @@ pub use self::ipc::Ipc;
 pub use self::options::{AcceptFilter, InheritedListener, KeepAlive, Network, NoNetwork, TransportOptions};
 pub use self::socks::SocksProxy;
 pub use self::tcp::Tcp;
+#[cfg(feature = "wss")]
+pub use self::tls::{TlsError, TlsIdentity, TlsName, TlsTrust};
 pub use self::udp::Udp;
 pub use self::ws::Ws;
+#[cfg(feature = "wss")]
+pub use self::wss::Wss;
 
 /// A kind of byte channel, found by the scheme of an endpoint.
 pub trait Transport: Send + Sync + 'static {
@@ -158,6 +166,15 @@ pub trait Channel: Send + Sync + 'static {
     /// `WouldBlock`: there is no room yet. Any other ends the channel.
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Goes on writing what the channel says by itself, of a handshake of its own for instance, and could not write when
+    /// it was due. Called each time the channel becomes writable and nobody writes.
+    ///
+    /// # Errors
+    /// `WouldBlock`: something is left. Any other ends the channel.
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// What becomes readable, writable or closed by the peer. The engine registers it edge-triggered.
     fn readiness(&self) -> BorrowedFd<'_>;
 
@@ -167,7 +184,8 @@ pub trait Channel: Send + Sync + 'static {
     /// `WouldBlock`: it is still on its way. Any other: it was not made.
     fn connected(&self) -> io::Result<()>;
 
-    /// Tells the peer that nothing more will be written; what was written still arrives, and reading goes on.
+    /// Tells the peer that nothing more will be written; what was written still arrives, and reading goes on. What there is
+    /// no room for now is left to [`flush`](Self::flush).
     ///
     /// # Errors
     /// The channel has ended already.

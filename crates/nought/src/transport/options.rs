@@ -9,6 +9,8 @@ use std::time::Duration;
 use nought_proto::connection::PeerCredentials;
 
 use super::SocksProxy;
+#[cfg(feature = "wss")]
+use super::{TlsIdentity, TlsName, TlsTrust};
 
 /// The options of a transport, as they stand when `bind` or `connect` is called; later changes do not reach what is
 /// already bound or connected.
@@ -69,8 +71,21 @@ pub struct TransportOptions {
     /// the last one pauses and begins again. Default: `None`, as long as the system tries, about two minutes on Linux.
     pub connect_timeout: Option<Duration>,
 
-    /// tcp, ws: the SOCKS proxy to connect through. Default: `None`, directly.
+    /// tcp, ws, wss: the SOCKS proxy to connect through. Default: `None`, directly.
     pub socks_proxy: Option<SocksProxy>,
+
+    /// wss: the certificate that `bind` shows to clients, and its key. Default: `None`, and `bind` is refused.
+    #[cfg(feature = "wss")]
+    pub wss_identity: Option<TlsIdentity>,
+
+    /// wss: whose certificates `connect` takes for good. Default: those that the system trusts.
+    #[cfg(feature = "wss")]
+    pub wss_trust: TlsTrust,
+
+    /// wss: the name that the server's certificate must be for, which is also told to the server (SNI) if it is no
+    /// address. Default: `None`, the host of the endpoint, as it is written.
+    #[cfg(feature = "wss")]
+    pub wss_host_name: Option<TlsName>,
 
     /// tcp: how long sent bytes may stay without acknowledgement before the kernel ends the connection
     /// (`TCP_USER_TIMEOUT`, in whole milliseconds). Default: `None`, the system's, about 15 minutes on Linux.
@@ -101,6 +116,12 @@ impl Default for TransportOptions {
             keep_alive: KeepAlive::default(),
             connect_timeout: None,
             socks_proxy: None,
+            #[cfg(feature = "wss")]
+            wss_identity: None,
+            #[cfg(feature = "wss")]
+            wss_trust: TlsTrust::default(),
+            #[cfg(feature = "wss")]
+            wss_host_name: None,
             max_retransmission_time: None,
             inherited: None,
             accept: AcceptFilter::default(),

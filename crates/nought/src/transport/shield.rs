@@ -80,6 +80,10 @@ impl ShieldedChannel {
         if (1..=offered).contains(&len) { Ok(len) } else { Err(miscounted("write", len)) }
     }
 
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.call("flush", |channel| channel.flush())?
+    }
+
     pub(crate) fn readiness(&self) -> io::Result<BorrowedFd<'_>> {
         self.call("readiness", |channel| channel.readiness())
     }

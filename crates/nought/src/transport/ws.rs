@@ -14,6 +14,8 @@ use super::{
     AddressError, Channel, Connecting, ListenError, Listener, Target, Tcp, Transport, TransportOptions, foreign_target,
 };
 
+const SCHEME: &str = "ws";
+
 /// The longest path: it has to fit into the head of a request that servers take, and that tcp takes at once.
 const PATH_LEN_MAX: usize = 1024;
 
@@ -29,7 +31,7 @@ pub struct Ws;
 
 impl Transport for Ws {
     fn scheme(&self) -> &'static str {
-        "ws"
+        SCHEME
     }
 
     fn carries_streams(&self) -> bool {
@@ -37,56 +39,64 @@ impl Transport for Ws {
     }
 
     fn bind(&self, address: &str, options: &TransportOptions) -> Result<Box<dyn Listener>, ListenError> {
-        let url = Url::parse(address)?;
-        let tcp = Tcp.bind(url.tcp_address, options)?;
-        let endpoint = as_ws(tcp.endpoint(), url.path);
-        Ok(Box::new(WsListener { tcp, endpoint }))
+        let url = Url::parse(SCHEME, address)?;
+        let below = Tcp.bind(url.tcp_address, options)?;
+        let endpoint = url.endpoint(below.endpoint());
+        Ok(Box::new(WsListener { below, scheme: SCHEME, endpoint }))
     }
 
     fn check(&self, address: &str, options: &TransportOptions) -> Result<(), AddressError> {
-        Tcp.check(Url::parse(address)?.tcp_address, options)
+        Tcp.check(Url::parse(SCHEME, address)?.tcp_address, options)
     }
 
     fn resolve_now(&self, address: &str, options: &TransportOptions) -> Option<io::Result<Vec<Target>>> {
-        let url = match Url::parse(address) {
-            Ok(url) => url,
-            Err(error) => return Some(Err(io::Error::new(io::ErrorKind::InvalidInput, error))),
-        };
-        let targets = Tcp.resolve_now(url.tcp_address, options)?;
-        Some(targets.map(|targets| url.targets(targets)))
+        Url::resolve_now(SCHEME, address, options)
     }
 
     fn resolve(&self, address: &str, options: &TransportOptions) -> io::Result<Vec<Target>> {
-        let url = Url::parse(address).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        Ok(url.targets(Tcp.resolve(url.tcp_address, options)?))
+        Url::resolve(SCHEME, address, options)
     }
 
     fn connect(&self, target: &Target, options: &TransportOptions) -> io::Result<Connecting> {
-        let site: &Site = target.address().ok_or_else(|| foreign_target("ws", target))?;
-        let (Connecting::Done(tcp) | Connecting::Pending(tcp)) = Tcp.connect(&site.tcp, options)? else {
-            return Err(foreign_target("ws", target));
-        };
-        let zws = Zws::client(&site.host, &site.path, random());
+        let site: &Site = target.address().ok_or_else(|| foreign_target(SCHEME, target))?;
+        let below = site.connect(SCHEME, target, options)?;
         // Also one that stands becomes writable, and then gives the machine something to read.
-        Ok(Connecting::Pending(Arc::new(WsChannel { tcp, zws })))
+        Ok(Connecting::Pending(Arc::new(WsChannel::client(below, SCHEME, site))))
     }
 }
 
-/// What a ws [`Target`] carries.
-struct Site {
+/// What a [`Target`] carries.
+pub(super) struct Site {
     tcp: Target,
-    host: String,
+    /// With the port, as the user wrote it.
+    pub(super) host: String,
     path: String,
 }
 
+impl Site {
+    /// Begins to connect over tcp.
+    pub(super) fn connect(
+        &self,
+        scheme: &str,
+        target: &Target,
+        options: &TransportOptions,
+    ) -> io::Result<Arc<dyn Channel>> {
+        match Tcp.connect(&self.tcp, options)? {
+            Connecting::Done(tcp) | Connecting::Pending(tcp) => Ok(tcp),
+            Connecting::Datagrams(_) => Err(foreign_target(scheme, target)),
+        }
+    }
+}
+
 /// `ADDRESS[/PATH]`, taken apart.
-struct Url<'a> {
-    tcp_address: &'a str,
+pub(super) struct Url<'a> {
+    scheme: &'static str,
+    pub(super) tcp_address: &'a str,
     path: &'a str,
 }
 
 impl<'a> Url<'a> {
-    fn parse(address: &'a str) -> Result<Self, AddressError> {
+    pub(super) fn parse(scheme: &'static str, address: &'a str) -> Result<Self, AddressError> {
         let (tcp_address, path) = match address.find('/') {
             Some(at) => address.split_at(at),
             None => (address, "/"),
@@ -94,22 +104,50 @@ impl<'a> Url<'a> {
         if path.len() > PATH_LEN_MAX || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(AddressError::BadPath { path: path.to_owned() });
         }
-        Ok(Self { tcp_address, path })
+        Ok(Self { scheme, tcp_address, path })
+    }
+
+    /// See [`Transport::resolve_now`].
+    pub(super) fn resolve_now(
+        scheme: &'static str,
+        address: &str,
+        options: &TransportOptions,
+    ) -> Option<io::Result<Vec<Target>>> {
+        let url = match Url::parse(scheme, address) {
+            Ok(url) => url,
+            Err(error) => return Some(Err(io::Error::new(io::ErrorKind::InvalidInput, error))),
+        };
+        let targets = Tcp.resolve_now(url.tcp_address, options)?;
+        Some(targets.map(|targets| url.targets(targets)))
+    }
+
+    /// See [`Transport::resolve`].
+    pub(super) fn resolve(scheme: &'static str, address: &str, options: &TransportOptions) -> io::Result<Vec<Target>> {
+        let url = Url::parse(scheme, address).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(url.targets(Tcp.resolve(url.tcp_address, options)?))
     }
 
     fn targets(&self, tcp: Vec<Target>) -> Vec<Target> {
-        // What stands before a `;` is where to connect from, and nothing to the server.
-        let host = self.tcp_address.rsplit(';').next().unwrap_or_default();
         let target = |tcp: Target| {
-            let endpoint = as_ws(tcp.endpoint(), self.path);
-            Target::new(endpoint, Site { tcp, host: host.to_owned(), path: self.path.to_owned() })
+            let endpoint = self.endpoint(tcp.endpoint());
+            Target::new(endpoint, Site { tcp, host: self.host().to_owned(), path: self.path.to_owned() })
         };
         tcp.into_iter().map(target).collect()
     }
+
+    /// `HOST:PORT`. What stands before a `;` is where to connect from, and nothing to the server.
+    pub(super) fn host(&self) -> &'a str {
+        self.tcp_address.rsplit(';').next().unwrap_or_default()
+    }
+
+    /// What an endpoint of tcp is called here.
+    pub(super) fn endpoint(&self, tcp_endpoint: &str) -> String {
+        as_scheme(self.scheme, tcp_endpoint) + self.path
+    }
 }
 
-fn as_ws(tcp_endpoint: &str, path: &str) -> String {
-    format!("ws{}{path}", tcp_endpoint.trim_start_matches("tcp"))
+fn as_scheme(scheme: &str, tcp_endpoint: &str) -> String {
+    format!("{scheme}{}", tcp_endpoint.trim_start_matches("tcp"))
 }
 
 /// Fills slices with the system's random numbers.
@@ -126,18 +164,21 @@ fn random() -> Random {
     })
 }
 
-struct WsListener {
-    tcp: Box<dyn Listener>,
-    endpoint: String,
+/// Where peers arrive that speak WebSocket, over whatever the channels beneath are.
+pub(super) struct WsListener {
+    pub(super) below: Box<dyn Listener>,
+    pub(super) scheme: &'static str,
+    pub(super) endpoint: String,
 }
 
 impl Listener for WsListener {
     fn accept(&self) -> io::Result<Arc<dyn Channel>> {
-        Ok(Arc::new(WsChannel { tcp: self.tcp.accept()?, zws: Zws::server(random()) }))
+        let below = self.below.accept()?;
+        Ok(Arc::new(WsChannel { below, scheme: self.scheme, zws: Zws::server(random()) }))
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
-        self.tcp.readiness()
+        self.below.readiness()
     }
 
     fn endpoint(&self) -> &str {
@@ -145,57 +186,70 @@ impl Listener for WsListener {
     }
 }
 
-struct WsChannel {
-    tcp: Arc<dyn Channel>,
+/// A WebSocket over the channel beneath.
+pub(super) struct WsChannel {
+    below: Arc<dyn Channel>,
+    scheme: &'static str,
     zws: Zws,
 }
 
 impl WsChannel {
-    fn write_tcp(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.write(&[IoSlice::new(bytes)])
+    /// The side that connects.
+    pub(super) fn client(below: Arc<dyn Channel>, scheme: &'static str, site: &Site) -> Self {
+        Self { below, scheme, zws: Zws::client(&site.host, &site.path, random()) }
+    }
+
+    fn write_below(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.below.write(&[IoSlice::new(bytes)])
     }
 }
 
 impl Channel for WsChannel {
     fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
-        self.zws.read(into, |raw| self.tcp.read(raw), |bytes| self.write_tcp(bytes))
+        self.zws.read(into, |raw| self.below.read(raw), |bytes| self.write_below(bytes))
     }
 
     fn holds_more(&self) -> bool {
+        // What is left beneath was not asked for: a read goes on until nothing is.
         self.zws.holds_more()
     }
 
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.zws.write(from, |bytes| self.write_tcp(bytes))
+        self.zws.write(from, |bytes| self.write_below(bytes))
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.zws.flush(|bytes| self.write_below(bytes))?;
+        self.below.flush()
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
-        self.tcp.readiness()
+        self.below.readiness()
     }
 
     fn connected(&self) -> io::Result<()> {
-        self.tcp.connected()
+        self.below.connected()
     }
 
     fn close_write(&self) -> io::Result<()> {
-        self.zws.close_write(|bytes| self.write_tcp(bytes));
-        self.tcp.close_write()
+        self.zws.close_write(|bytes| self.write_below(bytes));
+        self.below.close_write()
     }
 
     fn is_delivered(&self) -> bool {
-        self.tcp.is_delivered()
+        self.below.is_delivered()
     }
 
     fn local_endpoint(&self) -> String {
-        as_ws(&self.tcp.local_endpoint(), "")
+        as_scheme(self.scheme, &self.below.local_endpoint())
     }
 
     fn remote_endpoint(&self) -> String {
-        as_ws(&self.tcp.remote_endpoint(), "")
+        as_scheme(self.scheme, &self.below.remote_endpoint())
     }
 
     fn peer_address(&self) -> Option<String> {
-        self.tcp.peer_address()
+        self.below.peer_address()
     }
 
     fn carries_sealed_heartbeats(&self) -> bool {

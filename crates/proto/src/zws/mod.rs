@@ -220,12 +220,22 @@ impl Zws {
         written
     }
 
+    /// Goes on writing what the channel did not take when it was due, such as an answer of this side's.
+    ///
+    /// # Errors
+    /// `WouldBlock`: something is left. Any other is the channel's.
+    pub fn flush(&self, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<()> {
+        let mut writer = lock(&self.writer);
+        if writer.has_ended() { Ok(()) } else { writer.flush(&mut write) }
+    }
+
     /// Says that nothing more will be written, if the channel takes that now.
     pub fn close_write(&self, mut write: impl FnMut(&[u8]) -> io::Result<usize>) {
         let mut writer = lock(&self.writer);
         writer.close(&frame::NORMAL_CLOSURE.to_be_bytes());
         // The end of the stream says the same.
         let _ = writer.flush(&mut write);
+        writer.end();
     }
 }
 

@@ -232,6 +232,27 @@ fn pongs_do_not_gather_before_a_peer_that_does_not_read() {
 }
 
 #[test]
+fn an_answer_that_found_no_room_is_written_when_there_is() {
+    let (zws, asked) = (Zws::server(random()), RefCell::new(0));
+    let mut channel = endless(&PING, &asked);
+    let full = |_: &[u8]| Err(io::ErrorKind::WouldBlock.into());
+    zws.read(&mut Vec::with_capacity(100), &mut channel, |bytes| Ok(bytes.len())).unwrap_err();
+    zws.write(&[IoSlice::new(&greeting()[..greeting::SIGNATURE_LEN])], |bytes| Ok(bytes.len())).unwrap();
+    zws.read(&mut Vec::with_capacity(100), &mut channel, full).unwrap_err();
+    assert_eq!(zws.flush(full).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    let mut come = Vec::new();
+    let all = |bytes: &[u8]| {
+        come.extend_from_slice(bytes);
+        Ok(bytes.len())
+    };
+    zws.flush(all).unwrap();
+    assert_eq!(come, [0x8A, 0]);
+    // Behind the end of what this side says comes nothing more.
+    zws.close_write(full);
+    zws.flush(|_| panic!("the channel takes no more")).unwrap();
+}
+
+#[test]
 fn a_stranger_without_a_mechanism_has_no_fragments_gathered_beyond_a_handshake_s_length() {
     let (zws, asked) = (Zws::server(random()), RefCell::new(0));
     let mut fragment = vec![0x02, 0x80 | 127];

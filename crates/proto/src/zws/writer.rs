@@ -58,6 +58,8 @@ pub(super) struct Writer {
     pong: Option<Vec<u8>>,
     close: Option<Vec<u8>>,
     has_closed: bool,
+    /// The channel takes no more.
+    has_ended: bool,
     awaits_pong: bool,
 }
 
@@ -121,6 +123,7 @@ impl Writer {
             pong: None,
             close: None,
             has_closed: false,
+            has_ended: false,
             awaits_pong: false,
         }
     }
@@ -417,6 +420,15 @@ impl Writer {
     pub(super) fn close(&mut self, payload: &[u8]) {
         self.close = Some(payload.to_vec());
         self.append_control();
+    }
+
+    /// Notes that the channel takes no more.
+    pub(super) fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Tells the peer that it broke a rule.
