@@ -24,4 +24,5 @@ mod stopwatch;
 mod thread;
 mod timers;
 mod version;
+mod wss;
 mod z85;

@@ -25,6 +25,7 @@ use crate::{
     errno::{Errno, Result},
     security::SecuritySettings,
     socket::{self, SocketHandle},
+    wss::WssSettings,
 };
 
 const AFFINITY: c_int = 4;
@@ -123,6 +124,7 @@ pub(crate) struct Settings {
     socks_password: Zeroizing<Vec<u8>>,
     metadata: Metadata,
     security: SecuritySettings,
+    wss: WssSettings,
     xsub_verbose_unsubscribe: c_int,
     only_first_subscribe: c_int,
     router_notify: c_int,
@@ -196,6 +198,7 @@ impl Settings {
             socks_password: Zeroizing::default(),
             metadata: Metadata::new(),
             security: SecuritySettings::default(),
+            wss: WssSettings::default(),
             xsub_verbose_unsubscribe: 0,
             only_first_subscribe: 0,
             router_notify: 0,
@@ -216,7 +219,8 @@ impl Settings {
         let text = |bytes: &[u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned());
         let longest = millis_unless_zero(self.reconnect_ivl_max);
         let interval = millis_unless_negative(self.reconnect_ivl);
-        options
+        self.wss
+            .apply(options)
             .send_buffer(u32::try_from(self.sndbuf).ok())
             .receive_buffer(u32::try_from(self.rcvbuf).ok())
             .backlog(self.backlog.unsigned_abs())
@@ -712,7 +716,7 @@ fn filter(accepted: &mut Vec<u32>, value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn only_zero_or_one(value: c_int) -> Result<c_int> {
+pub(crate) fn only_zero_or_one(value: c_int) -> Result<c_int> {
     if zero_or_one(value) { Ok(value) } else { Err(Errno::INVALID) }
 }
 
@@ -742,6 +746,7 @@ impl Settings {
             IPC_FILTER_UID => filter(&mut self.accept.users, value)?,
             IPC_FILTER_GID => filter(&mut self.accept.groups, value)?,
             METADATA => self.add_metadata(value)?,
+            option if WssSettings::has(option) => self.wss.set(option, value)?,
             IPV4ONLY => self.ipv6 = c_int::from(int(value).and_then(only_zero_or_one)? == 0),
             HEARTBEAT_TTL => self.set_heartbeat_ttl(int(value)?)?,
             _ => {

@@ -8,7 +8,7 @@ use crate::border;
 pub(crate) const VERSION: (c_int, c_int, c_int) = (4, 3, 5);
 
 /// What is built in, by the names that `zmq_has` knows.
-const CAPABILITIES: &[&str] = &["ipc", "draft", "curve", "WS"];
+const CAPABILITIES: &[&str] = &["ipc", "draft", "curve", "WS", "WSS"];
 
 /// The version of libzmq that this stands in for.
 ///
