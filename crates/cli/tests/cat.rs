@@ -443,3 +443,33 @@ fn messages_of_one_frame_are_told_apart_from_others() {
     scatter.wait().with_code(1).tells("line 2: 2 frames are no message of a SCATTER: write one");
     server.wait().ok().prints("one\n");
 }
+
+// ---- over TLS
+
+/// Over TLS, with an authority that is named, or the system's; and not without.
+#[test]
+fn wss_takes_its_certificates_from_files() {
+    let folder = Folder::new();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "cat.example".to_owned()]).unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (cert, key) = (file("cert.pem", cert.pem()), file("key.pem", signing_key.serialize_pem()));
+    let mut pull = start(&["cat", "pull", "-n", "3", "--bind", "wss://127.0.0.1:*", "--cert", &cert, "--key", &key]);
+    let endpoint = pull.endpoint();
+    let push = |more: &[&str]| run(&[&["cat", "push", "-c", &endpoint], more].concat());
+    push(&["--trust", &cert, "by the address"]).ok();
+    push(&["--trust", &cert, "--host-name", "cat.example", "by the name"]).ok();
+    let mut of_the_system = Command::new(env!("CARGO_BIN_EXE_nought"));
+    of_the_system.env("SSL_CERT_FILE", &cert).args(["cat", "push", "-t", "30s", "-c", &endpoint, "by the system"]);
+    assert!(of_the_system.status().unwrap().success());
+    pull.wait().ok().prints("by the address\nby the name\nby the system\n");
+
+    let refused = run(&["cat", "pull", "--bind", "wss://127.0.0.1:*", "--cert", &key, "--key", &key]);
+    refused.with_code(2).tells("no certificate in PEM");
+    run(&["cat", "pull", "--bind", "wss://127.0.0.1:*", "--cert", &cert]).with_code(2).tells("--key");
+    run(&["cat", "pull", "--bind", "wss://127.0.0.1:*"]).with_code(2).tells("write --cert and --key");
+}

@@ -7,6 +7,7 @@ mod conversation;
 mod events;
 mod input;
 mod output;
+mod tls;
 
 use std::{
     ffi::OsString,
@@ -22,7 +23,7 @@ use clap::{
 };
 use nought::{Any, Context, Frame, Socket, SocketType};
 
-use self::{conversation::Conversation, events::Events, input::Input, output::Printer};
+use self::{conversation::Conversation, events::Events, input::Input, output::Printer, tls::TlsArgs};
 use crate::{
     endpoints,
     failure::{Failure, Signal},
@@ -146,6 +147,9 @@ pub(crate) struct CatArgs {
     /// Tell on standard error what happens to the connections
     #[arg(short, long)]
     verbose: bool,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// How input becomes messages.
@@ -269,13 +273,13 @@ fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
     if let Some(id) = &args.id {
         builder = builder.routing_id(id);
     }
-    Ok(builder.build()?)
+    Ok(args.tls.apply(builder, &args.bind)?.build()?)
 }
 
 fn mentions_ipv6(args: &CatArgs) -> bool {
     let mut endpoints = args.bind.iter().chain(&args.connect);
     endpoints.any(|endpoint| {
-        ["tcp://", "udp://", "ws://"].iter().any(|it| endpoint.starts_with(it)) && endpoint.contains('[')
+        ["tcp://", "udp://", "ws://", "wss://"].iter().any(|it| endpoint.starts_with(it)) && endpoint.contains('[')
     })
 }
 
