@@ -14,8 +14,16 @@ const OPTIONS_BEGIN: &str = "/* Options of sockets */";
 const OLD_OPTIONS: [&str; 5] =
     ["ZMQ_IPV4ONLY", "ZMQ_TCP_ACCEPT_FILTER", "ZMQ_IPC_FILTER_PID", "ZMQ_IPC_FILTER_UID", "ZMQ_IPC_FILTER_GID"];
 
-/// What can be set and is no setting of a socket's: what it does instead is tested where it does it.
-const ACTING: [&str; 5] = ["ZMQ_AFFINITY", "ZMQ_SUBSCRIBE", "ZMQ_UNSUBSCRIBE", "ZMQ_CONNECT_ROUTING_ID", "ZMQ_USE_FD"];
+/// What can be set and is no setting of a socket's, or not alone: what it does is tested where it does it.
+const ACTING: [&str; 7] = [
+    "ZMQ_AFFINITY",
+    "ZMQ_SUBSCRIBE",
+    "ZMQ_UNSUBSCRIBE",
+    "ZMQ_CONNECT_ROUTING_ID",
+    "ZMQ_USE_FD",
+    "ZMQ_WSS_KEY_PEM",
+    "ZMQ_WSS_CERT_PEM",
+];
 /// What a libzmq without the thing itself takes and tells, too.
 const ONLY_KEPT: [&str; 4] = ["ZMQ_RATE", "ZMQ_RECOVERY_IVL", "ZMQ_MULTICAST_MAXTPDU", "ZMQ_LOOPBACK_FASTPATH"];
 
