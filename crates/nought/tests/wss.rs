@@ -501,6 +501,29 @@ fn a_connection_that_is_cut_off_is_told_from_one_that_ends() {
     assert_eq!(recv(&pull), "before");
 }
 
+/// It ends the connection and not what came before it, which is whole and authentic.
+#[test]
+fn what_came_before_a_record_that_was_changed_is_received() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let pull = socket::<Pull>(&context);
+    let monitor = pull.monitor();
+    let mut client = foreign_client(&pull.bind(ANYWHERE).unwrap(), "PUSH");
+    let Tls { conn, sock } = client.get_mut();
+    let mut record = |plaintext: &[u8]| {
+        let mut record = Vec::new();
+        conn.writer().write_all(plaintext).unwrap();
+        conn.write_tls(&mut record).unwrap();
+        record
+    };
+    let mut records = [record(b"\x82\x87\0\0\0\0\0before"), record(b"changed")].concat();
+    *records.last_mut().unwrap() ^= 1;
+    sock.write_all(&records).unwrap();
+    let why = loss(&monitor);
+    assert!(why.contains("cannot decrypt"), "{why}");
+    assert_eq!(recv(&pull), "before");
+}
+
 #[test]
 fn a_handshake_that_does_not_go_on_is_given_up() {
     let _bounded = watchdog(LIMIT);

@@ -323,6 +323,7 @@ impl TlsChannel {
             raw: Vec::new(),
             raw_at: 0,
             taken: 0,
+            failure: None,
             holds_more: false,
             has_peer_ended: false,
             has_closed: false,
@@ -394,6 +395,8 @@ struct Session {
     raw_at: usize,
     /// Bytes that the last `write` was given and that have not gone out.
     taken: usize,
+    /// What went wrong behind what has not been read yet.
+    failure: Option<io::Error>,
     holds_more: bool,
     /// The channel beneath has ended.
     has_peer_ended: bool,
@@ -425,12 +428,14 @@ impl Session {
             // What cannot be said now is left to `flush`; that the channel has ended shows by the next read.
             let _ = self.flush(below);
             let len = into.len() - len_before;
-            match decrypted {
-                _ if len > 0 => return Ok(len),
-                Err(error) => return Err(error),
-                Ok(Decrypted::Full | Decrypted::Ended) => return Ok(0),
-                Ok(Decrypted::Starved) if self.has_peer_ended => return self.cut_off(),
-                Ok(Decrypted::Starved) => self.fill(below)?,
+            if len > 0 {
+                self.failure = decrypted.err().or(self.failure.take());
+                return Ok(len);
+            }
+            match decrypted? {
+                Decrypted::Full | Decrypted::Ended => return Ok(0),
+                Decrypted::Starved if self.has_peer_ended => return self.cut_off(),
+                Decrypted::Starved => self.fill(below)?,
             }
         }
         Err(io::ErrorKind::Interrupted.into())
@@ -449,14 +454,17 @@ impl Session {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Some(failure) = self.failure.take() {
+                        return Err(failure);
+                    }
                     let mut rest = &self.raw[self.raw_at..];
                     if rest.is_empty() {
                         return Ok(Decrypted::Starved);
                     }
                     self.raw_at += self.tls.read_tls(&mut rest)?;
                     let is_handshaking = self.tls.is_handshaking();
-                    // An error comes again with each further call.
-                    self.tls.process_new_packets().map_err(|error| fault(&error, is_handshaking))?;
+                    // What was sound before it is read first.
+                    self.failure = self.tls.process_new_packets().err().map(|error| fault(&error, is_handshaking));
                 }
                 Err(error) => return Err(error),
             }
