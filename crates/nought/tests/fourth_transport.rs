@@ -4,6 +4,7 @@ mod support;
 
 use std::{
     sync::{Arc, atomic::Ordering},
+    thread,
     time::Duration,
 };
 
@@ -105,4 +106,23 @@ fn a_question_that_takes_its_time_holds_nobody_up() {
     *answer = true;
     drop(answer);
     until("the connection is gone", || push.stats().peers == 0);
+}
+
+/// The channel becomes writable while it is written to, and has something to say by itself afterwards.
+#[test]
+fn room_that_comes_during_a_write_is_for_what_the_channel_says_too() {
+    let _bounded = watchdog(Duration::from_secs(60));
+    let lab = Arc::new(Lab::default());
+    let aside = Arc::clone(&lab.aside);
+    let context = Context::builder().transport(lab).build().unwrap();
+    let (far, near) = (context.socket::<Dealer>().unwrap(), context.socket::<Dealer>().unwrap());
+    near.connect(&far.bind(&format!("lab://{}", unique())).unwrap()).unwrap();
+    until("both are connected", || far.stats().peers + near.stats().peers == 2);
+    aside.comes_next.store(true, Ordering::SeqCst);
+    thread::scope(|scope| {
+        scope.spawn(|| near.send("question").unwrap());
+        assert_eq!(recv(&far), "question");
+        far.send("answer").unwrap();
+    });
+    until("it is said", || aside.is_said.load(Ordering::SeqCst));
 }

@@ -130,6 +130,14 @@ impl Link {
     pub(crate) fn can_write(&self) -> bool {
         self.writable && !self.writing && !self.connecting
     }
+
+    /// Has the channel write on what it says by itself.
+    fn flush(&self) -> io::Result<()> {
+        match self.channel.flush() {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(()),
+            flushed => flushed,
+        }
+    }
 }
 
 impl Core {
@@ -159,13 +167,11 @@ impl Core {
             if link.writing {
                 link.room_while_writing = true;
             } else {
-                let flushed = link.channel.flush();
+                let flushed = link.flush();
                 if !std::mem::replace(&mut link.writable, true) {
                     state.unblocked.push(id);
                 }
-                if let Err(error) = flushed
-                    && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-                {
+                if let Err(error) = flushed {
                     return self.lose_link(state, id, LostBecause::Transport(Arc::new(error)));
                 }
             }
@@ -304,7 +310,12 @@ impl Core {
             self.lose_link(&mut state, id, because);
             return state;
         }
-        match result {
+        let flushed = match result {
+            // The channel may have something to say since, for which this was the room.
+            Ok(Transmitted::All) if link.room_while_writing => link.flush().map(|()| Transmitted::All),
+            result => result,
+        };
+        match flushed {
             Ok(Transmitted::All) => {}
             Ok(Transmitted::Blocked) if link.room_while_writing => state.unblocked.push(id),
             Ok(Transmitted::Blocked) => link.writable = false,

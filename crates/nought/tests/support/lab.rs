@@ -10,8 +10,9 @@ use std::{
     },
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
 };
 
 use nought::transport::{
@@ -26,6 +27,15 @@ pub struct Lab {
     pub lookups: Mutex<()>,
     pub delivery: Arc<Delivery>,
     pub faults: Arc<Faults>,
+    pub aside: Arc<Aside>,
+}
+
+/// What a channel says by itself, once.
+#[derive(Default)]
+pub struct Aside {
+    /// The next write takes until something has been read meanwhile, and leaves it to be said.
+    pub comes_next: AtomicBool,
+    pub is_said: AtomicBool,
 }
 
 /// What a method is to do wrong, once, when it is next called.
@@ -112,6 +122,7 @@ impl Transport for Lab {
             endpoint,
             delivery: Arc::clone(&self.delivery),
             faults: Arc::clone(&self.faults),
+            aside: Arc::clone(&self.aside),
         }))
     }
 
@@ -136,7 +147,8 @@ impl Transport for Lab {
             return Ok(Connecting::Pending(LabChannel::hanging()?));
         }
         let stream = UnixStream::connect_addr(&place(name)?)?;
-        Ok(Connecting::Done(LabChannel::over(stream, name, Arc::clone(&self.delivery), Arc::clone(&self.faults))?))
+        let (delivery, faults, aside) = (Arc::clone(&self.delivery), Arc::clone(&self.faults), Arc::clone(&self.aside));
+        Ok(Connecting::Done(LabChannel::over(stream, name, delivery, faults, aside)?))
     }
 }
 
@@ -145,13 +157,15 @@ struct LabListener {
     endpoint: String,
     delivery: Arc<Delivery>,
     faults: Arc<Faults>,
+    aside: Arc<Aside>,
 }
 
 impl Listener for LabListener {
     fn accept(&self) -> io::Result<Arc<dyn Channel>> {
         self.faults.come_by("accept");
         let (stream, _) = self.listener.accept()?;
-        Ok(LabChannel::over(stream, "somebody", Arc::clone(&self.delivery), Arc::clone(&self.faults))?)
+        let (delivery, faults, aside) = (Arc::clone(&self.delivery), Arc::clone(&self.faults), Arc::clone(&self.aside));
+        Ok(LabChannel::over(stream, "somebody", delivery, faults, aside)?)
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
@@ -174,15 +188,25 @@ struct LabChannel {
     remote: String,
     delivery: Arc<Delivery>,
     faults: Arc<Faults>,
+    aside: Arc<Aside>,
+    has_aside: AtomicBool,
+    reads: AtomicUsize,
     /// The other end of one that never connects.
     hanging: Option<UnixStream>,
 }
 
 impl LabChannel {
-    fn over(stream: UnixStream, remote: &str, delivery: Arc<Delivery>, faults: Arc<Faults>) -> io::Result<Arc<Self>> {
+    fn over(
+        stream: UnixStream,
+        remote: &str,
+        delivery: Arc<Delivery>,
+        faults: Arc<Faults>,
+        aside: Arc<Aside>,
+    ) -> io::Result<Arc<Self>> {
         stream.set_nonblocking(true)?;
         let (socket, remote) = (StreamSocket::new(stream), format!("lab://{remote}"));
-        Ok(Arc::new(Self { socket, remote, delivery, faults, hanging: None }))
+        let (has_aside, reads) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Ok(Arc::new(Self { socket, remote, delivery, faults, aside, has_aside, reads, hanging: None }))
     }
 
     /// Has no room from the beginning, so that it never becomes writable.
@@ -190,10 +214,9 @@ impl LabChannel {
         let (mut near, far) = UnixStream::pair()?;
         near.set_nonblocking(true)?;
         while near.write(&[0; 4096]).is_ok() {}
-        let remote = "lab://hang".to_owned();
-        let socket = StreamSocket::new(near);
-        let (delivery, faults) = (Arc::default(), Arc::default());
-        Ok(Arc::new(Self { socket, remote, delivery, faults, hanging: Some(far) }))
+        let mut channel = Self::over(near, "hang", Arc::default(), Arc::default(), Arc::default())?;
+        Arc::get_mut(&mut channel).expect("it is new").hanging = Some(far);
+        Ok(channel)
     }
 }
 
@@ -206,12 +229,28 @@ impl Drop for LabChannel {
 impl Channel for LabChannel {
     fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
         self.faults.come_by("read");
-        Ok(self.faults.count("read", self.socket.read(into)?))
+        let len = self.socket.read(into)?;
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        Ok(self.faults.count("read", len))
     }
 
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
         self.faults.come_by("write");
-        Ok(self.faults.count("write", self.socket.write(from)?))
+        let (reads, len) = (self.reads.load(Ordering::SeqCst), self.socket.write(from)?);
+        if self.aside.comes_next.swap(false, Ordering::SeqCst) {
+            while self.reads.load(Ordering::SeqCst) == reads {
+                thread::yield_now();
+            }
+            self.has_aside.store(true, Ordering::SeqCst);
+        }
+        Ok(self.faults.count("write", len))
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        if self.has_aside.swap(false, Ordering::SeqCst) {
+            self.aside.is_said.store(true, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     fn readiness(&self) -> BorrowedFd<'_> {
