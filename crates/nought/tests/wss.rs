@@ -528,7 +528,7 @@ fn what_came_before_a_record_that_was_changed_is_received() {
 fn a_handshake_that_does_not_go_on_is_given_up() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
-    let pull = secured(context.socket_builder::<Pull>()).handshake_timeout(Some(Duration::from_millis(200)));
+    let pull = secured(context.socket_builder::<Pull>()).handshake_timeout(Some(Duration::from_secs(3)));
     let pull = pull.build().unwrap();
     let monitor = pull.monitor();
     let endpoint = pull.bind(ANYWHERE).unwrap();
