@@ -9,13 +9,15 @@ use crate::{
     frame::Frame,
     message::{Message, Outgoing},
     options::Options,
-    routing::FairQueue,
+    routing::{FairQueue, Roomy},
 };
 
 pub(super) struct Router {
     incoming: FairQueue,
     peers: HashMap<Frame, ConnectionId>,
     routing_ids: ConnectionTable<Frame>,
+    /// Those of the peers that have room.
+    roomy: Roomy,
     next_id: u32,
 }
 
@@ -25,6 +27,7 @@ impl Router {
             incoming: FairQueue::default(),
             peers: HashMap::new(),
             routing_ids: ConnectionTable::default(),
+            roomy: Roomy::default(),
             next_id: options.id_seed,
         }
     }
@@ -33,6 +36,11 @@ impl Router {
     fn namesake(&self, connections: &Connections, id: ConnectionId, peer: &PeerInfo) -> Option<ConnectionId> {
         let name = chosen_name(connections.get(id)?, peer)?;
         self.peers.get(name).copied().filter(|&other| other != id)
+    }
+
+    /// Whether messages find the peer: after a handover its name is another's.
+    fn is_named(&self, id: ConnectionId) -> bool {
+        self.routing_ids.get(id).is_some_and(|routing_id| self.peers.get(routing_id) == Some(&id))
     }
 
     /// The name for a peer: a chosen or a made-up one.
@@ -71,6 +79,7 @@ impl Pattern for Router {
         if let Some(routing_id) = assigned.filter(|routing_id| !self.peers.contains_key(*routing_id)) {
             self.peers.insert(routing_id.clone(), id);
             self.routing_ids.insert(id, routing_id.clone());
+            self.roomy.insert(id);
         }
     }
 
@@ -85,12 +94,15 @@ impl Pattern for Router {
         let routing_id = self.name(connections, id);
         // After a handover: nobody else would have been admitted.
         if let Some(taken_by) = self.peers.insert(routing_id.clone(), id).filter(|&taken_by| taken_by != id) {
+            self.roomy.remove(taken_by);
             connections.close(taken_by);
         }
         self.routing_ids.insert(id, routing_id);
+        self.roomy.insert(id);
     }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.roomy.remove(id);
         if let Some(routing_id) = self.routing_ids.get(id) {
             // After a handover the name is another's.
             if self.peers.get(routing_id) == Some(&id) {
@@ -106,6 +118,12 @@ impl Pattern for Router {
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
         if self.routing_ids.get(id).is_some() {
             self.incoming.activate(connections, id);
+        }
+    }
+
+    fn writable(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        if self.is_named(id) {
+            self.roomy.insert(id);
         }
     }
 
@@ -153,7 +171,7 @@ impl Pattern for Router {
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {
-        !connections.options.router_mandatory || self.peers.values().any(|&peer| connections.has_room(peer))
+        !connections.options.router_mandatory || self.roomy.has_any(connections)
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {

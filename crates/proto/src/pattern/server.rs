@@ -8,13 +8,15 @@ use crate::{
     frame::Frame,
     message::{Address, Message, Outgoing},
     options::Options,
-    routing::FairQueue,
+    routing::{FairQueue, Roomy},
 };
 
 pub(super) struct Server {
     incoming: FairQueue,
     peers: HashMap<NonZeroU32, ConnectionId>,
     routing_ids: ConnectionTable<NonZeroU32>,
+    /// Those of the peers that have room.
+    roomy: Roomy,
     next_id: u32,
 }
 
@@ -24,6 +26,7 @@ impl Server {
             incoming: FairQueue::default(),
             peers: HashMap::new(),
             routing_ids: ConnectionTable::default(),
+            roomy: Roomy::default(),
             next_id: options.id_seed,
         }
     }
@@ -38,6 +41,7 @@ impl Server {
         connection.assigned_routing_id = Some(Frame::from(&routing_id.get().to_be_bytes()));
         self.peers.insert(routing_id, id);
         self.routing_ids.insert(id, routing_id);
+        self.roomy.insert(id);
     }
 
     fn next_routing_id(&mut self) -> NonZeroU32 {
@@ -65,6 +69,7 @@ impl Pattern for Server {
     }
 
     fn lost(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.roomy.remove(id);
         if let Some(routing_id) = self.routing_ids.get(id) {
             self.peers.remove(routing_id);
         }
@@ -76,6 +81,10 @@ impl Pattern for Server {
 
     fn readable(&mut self, connections: &mut Connections, id: ConnectionId) {
         self.incoming.activate(connections, id);
+    }
+
+    fn writable(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        self.roomy.insert(id);
     }
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
@@ -95,7 +104,7 @@ impl Pattern for Server {
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {
-        self.peers.is_empty() || self.peers.values().any(|&peer| connections.has_room(peer))
+        self.peers.is_empty() || self.roomy.has_any(connections)
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {

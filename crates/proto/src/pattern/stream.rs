@@ -11,12 +11,15 @@ use crate::{
     limits::{LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX},
     message::{Message, Outgoing},
     options::Options,
+    routing::Roomy,
 };
 
 pub(super) struct Stream {
     kind: Kind,
     peers: HashMap<Frame, ConnectionId>,
     names: HashMap<ConnectionId, Name>,
+    /// Those of the peers that have room.
+    roomy: Roomy,
     next_id: u32,
     /// What is to be received, in order.
     turns: VecDeque<Turn>,
@@ -55,6 +58,7 @@ impl Stream {
             kind: Kind::Stream,
             peers: HashMap::new(),
             names: HashMap::new(),
+            roomy: Roomy::default(),
             next_id: options.id_seed,
             turns: VecDeque::new(),
             left_len: 0,
@@ -148,10 +152,12 @@ impl Pattern for Stream {
             self.turns.push_back(Turn::Came(Message::from([routing_id.clone(), Frame::new()]), id));
         }
         self.peers.insert(routing_id.clone(), id);
+        self.roomy.insert(id);
         self.names.insert(id, Name { routing_id, is_known: false, is_dismissed: false });
     }
 
     fn lost(&mut self, connections: &mut Connections, id: ConnectionId) {
+        self.roomy.remove(id);
         let Some(name) = self.names.remove(&id) else { return };
         if self.peers.get(&name.routing_id) == Some(&id) {
             self.peers.remove(&name.routing_id);
@@ -170,6 +176,12 @@ impl Pattern for Stream {
         }
     }
 
+    fn writable(&mut self, _connections: &mut Connections, id: ConnectionId) {
+        if self.names.get(&id).is_some_and(|name| !name.is_dismissed) {
+            self.roomy.insert(id);
+        }
+    }
+
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         let (Some(routing_id), Some(body), 2) = (message.body(0), message.body(1), message.len()) else {
             return Err(SendRefusal::Malformed);
@@ -179,6 +191,7 @@ impl Pattern for Stream {
             Some(peer) if body.is_empty() => {
                 // What was sent before goes out first; and nothing can be sent behind it.
                 self.peers.remove(routing_id);
+                self.roomy.remove(peer);
                 self.names.get_mut(&peer).into_iter().for_each(|name| name.is_dismissed = true);
                 connections.close_when_flushed(peer);
                 Ok(())
@@ -227,7 +240,7 @@ impl Pattern for Stream {
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {
-        self.peers.is_empty() || self.peers.values().any(|&peer| connections.has_room(peer))
+        self.peers.is_empty() || self.roomy.has_any(connections)
     }
 
     fn can_recv(&mut self, _connections: &mut Connections) -> bool {

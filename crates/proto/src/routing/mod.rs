@@ -3,6 +3,7 @@
 mod fair_queue;
 mod fan_out;
 mod load_balancer;
+mod roomy;
 pub mod subscriptions;
 mod upstream;
 mod upward;
@@ -11,6 +12,7 @@ pub(crate) use self::{
     fair_queue::FairQueue,
     fan_out::{count_drop, distribute},
     load_balancer::LoadBalancer,
+    roomy::Roomy,
     upstream::{Upstream, Wish},
     upward::Upward,
 };

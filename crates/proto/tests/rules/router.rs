@@ -1,7 +1,13 @@
 //! ROUTER: names, and what happens where there is no such name (RFC 28).
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use nought_proto::{
-    Event, Frame, Message, ProtocolError, SocketType,
+    Event, Frame, Message, Options, Outgoing, ProtocolError, Socket, SocketType,
+    connection::{Notify, PeerInfo, Pipe},
     error::{Incompatibility, Misbehaviour},
     pattern::SendRefusal,
 };
@@ -386,5 +392,48 @@ fn a_probe_goes_before_what_is_queued() {
             texts(&net.recv_all(router)).into_iter().map(|mut frames| frames.remove(1)).collect();
         assert_eq!(received, ["", "queued", "queued"]);
         assert_eq!(net.at(dealer).connections().totals().messages_out, 3);
+    }
+}
+
+struct Nobody;
+
+impl Notify for Nobody {
+    fn notify(&self) {}
+}
+
+/// How long it takes to find out that none of so many peers has room.
+fn time_to_find_no_room(socket_type: SocketType, peers: u16) -> Duration {
+    let mut options = Options::default();
+    options.router_mandatory = true;
+    let mut socket = Socket::new(socket_type, options);
+    let their_type = if socket_type == SocketType::Server { SocketType::Client } else { SocketType::Dealer };
+    for number in 0..peers {
+        let pipe = || Arc::new(Pipe::new(1, 1, false, Arc::new(Nobody), Arc::new(Nobody)));
+        let id = socket.accept();
+        let routing_id = Frame::from(&[&b"p"[..], &number.to_be_bytes()].concat()[..]);
+        let mut peer = PeerInfo::default();
+        (peer.socket_type, peer.routing_id) = (Some(their_type), routing_id.clone());
+        socket.attach(id, pipe(), pipe(), peer);
+        let message = match socket.routing_id_of(id) {
+            Some(number) => Message::from("x").with_routing_id(number),
+            None => Message::from([routing_id, "x".into()]),
+        };
+        assert!(socket.can_send());
+        while socket.send(&Outgoing::Borrowed(&message)).is_ok() {}
+    }
+    let find = |_| {
+        let began = Instant::now();
+        (0..100).for_each(|_| assert!(!socket.can_send()));
+        began.elapsed()
+    };
+    (0..50).map(find).min().unwrap()
+}
+
+#[test]
+fn that_nobody_has_room_is_found_as_fast_among_many_as_among_few() {
+    for socket_type in [SocketType::Router, SocketType::Server] {
+        let (few, many) = (time_to_find_no_room(socket_type, 10), time_to_find_no_room(socket_type, 10_000));
+        // It would take a thousand times as long if all were asked.
+        assert!(many < few * 100, "{socket_type:?}: {few:?} among ten, {many:?} among ten thousand");
     }
 }
