@@ -305,6 +305,7 @@ impl World {
         for socket in &mut self.sockets {
             while socket.poll_flush().is_some() {}
             while socket.poll_resumed().is_some() {}
+            drop(socket.take_waste());
         }
     }
 

@@ -372,7 +372,8 @@ impl SocketHandle {
     }
 
     fn keep_rest(&self, rest: Message, peer: Option<Arc<PeerInfo>>) {
-        *lock(&self.rest.frames) = (rest, peer);
+        let former = mem::replace(&mut *lock(&self.rest.frames), (rest, peer));
+        drop(former);
         self.rest.is_there.store(true, Ordering::Relaxed);
     }
 

@@ -7,7 +7,7 @@ use std::{
     os::fd::IntoRawFd,
     ptr,
     sync::{
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicI32, AtomicUsize, Ordering},
         mpsc::channel,
     },
     thread,
@@ -471,6 +471,56 @@ fn what_frees_a_message_may_receive_one() {
     }
     outer.end();
     inner.end();
+}
+
+/// A socket, and what came of sending over it when a message's memory was freed.
+struct Resending {
+    library: Library,
+    socket: *mut c_void,
+    sent: AtomicI32,
+}
+
+unsafe extern "C" fn send_while_freeing(_data: *mut c_void, hint: *mut c_void) {
+    const DONTWAIT: c_int = 1;
+    // SAFETY: the hint is the test's `Resending`, which lives until this is done.
+    unsafe {
+        let resending = &*hint.cast::<Resending>();
+        let sent = (resending.library.send)(resending.socket, ptr::null(), 0, DONTWAIT);
+        resending.sent.store(sent, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn what_frees_a_message_may_send_over_the_socket_that_drops_it() {
+    const LINGER: c_int = 17;
+    for (endpoint, len) in [("tcp://127.0.0.1:1", 100), ("tcp://127.0.0.1:1", BODY_LEN), ("inproc://nobody", 100)] {
+        let (done, is_done) = channel();
+        thread::spawn(move || {
+            let library = Library::nought();
+            // SAFETY: see `Pair::of`.
+            unsafe {
+                let context = (library.ctx_new)();
+                let push = (library.socket)(context, 8);
+                let (mut message, mut body) = (Msg::zeroed(), vec![7_u8; BODY_LEN]);
+                let resending = Resending { library, socket: push, sent: AtomicI32::new(-2) };
+                let no_time: c_int = 0;
+                assert_eq!((library.setsockopt)(push, LINGER, (&raw const no_time).cast(), 4), 0);
+                assert_eq!((library.connect)(push, c(endpoint).as_ptr()), 0);
+                let (data, hint) = (body.as_mut_ptr().cast(), (&raw const resending).cast_mut().cast());
+                assert_eq!((library.msg_init_data)(message.pointer(), data, len, Some(send_while_freeing), hint), 0);
+                assert_eq!((library.msg_send)(message.pointer(), push, 0), len as c_int);
+                assert_eq!((library.disconnect)(push, c(endpoint).as_ptr()), 0);
+                while resending.sent.load(Ordering::SeqCst) == -2 {
+                    thread::yield_now();
+                }
+                assert_eq!(resending.sent.load(Ordering::SeqCst), -1, "nobody is there any more to send to");
+                assert_eq!((library.close)(push), 0);
+                assert_eq!((library.ctx_term)(context), 0);
+            }
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(30)).expect("no lock is held");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use nought_proto::{Message, Outgoing, limits::LARGE_BODY_LEN, pattern::SendRefusal};
+use nought_proto::{Message, Outgoing, connection::Waste, pattern::SendRefusal};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::{
@@ -253,14 +253,10 @@ impl Held {
         &self.messages[self.handed_on..self.taken]
     }
 
-    /// Goes on to the next one.
-    fn advance(&mut self) {
-        let message = &mut self.messages[self.handed_on];
-        if message.body_len() >= LARGE_BODY_LEN {
-            // Its body is shared with the other side's queue, and must not be kept beyond that.
-            *message = Message::empty_frame();
-        }
-        self.handed_on += 1;
+    /// Lets go of what has been handed on from `first`. Large bodies are shared with the other side's queue, and must not
+    /// be kept beyond that.
+    fn let_go_from(&mut self, first: usize) {
+        self.messages[first..self.handed_on].iter_mut().for_each(|message| drop(Waste::of(message)));
     }
 }
 
@@ -428,6 +424,7 @@ impl<'p> Direction<'p> {
     }
 
     fn hand_on(&mut self) {
+        let first = self.held.handed_on;
         let mut state = self.to.lock();
         while let Some(message) = self.held.waiting().first() {
             match self.to.send_now(&mut state, &Outgoing::Borrowed(message)) {
@@ -442,9 +439,10 @@ impl<'p> Direction<'p> {
                 // Nobody this message could go to: it ends here, as it would at the socket itself.
                 Err(_) => self.forwarded.count_dropped(&mut state.machine, 1),
             }
-            self.held.advance();
+            self.held.handed_on += 1;
         }
         drop(self.to.settle(state));
+        self.held.let_go_from(first);
     }
 
     fn give_up_held(&mut self) {

@@ -245,6 +245,24 @@ impl Message {
         }
     }
 
+    /// The frames, and the name of its group, if it has one.
+    #[inline]
+    pub(crate) fn frames_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
+        let (group, parts) = match &mut self.0 {
+            Parts::Addressed(addressed) => {
+                let Addressed { address, message } = &mut **addressed;
+                (address.group_mut(), &mut message.0)
+            }
+            parts => (None, parts),
+        };
+        let (one, many) = match parts {
+            Parts::One(frame) => (Some(frame), None),
+            Parts::Many(frames) => (None, Some(frames)),
+            Parts::Addressed(_) => unreachable!("an addressed message has no other address"),
+        };
+        group.into_iter().chain(one).chain(many.into_iter().flatten())
+    }
+
     fn as_many(&mut self) -> &mut VecDeque<Frame> {
         if let Parts::One(frame) = &mut self.0 {
             let mut frames = VecDeque::with_capacity(USUAL_FRAMES);
@@ -264,6 +282,15 @@ impl Message {
         match &mut self.0 {
             Parts::Many(frames) if frames.capacity() > 0 => Some(frames),
             _ => None,
+        }
+    }
+}
+
+impl Address {
+    fn group_mut(&mut self) -> Option<&mut Frame> {
+        match self {
+            Self::RoutingId(_) => None,
+            Self::Group(group) => Some(group),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{io, num::NonZeroU32, sync::Arc, time::Instant};
 use crate::{
     connection::{
         Connection, ConnectionId, Connections, Flush, FrameBuffer, Output, PeerCredentials, PeerInfo, Pipe, Progress,
-        Read, ScannedCommand, Shape, Stage, Verdict, heartbeat,
+        Read, ScannedCommand, Shape, Stage, Verdict, Waste, heartbeat,
     },
     crypto::Random,
     error::{Denial, Incompatibility, ProtocolError},
@@ -32,7 +32,8 @@ use crate::{
 /// 2. reads on those of [`poll_resumed`](Self::poll_resumed),
 /// 3. writes for those of [`poll_flush`](Self::poll_flush), between [`begin_write`](Self::begin_write) and
 ///    [`end_write`](Self::end_write),
-/// 4. and calls [`handle_timeout`](Self::handle_timeout) when [`next_timeout`](Self::next_timeout) has come.
+/// 4. calls [`handle_timeout`](Self::handle_timeout) when [`next_timeout`](Self::next_timeout) has come,
+/// 5. and drops what [`take_waste`](Self::take_waste) gives, where it holds no lock.
 pub struct Socket {
     socket_type: SocketType,
     connections: Connections,
@@ -493,10 +494,8 @@ impl Socket {
         if self.connections.take_rest_of_pipe(id) {
             self.scan(id);
         }
-        let is_there = |connection: &&mut Connection| !matches!(connection.stage, Stage::Gone);
-        let connection = self.connections.get_mut(id).filter(is_there)?;
-        let unsent = connection.detach();
-        let assigned_routing_id = connection.assigned_routing_id.clone();
+        let unsent = self.connections.detach(id)?;
+        let assigned_routing_id = self.connections.get(id)?.assigned_routing_id.clone();
         self.connections.note_room();
         self.pattern.lost(&mut self.connections, id);
         self.tell_of_end(id, reopen);
@@ -569,15 +568,19 @@ impl Socket {
 
     /// Forgets a connection with all that it holds.
     pub fn remove(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(id) {
-            if !matches!(connection.stage, Stage::Gone) {
-                connection.detach();
-                self.connections.note_room();
-                self.pattern.lost(&mut self.connections, id);
-            }
+        if self.connections.detach(id).is_some() {
+            self.connections.note_room();
+            self.pattern.lost(&mut self.connections, id);
+        }
+        if self.connections.get(id).is_some() {
             self.pattern.removed(id);
             self.connections.remove(id);
         }
+    }
+
+    /// Forgets all connections with all that they hold.
+    pub fn remove_all(&mut self) {
+        self.connections.ids().into_iter().for_each(|id| self.remove(id));
     }
 
     // ---- bytes in
@@ -815,6 +818,18 @@ impl Socket {
     }
 
     // ---- the driver's questions
+
+    /// Whether bodies were dropped, which the driver is to [take](Self::take_waste).
+    #[inline]
+    pub fn has_waste(&self) -> bool {
+        self.connections.has_waste()
+    }
+
+    /// Takes the bodies that were dropped. To drop them for good may run code of the application's: it is to be done
+    /// where no lock is held.
+    pub fn take_waste(&mut self) -> Waste {
+        self.connections.take_waste()
+    }
 
     /// The next connection that wants to be written.
     #[inline]

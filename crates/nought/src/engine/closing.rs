@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nought_proto::{ConnectionId, socket::Reopen};
+use nought_proto::{ConnectionId, Options, Socket, socket::Reopen};
 
 use super::{Core, Guard, State, link::LostBecause};
 use crate::{monitor::DisconnectReason, transport::shield::ShieldedChannel};
@@ -325,8 +325,12 @@ impl Core {
         if !state.closing || !state.retiring.is_empty() || !state.links.is_empty() {
             return;
         }
-        let State { monitors, waiters, .. } = &mut *state;
+        let State { monitors, waiters, machine, .. } = &mut *state;
         monitors.close(&mut waiters.after_unlock);
+        // What nobody has received ends now, and not with whoever knows of the socket last and may hold other locks.
+        machine.remove_all();
+        let empty = Socket::new(machine.socket_type(), Options::default());
+        waiters.after_unlock.bury(std::mem::replace(machine, empty));
         drop(state);
         self.driver().remove(self);
         self.context.socket_closed(self.id);

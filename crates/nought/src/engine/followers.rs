@@ -27,10 +27,10 @@ impl Followers {
 }
 
 impl Core {
-    /// Lets go of the socket until somebody tells its followers, at most for `timeout`. Not at all if wakers have waited
-    /// for that: they run now, and the caller looks again.
+    /// Lets go of the socket until somebody tells its followers, at most for `timeout`. Not at all if foreign code has
+    /// waited for that: it runs now, and the caller looks again.
     pub(super) fn wait_to_be_told<'a>(&'a self, state: Guard<'a>, timeout: Option<Duration>) -> Guard<'a> {
-        if state.has_wakers() {
+        if state.has_deferred() {
             drop(state);
             return self.lock();
         }

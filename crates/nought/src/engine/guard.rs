@@ -3,16 +3,19 @@
 use std::{
     ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     task::Waker,
 };
 
 use nought_lock::Guard as Locked;
+use nought_proto::{Socket, connection::Waste};
 
-use super::State;
+use super::{State, inquiry::Inquiry};
 
 /// Holds a socket's lock. Wakers are an executor's code: it may poll the task there and then, or drop it, and either
-/// locks the socket. So those that were told under the lock ([`AfterUnlock`]) run when the guard has let go of
-/// it, wherever that happens.
+/// locks the socket. And the end of a message's body is the code of whoever brought its memory. So the wakers that were
+/// told under the lock ([`AfterUnlock`]), and the bodies that the machine has dropped under it ([`Waste`]), have their
+/// turn when the guard has let go of it, wherever that happens.
 pub(crate) struct Guard<'a> {
     // Dropped in this order.
     locked: Locked<'a, State>,
@@ -36,14 +39,21 @@ fn run(after_unlock: Box<AfterUnlock>) {
     drop(after_unlock);
 }
 
-/// Wakers that wait for the lock's end.
+/// What waits for the lock's end.
 #[derive(Default)]
-pub(crate) struct AfterUnlock(Vec<Farewell>);
+pub(crate) struct AfterUnlock {
+    farewells: Vec<Farewell>,
+    waste: Waste,
+}
 
 enum Farewell {
     Wake(Waker),
     /// Dropping the last waker of a task may drop the task.
     Drop(Waker),
+    /// An inquiry may hold messages of the authenticator's.
+    Forget(Arc<Inquiry>),
+    /// The machine of a socket that is closed may hold messages that nobody has received.
+    Bury(Box<Socket>),
 }
 
 impl<'a> Guard<'a> {
@@ -54,15 +64,17 @@ impl<'a> Guard<'a> {
 }
 
 impl Guard<'_> {
-    /// Whether wakers wait for the lock's end.
+    /// Whether foreign code waits for the lock's end.
     #[inline]
-    pub(super) fn has_wakers(&self) -> bool {
-        !self.locked.waiters.after_unlock.0.is_empty()
+    pub(super) fn has_deferred(&self) -> bool {
+        !self.locked.waiters.after_unlock.farewells.is_empty() || self.locked.machine.has_waste()
     }
 
     #[cold]
     fn take_after_unlock(&mut self) {
-        self.after_unlock = Deferred(Some(Box::new(std::mem::take(&mut self.locked.waiters.after_unlock))));
+        let farewells = std::mem::take(&mut self.locked.waiters.after_unlock.farewells);
+        let waste = self.locked.machine.take_waste();
+        self.after_unlock = Deferred(Some(Box::new(AfterUnlock { farewells, waste })));
     }
 }
 
@@ -85,7 +97,7 @@ impl DerefMut for Guard<'_> {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.has_wakers() {
+        if self.has_deferred() {
             self.take_after_unlock();
         }
     }
@@ -93,22 +105,37 @@ impl Drop for Guard<'_> {
 
 impl AfterUnlock {
     pub(crate) fn wake(&mut self, waker: Waker) {
-        self.0.push(Farewell::Wake(waker));
+        self.farewells.push(Farewell::Wake(waker));
+    }
+
+    pub(super) fn forget(&mut self, inquiry: Arc<Inquiry>) {
+        self.farewells.push(Farewell::Forget(inquiry));
+    }
+
+    pub(super) fn bury(&mut self, machine: Socket) {
+        self.farewells.push(Farewell::Bury(Box::new(machine)));
     }
 
     pub(crate) fn discard(&mut self, waker: Waker) {
-        self.0.push(Farewell::Drop(waker));
+        self.farewells.push(Farewell::Drop(waker));
     }
 }
 
 impl Drop for AfterUnlock {
     fn drop(&mut self) {
-        self.0.drain(..).for_each(|farewell| {
-            // One task's waker that panics, which the panic hook has told, must not cost another task its wake-up.
-            let _ = catch_unwind(AssertUnwindSafe(|| match farewell {
+        self.farewells.drain(..).for_each(|farewell| {
+            run_foreign(|| match farewell {
                 Farewell::Wake(waker) => waker.wake(),
                 Farewell::Drop(waker) => drop(waker),
-            }));
+                Farewell::Forget(inquiry) => drop(inquiry),
+                Farewell::Bury(machine) => drop(machine),
+            });
         });
+        std::mem::take(&mut self.waste).into_bodies().for_each(|body| run_foreign(|| drop(body)));
     }
+}
+
+/// What panics, which the panic hook has told, must not cost another task its wake-up.
+fn run_foreign(foreign: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(foreign));
 }

@@ -80,7 +80,9 @@ impl Core {
 impl State {
     /// Nobody wants to know of this peer any more.
     pub(super) fn forget_inquiry(&mut self, about: ConnectionId) {
-        self.inquiries.remove(&about);
+        if let Some(inquiry) = self.inquiries.remove(&about) {
+            self.waiters.after_unlock.forget(inquiry);
+        }
     }
 }
 
@@ -138,11 +140,16 @@ impl Inquiry {
     /// An authenticator that goes away leaves its question open, and the peer outside until the handshake's time is over
     /// (as in libzmq): let go, the peer would be back at once, and let in where authentication is not enforced.
     fn verdict(&self) -> Option<Verdict> {
+        let mut message = Message::new();
         let mut machine = self.lock();
         machine.pipe_changed(self.connection);
         while machine.poll_event().is_some() {}
-        let mut message = Message::new();
-        machine.recv(&mut message).ok()?;
+        let received = machine.recv(&mut message);
+        let waste = machine.take_waste();
+        drop(machine);
+        // It holds memory of the authenticator's.
+        drop(waste);
+        received.ok()?;
         Some(Reply::decode(&message, REQUEST_ID).map_or_else(Verdict::IllegalReply, Verdict::Reply))
     }
 }

@@ -287,8 +287,9 @@ impl Core {
 
     /// Writes what the connection has, outside of the lock, until its transport takes no more.
     fn write_one<'a>(&'a self, mut state: Guard<'a>, id: ConnectionId) -> Guard<'a> {
-        let Some(mut output) = state.machine.begin_write(id) else { return state };
-        let Some(link) = state.links.get_mut(id) else { return state };
+        let State { links, machine, .. } = &mut *state;
+        let Some(link) = links.get_mut(id) else { return state };
+        let Some(mut output) = machine.begin_write(id) else { return state };
         link.writing = true;
         link.room_while_writing = false;
         let channel = link.channel.clone();

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nought_proto::{Message, connection::PeerInfo, pattern::RecvRefusal};
+use nought_proto::{
+    Message,
+    connection::{PeerInfo, Waste},
+    pattern::RecvRefusal,
+};
 
 use super::{CanReceive, Socket, Waits};
 use crate::{
@@ -29,6 +33,7 @@ impl<K: CanReceive> Socket<K> {
     /// Why there is none; `message` then holds nothing of use.
     #[inline]
     pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
+        drop(Waste::of(message));
         self.receive(Waits::AsSet, |state| self.core.recv_now(state, message))
     }
 
@@ -104,6 +109,7 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// Why there is none; `message` then holds nothing of use.
     pub fn recv_from_into(&self, message: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvError> {
+        drop(Waste::of(message));
         self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, message))
     }
 
@@ -112,6 +118,7 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// [`RecvError::WouldBlock`] if there is none; or see [`recv_from_into`](Self::recv_from_into).
     pub fn try_recv_from_into(&self, message: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvError> {
+        drop(Waste::of(message));
         self.receive(Waits::Never, |state| self.core.recv_from_now(state, message))
     }
 
@@ -120,6 +127,7 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// [`RecvError::WouldBlock`] if there is none; or see [`recv_into`](Self::recv_into).
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
+        drop(Waste::of(message));
         self.receive(Waits::Never, |state| self.core.recv_now(state, message))
     }
 

@@ -105,28 +105,31 @@ impl<K: CanSend> Socket<K> {
             if chunk.is_empty() {
                 return Ok(sent);
             }
-            self.send_chunk(&mut chunk, &mut sent)?;
+            let result = self.send_chunk(&chunk);
+            let of_chunk = result.unwrap_or_else(|(of_chunk, _)| of_chunk);
+            sent += of_chunk;
+            // No lock is held: the end of a message may be an application's code.
+            let unsent = chunk.drain(..).skip(of_chunk);
+            if let Err((_, kind)) = result {
+                return Err(SendBatchError { kind, sent, unsent: unsent.map(Outgoing::into_message).collect() });
+            }
+            drop(unsent);
         }
     }
 
-    fn send_chunk(&self, chunk: &mut Vec<Outgoing<'_>>, sent: &mut usize) -> Result<(), SendBatchError> {
-        let mut rest = chunk.drain(..);
+    /// Says how many were sent; and why the next one was not.
+    fn send_chunk(&self, chunk: &[Outgoing<'_>]) -> Result<usize, (usize, SendErrorKind)> {
         let mut state = self.core.lock();
-        while let Some(message) = rest.next() {
-            if let Err(refusal) = self.core.send_now(&mut state, &message) {
-                if let Err(error) = self.send_slowly(state, message, refusal, Waits::AsSet) {
-                    let kind = error.kind();
-                    let unsent = std::iter::once(error.into_message()).chain(rest.map(Outgoing::into_message));
-                    return Err(SendBatchError { kind, sent: *sent, unsent: unsent.collect() });
-                }
+        for (sent, message) in chunk.iter().enumerate() {
+            if let Err(refusal) = self.core.send_now(&mut state, message) {
+                self.send_when_possible(state, message, refusal, Waits::AsSet).map_err(|kind| (sent, kind))?;
                 state = self.core.lock();
             } else {
                 state = self.core.settle_rest(state);
             }
-            *sent += 1;
         }
         self.core.finish(state);
-        Ok(())
+        Ok(chunk.len())
     }
 
     #[inline]
@@ -149,22 +152,31 @@ impl<K: CanSend> Socket<K> {
         refusal: SendRefusal,
         waits: Waits,
     ) -> Result<(), SendError> {
+        let sent = self.send_when_possible(state, &message, refusal, waits);
+        sent.map_err(|kind| SendError::new(kind, message.into_message()))
+    }
+
+    fn send_when_possible(
+        &self,
+        state: Guard<'_>,
+        message: &Outgoing<'_>,
+        refusal: SendRefusal,
+        waits: Waits,
+    ) -> Result<(), SendErrorKind> {
         if state.terminated {
-            return Err(SendError::new(SendErrorKind::Terminated, message.into_message()));
+            return Err(SendErrorKind::Terminated);
         }
         if refusal != SendRefusal::WouldBlock {
-            return Err(SendError::new(refusal.into(), message.into_message()));
+            return Err(refusal.into());
         }
         let patience = waits.patience(state.options.send_timeout);
         let (state, result) =
-            self.core.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, &message));
+            self.core.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, message));
         drop(state);
-        let kind = match result {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(refusal)) => refusal.into(),
-            Err(ended) => waits.ended(ended),
-        };
-        Err(SendError::new(kind, message.into_message()))
+        match result {
+            Ok(sent) => sent.map_err(Into::into),
+            Err(ended) => Err(waits.ended(ended)),
+        }
     }
 
     /// `None` says that it has to wait.

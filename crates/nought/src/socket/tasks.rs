@@ -9,7 +9,11 @@ use std::{
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use nought_proto::{Message, Outgoing, connection::PeerInfo, pattern::RecvRefusal};
+use nought_proto::{
+    Message, Outgoing,
+    connection::{PeerInfo, Waste},
+    pattern::RecvRefusal,
+};
 
 use super::{CanReceive, CanSend, Kind, Socket, receiving::unless_it_waits};
 use crate::{
@@ -109,6 +113,7 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// Why there is none; `message` then holds nothing of use.
     pub async fn recv_into_async(&self, message: &mut Message) -> Result<(), RecvError> {
+        drop(Waste::of(message));
         self.receive_async(|state| self.core().recv_now(state, message)).await
     }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
 
-use super::body_pool::BodyPool;
+use super::{body_pool::BodyPool, waste::Waste};
 use crate::{
     frame::Frame,
     limits::{LARGE_BODY_LEN, SEAL_LEN},
@@ -212,6 +212,18 @@ impl FrameBuffer {
         Some(body)
     }
 
+    /// Whether there are bodies by reference.
+    #[inline]
+    pub(super) fn holds_bodies(&self) -> bool {
+        !self.bodies.is_empty() || !self.held.is_empty()
+    }
+
+    /// Takes the bodies out, of frames that are of no use any more.
+    pub(super) fn take_bodies(&mut self) -> impl Iterator<Item = Bytes> {
+        self.bodies_len = 0;
+        self.bodies.drain(..).map(|placed| placed.body).chain(self.held.drain(..))
+    }
+
     /// Appends one command frame, written by `encode`.
     pub(crate) fn push_command(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         encode(&mut self.bytes);
@@ -219,7 +231,7 @@ impl FrameBuffer {
     }
 
     /// Drops the messages and keeps the commands.
-    pub(crate) fn retain_commands(&mut self, version: Version) {
+    pub(crate) fn retain_commands(&mut self, version: Version, waste: &mut Waste) {
         let mut kept = Vec::new();
         for (header, place) in self.frames(version) {
             if header.command {
@@ -228,6 +240,7 @@ impl FrameBuffer {
             }
         }
         let commands = self.commands;
+        waste.take_frames(self);
         self.clear();
         self.bytes.extend_from_slice(&kept);
         self.commands = commands;

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, io, ops::Range};
 use bytes::Bytes;
 
 use super::{
+    Waste,
     body_pool::BodyPool,
     frame_buffer::{CACHE_LINE_LEN, FrameBuffer},
 };
@@ -38,6 +39,8 @@ pub(crate) struct Inbound {
     open_message_len: u64,
     open_headers_len: usize,
     read_len: usize,
+    /// Bodies of senders in the same process that stood among the bytes and are cut: the set of connections takes them.
+    pub(super) spent: Waste,
 }
 
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl Default for Inbound {
             open_message_len: 0,
             open_headers_len: 0,
             read_len: READ_LEN_MIN,
+            spent: Waste::default(),
         }
     }
 }
@@ -449,6 +453,7 @@ impl Inbound {
             self.dead_len = 0;
         }
         if self.start == self.frames.bytes.len() {
+            self.spent.take_frames(&mut self.frames);
             self.frames.clear();
             self.start = 0;
             self.scanned = 0;
@@ -481,6 +486,10 @@ impl Inbound {
     pub(crate) fn fetch_next(&self) {
         let next = &self.frames.bytes[self.start..];
         std::hint::black_box((next.first().copied(), next.get(CACHE_LINE_LEN).copied()));
+    }
+
+    pub(super) fn frames_mut(&mut self) -> &mut FrameBuffer {
+        &mut self.frames
     }
 
     /// Where frames are appended that came sealed. What was cut is dropped first, if that is more than what is moved.

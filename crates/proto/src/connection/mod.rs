@@ -11,6 +11,7 @@ mod peer_credentials;
 mod pipe;
 mod set;
 mod table;
+mod waste;
 
 use std::{sync::Arc, time::Instant};
 
@@ -29,6 +30,7 @@ pub use self::{
     pipe::{Notify, Pipe},
     set::{ConnectionId, Connections},
     table::ConnectionTable,
+    waste::Waste,
 };
 use self::{handshake::Handshake, heartbeat::Heartbeat};
 use crate::{
@@ -497,18 +499,18 @@ impl Connection {
 
     /// Ends the connection, as far as the transport goes. Counts the messages that were not sent whole as lost, and returns
     /// those that another connection can send.
-    pub(crate) fn detach(&mut self) -> FrameBuffer {
+    fn detach(&mut self, waste: &mut Waste) -> FrameBuffer {
         let unsent = if matches!(self.stage, Stage::Raw) {
             // Bytes without frames are of no use to another peer.
             self.counters.lost += self.queued().messages as u64;
             self.unsent = None;
             FrameBuffer::default()
         } else {
-            self.take_unsent_messages()
+            self.take_unsent_messages(waste)
         };
         self.counters.lost += unsent.messages() as u64;
         let unsent = if self.greetings > 0 { unsent.without_first(self.greetings, Version::V3_1) } else { unsent };
-        self.close_pipes();
+        self.close_pipes(waste);
         self.outbox = Outbox::Wire(FrameBuffer::default());
         self.prelude = Vec::new();
         self.opener = None;
@@ -527,18 +529,20 @@ impl Connection {
     }
 
     /// Takes all that waits to be sent, except for what the driver holds. Only whole messages are kept.
-    fn take_unsent_messages(&mut self) -> FrameBuffer {
+    fn take_unsent_messages(&mut self, waste: &mut Waste) -> FrameBuffer {
         let mut kept = FrameBuffer::default();
         // Where no message was counted there is only the handshake's bytes, which are no frames, or commands.
-        if let Some(output) = self.unsent.take().filter(|output| output.frames.messages > 0) {
+        if let Some(mut output) = self.unsent.take().filter(|output| output.frames.messages > 0) {
             let left = output.frames.messages_after(output.written(), self.outbox_version, Version::V3_1);
             self.greetings = self.greetings.saturating_sub(output.frames.messages - left.messages);
             kept.append(&left);
+            waste.take_frames(&mut output.frames);
         }
-        if let Outbox::Wire(frames) = &self.outbox
+        if let Outbox::Wire(frames) = &mut self.outbox
             && frames.messages > 0
         {
             kept.append(&frames.messages_after(0, self.outbox_version, Version::V3_1));
+            waste.take_frames(frames);
         }
         if self.sent_subscriptions {
             // They are sent anew, in the form that the next peer knows.
@@ -566,10 +570,10 @@ impl Connection {
     }
 
     /// Tells the other end of memory pipes that this end is gone.
-    fn close_pipes(&mut self) {
+    fn close_pipes(&mut self, waste: &mut Waste) {
         if let Outbox::Memory(pipes) = &self.outbox {
             self.counters.lost += pipes.out.close_writer();
-            self.counters.dropped_on_arrival += pipes.input.close_reader();
+            self.counters.dropped_on_arrival += pipes.input.close_reader(waste);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Load, frame_buffer::FrameBuffer};
+use super::{Load, Waste, frame_buffer::FrameBuffer};
 use crate::wire::Version;
 
 /// Tells a socket that something changed at the other end of a pipe.
@@ -138,9 +138,9 @@ impl Pipe {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes one message, which `encode` appends.
+    /// Writes one message, which `encode` appends. What it replaces goes into `waste`.
     #[inline]
-    pub(crate) fn write_message(&self, encode: impl FnOnce(&mut FrameBuffer)) -> Change {
+    pub(crate) fn write_message(&self, waste: &mut Waste, encode: impl FnOnce(&mut FrameBuffer)) -> Change {
         let mut shared = self.lock();
         if shared.reader_gone {
             return Change::none(Written::Gone);
@@ -148,7 +148,7 @@ impl Pipe {
         if shared.is_full(&self.progress.0) && !self.want_room(&mut shared) {
             return Change::none(Written::Full);
         }
-        let replaced = if shared.conflate { shared.drop_messages() } else { Load::default() };
+        let replaced = if shared.conflate { shared.drop_messages(waste) } else { Load::default() };
         shared.written += 1;
         let before = shared.frames.len();
         if before >= shared.owned_len {
@@ -285,11 +285,13 @@ impl Pipe {
 
     /// The reader reads no more; what is in the pipe is lost. Returns the number of those messages if no writer is there
     /// any more to count them.
-    pub(crate) fn close_reader(&self) -> u64 {
+    pub(crate) fn close_reader(&self, waste: &mut Waste) -> u64 {
         let mut shared = self.lock();
         shared.reader_gone = true;
         shared.reader = None;
-        let abandoned = std::mem::take(&mut shared.frames).messages() as u64;
+        let mut frames = std::mem::take(&mut shared.frames);
+        waste.take_frames(&mut frames);
+        let abandoned = frames.messages() as u64;
         if shared.writer_gone {
             return abandoned;
         }
@@ -299,10 +301,14 @@ impl Pipe {
     }
 
     /// Ends the pipe for the side that was never joined to it. If the other one has written to it already, it counts that
-    /// as lost.
-    pub fn close(&self) {
-        self.close_reader();
+    /// as lost. Returns the number of those messages if the other one is gone, too, and cannot count them any more.
+    ///
+    /// Bodies are dropped, which may run code of the application's: to be called where no lock is held.
+    pub fn close(&self) -> u64 {
+        let mut waste = Waste::default();
+        let abandoned = self.close_reader(&mut waste);
         self.end_writing();
+        abandoned
     }
 
     /// Whether the reader is gone.
@@ -329,10 +335,10 @@ impl Shared {
     }
 
     /// Drops the messages that the reader has not taken, and keeps the commands.
-    fn drop_messages(&mut self) -> Load {
+    fn drop_messages(&mut self, waste: &mut Waste) -> Load {
         let (messages, len_before) = (self.frames.messages(), self.frames.len());
         self.written -= messages as u64;
-        self.frames.retain_commands(Version::V3_1);
+        self.frames.retain_commands(Version::V3_1, waste);
         Load { messages, bytes: len_before - self.frames.len() }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo, Pipe,
-    Read, ScannedCommand, Shape, Stage, Taken, Written,
+    Read, ScannedCommand, Shape, Stage, Taken, Waste, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
 };
@@ -124,6 +124,8 @@ pub struct Connections {
     /// What connections that are gone have counted.
     past: super::Counters,
     scratch: FrameBuffer,
+    /// What has been dropped since somebody last took it.
+    waste: Waste,
 }
 
 #[derive(Default)]
@@ -168,7 +170,8 @@ impl Connections {
             Outbox::Memory(_) => 0,
         };
         connection.counters.dropped_on_arrival += connection.inbound.messages() as u64;
-        connection.close_pipes();
+        connection.close_pipes(&mut self.waste);
+        connection.drop_inbound(&mut self.waste);
         self.kept_len -= connection.kept_len;
         self.past += connection.counters;
         if self.prefetched_from == Some(id) {
@@ -226,6 +229,34 @@ impl Connections {
         count(&mut self.past);
     }
 
+    /// What has been dropped since this was last asked for, to be dropped where no lock is held.
+    pub(crate) fn take_waste(&mut self) -> Waste {
+        std::mem::take(&mut self.waste)
+    }
+
+    #[inline]
+    pub(crate) fn has_waste(&self) -> bool {
+        !self.waste.is_empty()
+    }
+
+    /// Drops what is in a message that the application does not get.
+    #[inline]
+    pub(crate) fn drop_message(&mut self, message: &mut Message) {
+        self.waste.take_message(message);
+    }
+
+    /// Drops a frame that the application does not get.
+    pub(crate) fn drop_frame(&mut self, mut frame: Frame) {
+        self.waste.take_frame(&mut frame);
+    }
+
+    /// Ends the connection, as far as the transport goes; see [`Connection::detach`].
+    pub(crate) fn detach(&mut self, id: ConnectionId) -> Option<FrameBuffer> {
+        let is_there = |connection: &&mut Connection| !matches!(connection.stage, Stage::Gone);
+        let connection = find_mut(&mut self.slots, id).filter(is_there)?;
+        Some(connection.detach(&mut self.waste))
+    }
+
     /// Something has changed that may decide about a message which found no room.
     #[inline]
     pub(crate) fn note_room(&mut self) {
@@ -275,7 +306,7 @@ impl Connections {
         let found = find_mut(&mut self.slots, id);
         let Some(connection) = found.filter(|connection| connection.takes_output()) else { return Written::Gone };
         if let Outbox::Memory(pipes) = &connection.outbox {
-            let change = pipes.out.write_message(|frames| push(frames, Version::V3_1));
+            let change = pipes.out.write_message(&mut self.waste, |frames| push(frames, Version::V3_1));
             connection.note_replaced(change.replaced);
             connection.note_written(change.written, change.added_len);
             return change.written;
@@ -289,7 +320,7 @@ impl Connections {
         if self.options.conflate && frames.messages > 0 {
             connection.counters.conflated += frames.messages as u64;
             connection.counters.messages_out -= frames.messages as u64;
-            frames.retain_commands(version);
+            frames.retain_commands(version, &mut self.waste);
             connection.greetings = 0;
         }
         if frames.capacity() == 0
@@ -436,7 +467,9 @@ impl Connections {
 
     /// Drops messages for which there is a newer one.
     pub(crate) fn drop_all_but_newest(&mut self, id: ConnectionId) {
-        self.get_mut(id).into_iter().for_each(Connection::drop_all_but_newest);
+        if let Some(connection) = find_mut(&mut self.slots, id) {
+            connection.drop_all_but_newest(&mut self.waste);
+        }
     }
 
     /// Puts the next message of the connection into `into`, whatever CONFLATE says: it may be a subscription.
@@ -451,6 +484,7 @@ impl Connections {
         connection.counters.messages_in += 1;
         connection.note_consumed();
         if connection.inbound.messages() == 0 {
+            self.waste.append(&mut connection.inbound.spent);
             if let Outbox::Wire(_) = connection.outbox {
                 connection.inbound.release(&mut self.spares);
             }
@@ -521,7 +555,9 @@ impl Connections {
 
     /// Drops what has come over a connection and is not received, and reads on if that was in the way.
     pub(crate) fn drop_received(&mut self, id: ConnectionId) {
-        self.get_mut(id).into_iter().for_each(Connection::drop_received);
+        if let Some(connection) = find_mut(&mut self.slots, id) {
+            connection.drop_received(&mut self.waste);
+        }
         self.resume(id);
     }
 
@@ -755,6 +791,7 @@ impl Connections {
         }
         let rules = rules.filter(|rules| rules.len_max.is_some() || rules.shape != Shape::Any);
         let command = connection.inbound.scan(connection.version, rules, &self.bodies)?;
+        self.waste.append(&mut connection.inbound.spent);
         if command.is_none()
             && let Some(failure) = connection.opener.as_ref().and_then(|opener| opener.failure())
         {
@@ -769,7 +806,7 @@ impl Connections {
     }
 
     pub(crate) fn end_write(&mut self, id: ConnectionId, mut output: Output) {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return };
+        let Some(connection) = find_mut(&mut self.slots, id) else { return self.waste.take_frames(&mut output.frames) };
         let written = connection.in_flight.bytes - output.remaining();
         connection.counters.bytes_out += written as u64;
         connection.in_flight = Load::default();
@@ -787,6 +824,7 @@ impl Connections {
             connection.greetings = 0;
         }
         connection.sealer = sealer.or(connection.sealer.take());
+        self.waste.take_frames(&mut frames);
         frames.clear();
         let spare = frames.take_spare();
         if spare.capacity() >= READ_LEN_MIN && self.spares.len() < SPARE_BUFFERS {
@@ -864,8 +902,8 @@ impl Connections {
     /// Joins the connection with a socket of the same process: `out` and `input` are the two directions. What was
     /// queued goes into the pipe.
     pub(crate) fn attach_pipes(&mut self, id: ConnectionId, out: Arc<Pipe>, input: Arc<Pipe>, peer: PeerInfo) {
-        let Some(connection) = self.get_mut(id) else { return };
-        let queued = connection.take_unsent_messages();
+        let Some(connection) = find_mut(&mut self.slots, id) else { return };
+        let queued = connection.take_unsent_messages(&mut self.waste);
         if !queued.is_empty() {
             connection.counters.bytes_out += queued.len() as u64;
             out.write_encoded(&queued);
@@ -959,29 +997,39 @@ impl Connection {
         }
     }
 
-    fn drop_all_but_newest(&mut self) {
+    fn drop_all_but_newest(&mut self, waste: &mut Waste) {
         let mut older = Message::new();
         while self.inbound.messages() > 1 || self.inbound.messages() == 1 && self.has_newer_in_pipe() {
             self.inbound.cut(self.version, &mut older);
+            waste.take_message(&mut older);
             self.counters.conflated += 1;
             self.note_consumed();
             if self.inbound.messages() == 0 {
                 self.refill();
             }
         }
+        waste.append(&mut self.inbound.spent);
     }
 
-    fn drop_received(&mut self) {
+    fn drop_received(&mut self, waste: &mut Waste) {
         let mut dropped = Message::new();
         while self.inbound.messages() > 0 {
             self.inbound.cut(self.version, &mut dropped);
+            waste.take_message(&mut dropped);
             self.counters.dropped_on_arrival += 1;
             self.note_consumed();
         }
+        waste.append(&mut self.inbound.spent);
         if matches!(self.stage, Stage::Raw) && self.inbound.has_unscanned() {
             self.inbound.consume(self.inbound.unscanned().len());
             self.counters.dropped_on_arrival += 1;
         }
+    }
+
+    /// Drops what has come and is not received, as the connection goes.
+    fn drop_inbound(&mut self, waste: &mut Waste) {
+        waste.take_frames(self.inbound.frames_mut());
+        waste.append(&mut self.inbound.spent);
     }
 
     fn has_newer_in_pipe(&self) -> bool {

@@ -48,6 +48,7 @@ impl Dish {
                 into.set_address(Some(Address::Group(group)));
                 return Some(id);
             }
+            connections.drop_message(into);
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
     }
@@ -55,7 +56,8 @@ impl Dish {
     /// What has come for a group that is left is not received, looked at or not.
     fn drop_of_group(&mut self, connections: &mut Connections, group: &[u8]) {
         let is_of_group = |message: &Message| matches!(message.address(), Some(Address::Group(of)) if of[..] == *group);
-        if let Some((_, id)) = self.next.take_if(|(message, _)| is_of_group(message)) {
+        if let Some((mut message, id)) = self.next.take_if(|(message, _)| is_of_group(message)) {
+            connections.drop_message(&mut message);
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
     }

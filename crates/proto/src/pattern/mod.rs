@@ -173,7 +173,8 @@ fn drop_prefetched(
     connections: &mut Connections,
     discarded: ConnectionId,
 ) {
-    if prefetched.take_if(|(_, id)| *id == discarded).is_some() {
+    if let Some((mut message, _)) = prefetched.take_if(|(_, id)| *id == discarded) {
+        connections.drop_message(&mut message);
         connections.count(discarded, |counters| counters.dropped_on_arrival += 1);
     }
 }

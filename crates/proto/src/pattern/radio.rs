@@ -60,6 +60,7 @@ impl Pattern for Radio {
         // RFC 48 wants messages of a DISH discarded in silence.
         let mut message = Message::new();
         while connections.cut_scanned(id, &mut message) {
+            connections.drop_message(&mut message);
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
     }

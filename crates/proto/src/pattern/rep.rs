@@ -35,13 +35,14 @@ impl Rep {
             if has_envelope(into) {
                 return Some(id);
             }
+            connections.drop_message(into);
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
     }
 
     /// Takes the envelope off: all frames up to the first empty one, and that one too.
-    fn open(&mut self, request: &mut Message) {
-        self.envelope.clear();
+    fn open(&mut self, connections: &mut Connections, request: &mut Message) {
+        self.envelope.drain(..).for_each(|frame| connections.drop_frame(frame));
         while let Some(frame) = request.pop_front() {
             let is_delimiter = frame.is_empty();
             self.envelope.push(frame);
@@ -97,7 +98,7 @@ impl Pattern for Rep {
             }
             None => self.next_request(connections, into).ok_or(RecvRefusal::WouldBlock)?,
         };
-        self.open(into);
+        self.open(connections, into);
         self.turn = Turn::Send(peer);
         connections.push_event(Event::TurnChanged);
         connections.received_from = Some(peer);

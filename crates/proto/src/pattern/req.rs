@@ -45,11 +45,12 @@ impl Req {
 
     /// Drops replies to earlier requests, so that none is taken for the reply to the next one.
     fn drop_stale_replies(&mut self, connections: &mut Connections) {
+        if let Some((reply, id)) = self.reply.take() {
+            drop_reply(connections, id, reply);
+        }
         let mut stale = Message::new();
-        let mut next = self.reply.take().map(|(_, id)| id);
-        while let Some(id) = next.or_else(|| self.dealer.next_message(connections, &mut stale)) {
-            connections.count(id, |counters| counters.dropped_on_arrival += 1);
-            next = None;
+        while let Some(id) = self.dealer.next_message(connections, &mut stale) {
+            drop_reply(connections, id, std::mem::take(&mut stale));
         }
     }
 
@@ -59,17 +60,17 @@ impl Req {
             let mut reply = Message::new();
             let Some(id) = self.dealer.next_message(connections, &mut reply) else { return false };
             if expected.is_some_and(|expected| expected != id) {
-                connections.count(id, |counters| counters.dropped_on_arrival += 1);
+                drop_reply(connections, id, reply);
                 continue;
             }
-            match self.open(&mut reply) {
+            match self.open(connections, &mut reply) {
                 Envelope::Ours => {
                     connections.prefetched_from = Some(id);
                     self.reply = Some((reply, id));
                 }
-                Envelope::Stale => connections.count(id, |counters| counters.dropped_on_arrival += 1),
+                Envelope::Stale => drop_reply(connections, id, reply),
                 Envelope::Malformed => {
-                    connections.count(id, |counters| counters.dropped_on_arrival += 1);
+                    drop_reply(connections, id, reply);
                     connections.fail(id, Misbehaviour::Envelope.into());
                 }
             }
@@ -79,17 +80,24 @@ impl Req {
 
     /// Takes the envelope off. One that is sound and not of this request's form is that of an earlier request, from
     /// before correlate was switched.
-    fn open(&self, reply: &mut Message) -> Envelope {
+    fn open(&self, connections: &mut Connections, reply: &mut Message) -> Envelope {
         let number = match reply.frames().next() {
             Some(number) if number.len() == size_of::<u32>() => reply.pop_front(),
             _ => None,
         };
-        if reply.pop_front().is_none_or(|delimiter| !delimiter.is_empty()) || reply.is_empty() {
+        let delimiter = reply.pop_front();
+        if delimiter.as_ref().is_none_or(|delimiter| !delimiter.is_empty()) || reply.is_empty() {
+            delimiter.into_iter().for_each(|frame| connections.drop_frame(frame));
             return Envelope::Malformed;
         }
         let expected = self.is_numbered.then(|| Frame::from(&self.request_number.to_be_bytes()));
         if number == expected { Envelope::Ours } else { Envelope::Stale }
     }
+}
+
+fn drop_reply(connections: &mut Connections, from: ConnectionId, mut reply: Message) {
+    connections.drop_message(&mut reply);
+    connections.count(from, |counters| counters.dropped_on_arrival += 1);
 }
 
 enum Envelope {

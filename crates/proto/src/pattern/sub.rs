@@ -22,6 +22,7 @@ impl Sub {
             if matches(&self.xsub, connections, into) {
                 return Some(id);
             }
+            connections.drop_message(into);
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
     }
@@ -29,7 +30,8 @@ impl Sub {
     /// What has come and is no longer subscribed to is not received, looked at or not.
     fn drop_unmatched(&mut self, connections: &mut Connections) {
         let unmatched = self.next.take_if(|(message, _)| !matches(&self.xsub, connections, message));
-        if let Some((_, id)) = unmatched {
+        if let Some((mut message, id)) = unmatched {
+            connections.drop_message(&mut message);
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
         }
     }

@@ -93,10 +93,11 @@ impl XPub {
             match message.as_slice() {
                 [first @ (0 | 1), prefix @ ..] if message.len() == 1 => {
                     self.change(connections, id, *first == 1, prefix);
+                    connections.drop_message(&mut message);
                 }
                 [first @ (0 | 1), prefix @ ..] if connections.options.only_first_subscribe => {
                     self.change(connections, id, *first == 1, prefix);
-                    message.pop_front();
+                    message.pop_front().into_iter().for_each(|frame| connections.drop_frame(frame));
                     self.upward.push(connections, std::mem::take(&mut message), id);
                 }
                 _ => self.upward.push(connections, std::mem::take(&mut message), id),
@@ -106,8 +107,9 @@ impl XPub {
 
     /// What PUB does not pass up.
     pub(super) fn discard_upward(&mut self, connections: &mut Connections) {
-        while let Some((message, from)) = self.upward.pop(connections) {
+        while let Some((mut message, from)) = self.upward.pop(connections) {
             let is_notification = matches!(message.as_slice(), [0 | 1, ..]) && message.len() == 1;
+            connections.drop_message(&mut message);
             connections.count(from, |counters| counters.dropped_on_arrival += u64::from(!is_notification));
         }
     }

@@ -41,7 +41,9 @@ impl Upward {
     pub(crate) fn bound(&mut self, connections: &mut Connections, peers: usize) {
         let shares = peers + 1;
         while self.waiting.len() > shares * XPUB_BACKLOG_MAX || self.len > shares * XPUB_BACKLOG_LEN_MAX {
-            self.pop(connections);
+            if let Some((mut message, _)) = self.pop(connections) {
+                connections.drop_message(&mut message);
+            }
             connections.count_unaddressed(|counters| counters.dropped_on_arrival += 1);
         }
     }

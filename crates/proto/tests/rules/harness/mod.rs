@@ -362,7 +362,7 @@ impl Net {
                 }
             }
             if !moved {
-                return;
+                return self.nodes.iter_mut().for_each(|node| drop(node.socket.take_waste()));
             }
         }
     }
