@@ -337,7 +337,8 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
         // It has gone meanwhile: the other side is told.
         drop(state);
         to_bound.close();
-        to_connecting.close();
+        let abandoned = to_connecting.close();
+        bound.lock().machine.count_lost(abandoned);
         return Joined::Done;
     }
     state.endpoints.add_memory_connection(connecting_id, name);
@@ -394,7 +395,57 @@ fn pipe(from: &Side, to: &Side, writer: Arc<PipeEnd>, reader: Arc<PipeEnd>) -> A
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        task::{Context as TaskContext, Wake, Waker},
+        time::{Duration, Instant},
+    };
+
+    use nought_proto::Frame;
+
     use super::*;
+    use crate::{Client, Context, Server, Socket};
+
+    /// Both sides of a connection leave it, when only one of them has been joined to it.
+    struct Leave {
+        server: Arc<Socket<Server>>,
+        client: Arc<Socket<Client>>,
+        endpoint: String,
+    }
+
+    impl Wake for Leave {
+        fn wake(self: Arc<Self>) {
+            assert_eq!((self.server.stats().peers, self.client.stats().peers), (1, 0));
+            self.client.disconnect(&self.endpoint).unwrap();
+            let state = self.server.core().lock();
+            let (id, _) = state.machine.connections().iter().next().unwrap();
+            let number = state.machine.routing_id_of(id).unwrap();
+            drop(state);
+            self.server.disconnect_peer(number).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while self.server.stats().peers > 0 {
+                assert!(Instant::now() < deadline, "the server does not leave");
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn what_went_into_a_connection_that_both_sides_left_before_it_was_complete_is_counted() {
+        let context = Context::new();
+        let server = context.socket_builder::<Server>().linger(Some(Duration::ZERO));
+        let server = Arc::new(server.hello_message(Some(Frame::from("hello"))).build().unwrap());
+        let client = Arc::new(context.socket::<Client>().unwrap());
+        let endpoint = server.bind("inproc://left").unwrap();
+        let monitor = server.monitor();
+        let mut accepted = Box::pin(monitor.recv_async());
+        let leave = Leave { server: Arc::clone(&server), client: Arc::clone(&client), endpoint: endpoint.clone() };
+        let waker = Waker::from(Arc::new(leave));
+        assert!(accepted.as_mut().poll(&mut TaskContext::from_waker(&waker)).is_pending());
+        client.connect(&endpoint).unwrap();
+        let totals = server.stats().totals;
+        assert_eq!((totals.messages_out, totals.lost), (1, 1));
+        assert_eq!(client.stats().totals.messages_in, 0);
+    }
 
     #[test]
     fn an_end_is_in_the_mail_once_until_it_is_taken() {
