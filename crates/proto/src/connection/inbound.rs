@@ -5,7 +5,7 @@ use std::{collections::VecDeque, io, ops::Range};
 use bytes::Bytes;
 
 use super::{
-    Waste,
+    Spares, Waste,
     body_pool::BodyPool,
     frame_buffer::{CACHE_LINE_LEN, FrameBuffer},
 };
@@ -146,7 +146,7 @@ impl Inbound {
     pub(crate) fn read(
         &mut self,
         limit: usize,
-        spares: &mut Vec<Vec<u8>>,
+        spares: &mut Spares,
         read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
     ) -> io::Result<Read> {
         if let Some(filling) = &mut self.filling {
@@ -158,7 +158,7 @@ impl Inbound {
         match &result {
             Ok(len) if *len == room => self.read_len = (self.read_len * 2).min(READ_LEN_MAX),
             Ok(len) if *len < self.read_len / 4 => self.read_len = (self.read_len / 2).max(READ_LEN_MIN),
-            Err(_) if self.frames.is_empty() => release(&mut self.frames, spares),
+            Err(_) if self.frames.is_empty() => spares.give_back(self.frames.take_spare()),
             _ => {}
         }
         result.map(|len| Read { len, filled: len == room })
@@ -181,13 +181,11 @@ impl Inbound {
         read(bytes).map(|len| Read { len, filled: len == room })
     }
 
-    fn make_room(&mut self, limit: usize, spares: &mut Vec<Vec<u8>>) {
+    fn make_room(&mut self, limit: usize, spares: &mut Spares) {
         let read_len = self.read_len.min(limit);
         if self.frames.is_empty() && self.frames.capacity() < read_len {
-            release(&mut self.frames, spares);
-            let spare = spares.iter().position(|spare| spare.capacity() >= read_len);
-            self.frames
-                .give_spare(spare.map_or_else(|| Vec::with_capacity(read_len), |index| spares.swap_remove(index)));
+            spares.give_back(self.frames.take_spare());
+            self.frames.give_spare(spares.take(read_len).unwrap_or_else(|| Vec::with_capacity(read_len)));
         }
         // What is moved to the front is never more than what was cut before it: a long queue is not moved for each read.
         if self.frames.bytes.capacity() - self.frames.bytes.len() < read_len
@@ -493,9 +491,9 @@ impl Inbound {
     }
 
     /// Where frames are appended that came sealed. What was cut is dropped first, if that is more than what is moved.
-    pub(crate) fn opened_frames(&mut self, spares: &mut Vec<Vec<u8>>) -> &mut FrameBuffer {
+    pub(crate) fn opened_frames(&mut self, spares: &mut Spares) -> &mut FrameBuffer {
         if self.frames.capacity() == 0
-            && let Some(spare) = spares.pop()
+            && let Some(spare) = spares.take(0)
         {
             self.frames.give_spare(spare);
         }
@@ -511,9 +509,9 @@ impl Inbound {
     }
 
     /// Gives the buffer back if nothing is in it.
-    pub(crate) fn release(&mut self, spares: &mut Vec<Vec<u8>>) {
+    pub(crate) fn release(&mut self, spares: &mut Spares) {
         if self.is_drained() {
-            release(&mut self.frames, spares);
+            spares.give_back(self.frames.take_spare());
         }
     }
 }
@@ -556,13 +554,6 @@ fn scanned_header(version: Version, bytes: &[u8]) -> Header {
     }
 }
 
-fn release(frames: &mut FrameBuffer, spares: &mut Vec<Vec<u8>>) {
-    let spare = frames.take_spare();
-    if spare.capacity() >= READ_LEN_MIN && spares.len() < crate::limits::SPARE_BUFFERS {
-        spares.push(spare);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -570,7 +561,7 @@ mod tests {
     fn read(inbound: &mut Inbound, bytes: &[u8]) {
         let mut left = bytes;
         while !left.is_empty() {
-            let read = inbound.read(READ_LEN_MIN, &mut Vec::new(), |into| {
+            let read = inbound.read(READ_LEN_MIN, &mut Spares::default(), |into| {
                 let (part, rest) = left.split_at(left.len().min(into.capacity() - into.len()));
                 into.extend_from_slice(part);
                 left = rest;
@@ -614,7 +605,7 @@ mod tests {
         let mut inbound = Inbound::default();
         let pool = BodyPool::default();
         for round in 0..10_000 {
-            inbound.opened_frames(&mut Vec::new()).push_opened(false, false, &[7; 1000], &pool);
+            inbound.opened_frames(&mut Spares::default()).push_opened(false, false, &[7; 1000], &pool);
             while inbound.scan(Version::V3_1, None, &pool).unwrap().is_some() {}
             assert!(round == 0 || inbound.cut(Version::V3_1, &mut Message::new()));
         }

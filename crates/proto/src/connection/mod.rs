@@ -10,6 +10,7 @@ mod inbound;
 mod peer_credentials;
 mod pipe;
 mod set;
+mod spares;
 mod table;
 mod waste;
 
@@ -20,6 +21,7 @@ pub(crate) use self::{
     handshake::Progress,
     inbound::{Inbound, MessageRules, ScannedCommand, Shape},
     pipe::{Taken, Written},
+    spares::Spares,
 };
 pub use self::{
     counters::Counters,

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo, Pipe,
-    Read, ScannedCommand, Shape, Stage, Taken, Waste, Written,
+    Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
 };
@@ -19,8 +19,8 @@ use crate::{
     event::Event,
     frame::Frame,
     limits::{
-        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX, READ_LEN_MIN,
-        SPARE_BUFFERS, SUBSCRIPTION_BACKLOG_LEN_MAX, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
+        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX,
+        SUBSCRIPTION_BACKLOG_LEN_MAX, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
     mechanism::Role,
     message::{Message, Outgoing},
@@ -99,7 +99,7 @@ pub struct Connections {
     pub(crate) options: Options,
     /// The frames that peers' messages must have.
     shape: Shape,
-    pub(super) spares: Vec<Vec<u8>>,
+    spares: Spares,
     bodies: BodyPool,
     flushes: VecDeque<ConnectionId>,
     resumed: VecDeque<ConnectionId>,
@@ -324,7 +324,7 @@ impl Connections {
             connection.greetings = 0;
         }
         if frames.capacity() == 0
-            && let Some(spare) = self.spares.pop()
+            && let Some(spare) = self.spares.take(0)
         {
             frames.give_spare(spare);
         }
@@ -826,10 +826,7 @@ impl Connections {
         connection.sealer = sealer.or(connection.sealer.take());
         self.waste.take_frames(&mut frames);
         frames.clear();
-        let spare = frames.take_spare();
-        if spare.capacity() >= READ_LEN_MIN && self.spares.len() < SPARE_BUFFERS {
-            self.spares.push(spare);
-        }
+        self.spares.give_back(frames.take_spare());
         let has_more = match &connection.outbox {
             Outbox::Wire(frames) => connection.is_ready() && !frames.is_empty() || !connection.prelude.is_empty(),
             Outbox::Memory(_) => false,

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use nought_proto::{
-    Frame, Message, ProtocolError, SocketType,
+    ConnectionId, Frame, Message, ProtocolError, SocketType,
     error::Misbehaviour,
     limits::{
         COMMAND_BACKLOG_LEN_MAX, COMMAND_LEN_MAX, FRAME_HEADERS_LEN_MAX, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX,
-        READ_LEN_MAX,
+        READ_LEN_MAX, SPARE_LEN_MAX,
     },
     socket::Reopen,
 };
@@ -100,6 +100,45 @@ fn a_length_alone_takes_no_memory() {
     let (mut net, pull, link) = pull_with(|_| {});
     net.feed(link, b"\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF");
     assert_eq!(net.error(pull), ProtocolError::Misbehaved(Misbehaviour::LengthOverflow));
+}
+
+/// What a long queue, or a long message of our own, made large is not handed to whoever reads next.
+#[test]
+fn no_more_is_read_at_once_because_of_what_was_sent_or_received_before() {
+    const LONG: usize = 16 * SPARE_LEN_MAX;
+    let mut net = Net::new();
+    let dealer = net.socket_with(SocketType::Dealer, |options| options.recv_hwm = 0);
+    let links = [(); 2].map(|()| {
+        let link = net.accept_test(dealer);
+        net.feed(link, wire::hello("DEALER"));
+        net.take(link);
+        link
+    });
+    let room = |net: &mut Net| {
+        let mut room = 0;
+        let ids: Vec<ConnectionId> = net.at(dealer).connections().iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let read = |into: &mut Vec<u8>| {
+                room = room.max(into.capacity() - into.len());
+                Err(std::io::ErrorKind::WouldBlock.into())
+            };
+            assert!(net.at(dealer).read(id, std::time::Instant::now(), read).is_err());
+        }
+        room
+    };
+    let large = vec![b'x'; LONG];
+    for _ in links {
+        net.send(dealer, &large[..]);
+    }
+    assert!(room(&mut net) <= SPARE_LEN_MAX, "what was sent: {}", room(&mut net));
+    for link in links {
+        net.feed(link, wire::frame(0, "x".repeat(1000)).repeat(LONG / 1000));
+    }
+    assert_eq!(net.recv_all(dealer).len(), links.len() * (LONG / 1000));
+    assert!(room(&mut net) <= SPARE_LEN_MAX, "what was received: {}", room(&mut net));
+    net.feed(links[0], [&b"\x02\0\0\0\0\0\x80\0\0"[..], &large[..0x80_0000]].concat());
+    assert_eq!(net.recv(dealer)[0].len(), 0x80_0000);
+    assert!(room(&mut net) <= SPARE_LEN_MAX, "one that is received: {}", room(&mut net));
 }
 
 #[test]

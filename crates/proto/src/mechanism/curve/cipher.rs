@@ -5,10 +5,10 @@ use std::io;
 
 use super::{SHORT_NONCE_LEN, ShortNonces};
 use crate::{
-    connection::{BodyPool, FrameBuffer, Inbound, Read},
+    connection::{BodyPool, FrameBuffer, Inbound, Read, Spares},
     crypto::{BoxKey, BoxPlace, Opened, SharedKey, TAG_LEN},
     error::Misbehaviour,
-    limits::{COMMAND_LEN_MAX, SEALED_READ_LEN, SPARE_BUFFERS},
+    limits::{COMMAND_LEN_MAX, SEALED_READ_LEN},
     wire::{Header, Version, frame::header_len},
 };
 
@@ -108,14 +108,14 @@ impl Opener {
     pub(crate) fn read(
         &mut self,
         limit: usize,
-        spares: &mut Vec<Vec<u8>>,
+        spares: &mut Spares,
         read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
     ) -> io::Result<Read> {
         let read_len = limit.min(SEALED_READ_LEN);
         if self.sealed.capacity() == 0
-            && let Some(spare) = spares.iter().position(|spare| spare.capacity() >= read_len)
+            && let Some(spare) = spares.take(read_len)
         {
-            self.sealed = spares.swap_remove(spare);
+            self.sealed = spare;
         }
         self.sealed.reserve(read_len);
         let room = self.sealed.capacity() - self.sealed.len();
@@ -129,7 +129,7 @@ impl Opener {
         inbound: &mut Inbound,
         max_message_size: Option<u64>,
         pool: &BodyPool,
-        spares: &mut Vec<Vec<u8>>,
+        spares: &mut Spares,
     ) {
         let end = self.find_boxes(max_message_size);
         if self.places.is_empty() {
@@ -142,8 +142,8 @@ impl Opener {
         self.hand_on(inbound.opened_frames(spares), pool);
         self.places.clear();
         self.sealed.drain(..end);
-        if self.sealed.is_empty() && spares.len() < SPARE_BUFFERS {
-            spares.push(std::mem::take(&mut self.sealed));
+        if self.sealed.is_empty() {
+            spares.give_back(std::mem::take(&mut self.sealed));
         }
     }
 
