@@ -223,7 +223,8 @@ impl<K: NamesPeers> Socket<K> {
         if routing_id.is_empty() || routing_id.len() > ROUTING_ID_LEN_MAX || routing_id[0] == 0 {
             return Err(ConnectError::RoutingId);
         }
-        self.core.connect(endpoint, Some(routing_id)).map(drop)
+        // A copy: it ends with the connection, under the socket's lock.
+        self.core.connect(endpoint, Some(Frame::copy_from_slice(&routing_id))).map(drop)
     }
 }
 
