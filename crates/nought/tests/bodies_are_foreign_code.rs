@@ -92,7 +92,8 @@ fn what_is_queued_for_a_connection_that_is_left() {
         let ends = Ends::default();
         push.send(ends.looking_at(len, &push)).unwrap();
         push.send(ends.sending_over(len, &push)).unwrap();
-        apart(move || push.disconnect(&endpoint).unwrap());
+        let leaving = Arc::clone(&push);
+        apart(move || leaving.disconnect(&endpoint).unwrap());
         ends.await_all(2);
     }
 }
