@@ -245,8 +245,13 @@ impl Message {
         }
     }
 
-    /// The frames, and the name of its group, if it has one.
+    /// Whether it is one frame that has memory of its own, as nearly all small ones are.
     #[inline]
+    pub(crate) fn is_one_unshared(&self) -> bool {
+        matches!(&self.0, Parts::One(frame) if frame.shared().is_none())
+    }
+
+    /// The frames, and the name of its group, if it has one.
     pub(crate) fn frames_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
         let (group, parts) = match &mut self.0 {
             Parts::Addressed(addressed) => {

@@ -34,6 +34,13 @@ impl Waste {
 
     #[inline]
     pub(crate) fn take_message(&mut self, message: &mut Message) {
+        if !message.is_one_unshared() {
+            self.take_all_of(message);
+        }
+    }
+
+    #[cold]
+    fn take_all_of(&mut self, message: &mut Message) {
         message.frames_mut().for_each(|frame| self.take_frame(frame));
     }
 
