@@ -36,7 +36,8 @@ pub struct SocketEvent {
     pub kind: SocketEventKind,
     /// Whether the connection was made by the peer, to an endpoint that is bound here.
     pub is_accepted: bool,
-    /// Of the end of a connection: whether messages could flow over it before, since its handshake had succeeded.
+    /// Of the end of a connection: whether messages could flow over it before, since its handshake had succeeded, or there
+    /// is none.
     pub was_established: bool,
     /// The number of the system's descriptor, for a look at it while it is there.
     pub descriptor: Option<RawFd>,

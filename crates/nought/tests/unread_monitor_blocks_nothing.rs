@@ -105,6 +105,21 @@ fn a_life_of_a_connection_is_told_in_order_on_both_sides() {
     }
 }
 
+/// What has no handshake is there as soon as it is connected.
+#[test]
+fn an_end_says_whether_messages_could_flow_before() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    for (socket_type, was_established) in [(SocketType::Stream, true), (SocketType::Pull, false)] {
+        let socket = context.any_socket(socket_type).unwrap();
+        let monitor = socket.monitor();
+        drop(RawPeer::connect(&socket.bind("tcp://127.0.0.1:*").unwrap()));
+        let mut events = std::iter::from_fn(|| monitor.recv_timeout(support::PATIENCE).ok());
+        let end = events.find(|event| matches!(event.kind, SocketEventKind::Disconnected { .. })).unwrap();
+        assert_eq!(end.was_established, was_established, "{socket_type}");
+    }
+}
+
 #[test]
 fn several_monitors_see_the_same_and_one_that_is_dropped_is_forgotten() {
     let _bounded = watchdog(LIMIT);

@@ -354,7 +354,8 @@ impl Core {
         state.forget_inquiry(id);
         state.note_change(id);
         let connection = state.machine.connections().get(id);
-        let was_ready = connection.is_some_and(|connection| connection.counters().established > 0);
+        // Bytes without frames have no handshake that would be counted.
+        let was_ready = connection.is_some_and(|known| known.is_ready() || known.counters().established > 0);
         let stops = !was_ready && stops_connecting(state.options.reconnect_stop, &because);
         if matches!(because, LostBecause::Protocol(ProtocolError::RefusedByPeer(_))) {
             state.endpoints.note_refusal_of(id);
