@@ -490,7 +490,14 @@ static TABLE: &[Row] = &[
     row(80, Field::Int(|settings| &mut settings.tcp_maxrt, not_negative)),
     row(BINDTODEVICE, Field::Text(|settings| &mut settings.bindtodevice, |len| (1..=16).contains(&len))),
     row(96, Field::AnySwitch(|settings| &mut settings.multicast_loop)),
-    of(97, &[SocketType::Router], Field::Int(|settings| &mut settings.router_notify, |value| (0..=3).contains(&value))),
+    Row {
+        access: Access::ReadWrite,
+        ..of(
+            97,
+            &[SocketType::Router],
+            Field::Int(|settings| &mut settings.router_notify, |value| (0..=3).contains(&value)),
+        )
+    },
     of(98, &[SocketType::XPub], Field::Switch(|settings| &mut settings.xpub_manual_last_value)),
     row(SOCKS_USERNAME, Field::Text(|settings| &mut settings.socks_username, a_socks_text)),
     row(SOCKS_PASSWORD, Field::Text(|settings| &mut settings.socks_password, a_socks_text)),
