@@ -14,7 +14,8 @@ use std::{
 
 use bytes::Bytes;
 use nought::{
-    CanSend, Context, Dealer, Dish, Frame, Kind, Message, Pub, Pull, Push, Radio, Rep, Req, Router, Socket, Sub,
+    CanSend, Context, Dealer, Dish, Frame, Kind, Message, Pub, Pull, Push, Radio, Rep, Req, Router, Socket,
+    SocketBuilder, Sub,
 };
 use support::{Transport, connect, raw::RawPeer, recv, until, watchdog};
 
@@ -329,4 +330,22 @@ fn replies_that_nobody_waits_for_and_envelopes_that_have_served() {
     assert_eq!(answer.len(), 3);
     drop(answer);
     ends.await_all(2);
+}
+
+#[test]
+fn what_an_option_was_set_to_while_it_is_set_otherwise() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let dealer = Arc::new(context.socket::<Dealer>().unwrap());
+    let ends = Ends::default();
+    let hello = ends.looking_at(100_000, &dealer);
+    let changing = Arc::clone(&dealer);
+    apart(move || {
+        let set = |options: SocketBuilder<Dealer>| {
+            changing.reconfigure(|options| options.hello_message(Some(hello))).unwrap();
+            options
+        };
+        changing.reconfigure(set).unwrap();
+    });
+    ends.await_all(1);
 }

@@ -112,10 +112,10 @@ impl<K: Kind> Socket<K> {
         builder.options.protocol = state.machine.options().clone();
         // It is the application's code, which may use this socket.
         drop(state);
-        let former = builder.options.clone();
         let builder = change(builder);
         let new = builder.options.clone();
         let mut state = self.core.lock();
+        let former = (state.options.clone(), state.machine.options().clone());
         let result = builder.apply_to(&mut state);
         drop(self.core.settle(state));
         // Messages among the options, whichever are not in force, end where no lock is held.
