@@ -472,4 +472,10 @@ fn wss_takes_its_certificates_from_files() {
     refused.with_code(2).tells("no certificate in PEM");
     run(&["cat", "pull", "--bind", "wss://127.0.0.1:*", "--cert", &cert]).with_code(2).tells("--key");
     run(&["cat", "pull", "--bind", "wss://127.0.0.1:*"]).with_code(2).tells("write --cert and --key");
+    let elsewhere = run(&["cat", "pull", "--connect", &endpoint, "--cert", &cert, "--key", &key]);
+    elsewhere.with_code(2).tells("--cert and --key are for --bind wss://");
+    for (option, value) in [("--trust", &cert[..]), ("--host-name", "cat.example")] {
+        let in_the_clear = run(&["cat", "push", "-c", "ws://127.0.0.1:1", option, value, "not sent"]);
+        in_the_clear.with_code(2).tells(&format!("{option} is for --connect wss://"));
+    }
 }

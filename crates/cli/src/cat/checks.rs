@@ -59,7 +59,8 @@ fn counterpart(socket_type: SocketType) -> &'static str {
 
 /// Says what is wrong with the arguments as a whole.
 pub(super) fn check(args: &CatArgs) -> Result<(), Failure> {
-    let checks = [check_endpoints, check_direction, check_pattern, check_groups, check_formats, check_addressee];
+    let checks =
+        [check_endpoints, check_direction, check_pattern, check_groups, check_formats, check_addressee, check_tls];
     checks.iter().try_for_each(|check| check(args)).map_err(Failure::Usage)
 }
 
@@ -75,6 +76,10 @@ fn check_endpoints(args: &CatArgs) -> Result<(), String> {
         Some(endpoint) => format!("write --connect {endpoint}, or --bind {endpoint}, to say what to do with it"),
         None => "write where to: --bind ENDPOINT to listen, or --connect ENDPOINT".to_owned(),
     })
+}
+
+fn check_tls(args: &CatArgs) -> Result<(), String> {
+    args.tls.check(&args.bind, &args.connect)
 }
 
 fn check_direction(args: &CatArgs) -> Result<(), String> {

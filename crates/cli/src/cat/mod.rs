@@ -273,7 +273,7 @@ fn build(context: &Context, args: &CatArgs) -> Result<Socket<Any>, Failure> {
     if let Some(id) = &args.id {
         builder = builder.routing_id(id);
     }
-    Ok(args.tls.apply(builder, &args.bind)?.build()?)
+    Ok(args.tls.apply(builder)?.build()?)
 }
 
 fn mentions_ipv6(args: &CatArgs) -> bool {

@@ -35,15 +35,24 @@ pub(super) struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// Sets what was given, for a socket that is to be bound to these endpoints.
-    pub(super) fn apply(
-        &self,
-        mut builder: SocketBuilder<Any>,
-        bound: &[String],
-    ) -> Result<SocketBuilder<Any>, Failure> {
-        if let Some(endpoint) = bound.iter().find(|endpoint| endpoint.starts_with("wss://") && self.cert.is_none()) {
-            return Err(Failure::Usage(format!("to bind {endpoint}, write --cert and --key")));
+    /// Whether it is what these endpoints need.
+    pub(super) fn check(&self, bound: &[String], connected: &[String]) -> Result<(), String> {
+        let over_tls = |endpoints: &[String]| endpoints.iter().find(|it| it.starts_with("wss://")).cloned();
+        let (bound, connected) = (over_tls(bound), over_tls(connected));
+        match bound {
+            Some(endpoint) if self.cert.is_none() => return Err(format!("to bind {endpoint}, write --cert and --key")),
+            None if self.cert.is_some() => return Err("--cert and --key are for --bind wss://: leave them out".into()),
+            _ => {}
         }
+        let given = [(self.trust.is_some(), "--trust"), (self.host_name.is_some(), "--host-name")];
+        match given.into_iter().find(|(is_given, _)| *is_given && connected.is_none()) {
+            Some((_, option)) => Err(format!("{option} is for --connect wss://: leave it out")),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets what was given.
+    pub(super) fn apply(&self, mut builder: SocketBuilder<Any>) -> Result<SocketBuilder<Any>, Failure> {
         if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
             let identity = TlsIdentity::from_pem(&read(cert)?, &read(key)?);
             let files = format!("{} and {}", cert.display(), key.display());
