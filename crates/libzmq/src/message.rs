@@ -254,8 +254,14 @@ impl Message {
     }
 
     /// Becomes empty.
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        drop(self.take());
+        if self.form() >= OWNED {
+            return drop(self.take());
+        }
+        // The body needs no end: the 64 bytes, which were just written in small pieces, need not be moved.
+        self.kind = VALID;
+        self.end_extra();
     }
 
     /// Makes the body one that can be held by several.
@@ -276,7 +282,7 @@ impl Message {
         let this = ManuallyDrop::new(self);
         // SAFETY: the form says which field was written; `this` is not dropped, so that each is read once.
         unsafe {
-            this.drop_extra();
+            drop(Extra::from_word(this.extra.load(Ordering::Relaxed)));
             match this.form() {
                 OWNED => (&raw const this.body.owned).cast::<Vec<u8>>().read().into(),
                 SHARED => (&raw const this.body.shared).cast::<Bytes>().read(),
@@ -326,21 +332,50 @@ impl Message {
         Frame::held(unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() })
     }
 
-    pub(crate) fn received(frame: &mut Frame, more: bool, peer: Option<Arc<PeerInfo>>) -> Self {
+    /// Holds what was received. What is to end for that goes to `former`: it may end in a call of the application's.
+    #[inline]
+    pub(crate) fn hold(
+        &mut self,
+        frame: &mut Frame,
+        more: bool,
+        peer: Option<Arc<PeerInfo>>,
+        former: &mut Option<Self>,
+    ) {
+        if self.form() >= OWNED || *self.extra.get_mut() != 0 {
+            *former = Some(self.take());
+        }
         let body = frame.as_slice();
-        let mut message = if body.len() <= INLINE_LEN_MAX {
-            let mut message = Self::with_form(body.len() as u8);
-            // SAFETY: the body fits, and is not of this message.
-            unsafe { ptr::copy_nonoverlapping(body.as_ptr(), (&raw mut message.body.inline).cast(), body.len()) };
-            message
+        if body.len() <= INLINE_LEN_MAX {
+            // SAFETY: the body fits, and is not of this message; the form that is noted next is that of a body here.
+            unsafe { ptr::copy_nonoverlapping(body.as_ptr(), (&raw mut self.body.inline).cast(), body.len()) };
+            self.kind = VALID | body.len() as u8;
         } else if body.len() < LARGE_BODY_LEN {
-            mem::take(frame).into_vec().into()
+            *self = mem::take(frame).into_vec().into();
         } else {
-            mem::take(frame).into_bytes().into()
-        };
-        message.kind |= if more { MORE } else { 0 };
-        *message.extra.get_mut() = peer.map_or(0, |peer| Extra::Peer(peer).into_word());
-        message
+            *self = mem::take(frame).into_bytes().into();
+        }
+        self.kind |= if more { MORE } else { 0 };
+        *self.extra.get_mut() = peer.map_or(0, |peer| Extra::Peer(peer).into_word());
+    }
+
+    /// Takes the peer that sent it out, if nothing more is known.
+    #[inline]
+    pub(crate) fn take_peer(&mut self) -> Option<Arc<PeerInfo>> {
+        if *self.extra.get_mut() & TAG != PEER {
+            return None;
+        }
+        // SAFETY: the word is taken out of the message.
+        match unsafe { Extra::from_word(mem::take(self.extra.get_mut())) } {
+            Extra::Peer(peer) => Some(peer),
+            Extra::Nothing | Extra::Record(_) => None,
+        }
+    }
+
+    /// Puts back what [`take_peer`](Self::take_peer) took.
+    pub(crate) fn put_peer_back(&mut self, peer: Option<Arc<PeerInfo>>) {
+        if let Some(peer) = peer {
+            *self.extra.get_mut() = Extra::Peer(peer).into_word();
+        }
     }
 
     fn copy(&mut self) -> Self {
@@ -425,9 +460,13 @@ impl Message {
         unsafe { &mut *ptr::with_exposed_provenance_mut((word & !TAG) as usize) }
     }
 
-    fn drop_extra(&self) {
-        // SAFETY: the word is taken out, so that nobody takes it again.
-        drop(unsafe { Extra::from_word(self.extra.swap(0, Ordering::AcqRel)) });
+    #[inline]
+    fn end_extra(&mut self) {
+        let word = mem::take(self.extra.get_mut());
+        if word != 0 {
+            // SAFETY: the word was taken out of the message.
+            drop(unsafe { Extra::from_word(word) });
+        }
     }
 }
 
@@ -458,9 +497,7 @@ fn host_of(endpoint: &str) -> Option<&str> {
 impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
-        if *self.extra.get_mut() != 0 {
-            self.drop_extra();
-        }
+        self.end_extra();
         // SAFETY: the form says which field was written, and it is dropped once, here.
         unsafe {
             match self.form() {
@@ -499,9 +536,7 @@ message_from_body! {
 /// `message` is null or points to a `zmq_msg_t`, which nobody else uses during `'a`.
 #[inline]
 pub(crate) unsafe fn borrow<'a>(message: *mut Message) -> Result<&'a mut Message> {
-    if message.is_null() || !message.is_aligned() {
-        return Err(Errno::FAULT);
-    }
+    check_place(message)?;
     // SAFETY: as the caller says; any 64 bytes are a Message whose fields are only read if the kind says so.
     Some(unsafe { &mut *message }).filter(|message| message.is_valid()).ok_or(Errno::FAULT)
 }
@@ -523,12 +558,35 @@ pub(crate) unsafe fn look<'a>(message: *const Message) -> Result<&'a Message> {
 /// # Safety
 /// `place` is null or points to a `zmq_msg_t`.
 unsafe fn initialise(place: *mut Message, message: Result<Message>) -> Result<()> {
-    if place.is_null() || !place.is_aligned() {
-        return Err(Errno::FAULT);
-    }
+    check_place(place)?;
     // SAFETY: as the caller says.
     unsafe { place.write(message?) };
     Ok(())
+}
+
+/// The same, with a message of this length.
+///
+/// # Safety
+/// `place` is null or points to a `zmq_msg_t`.
+#[inline]
+unsafe fn initialise_sized(place: *mut Message, len: usize) -> Result<()> {
+    if len > INLINE_LEN_MAX {
+        // SAFETY: as the caller says.
+        return unsafe { initialise(place, Message::sized(len)) };
+    }
+    check_place(place)?;
+    // Only what counts is written: to move 64 bytes that were just written in small pieces stalls the processor.
+    // SAFETY: as the caller says.
+    unsafe {
+        (&raw mut (*place).kind).write(VALID | len as u8);
+        (&raw mut (*place).extra).write(AtomicU64::new(0));
+    }
+    Ok(())
+}
+
+#[inline]
+fn check_place(place: *mut Message) -> Result<()> {
+    if place.is_null() || !place.is_aligned() { Err(Errno::FAULT) } else { Ok(()) }
 }
 
 /// Makes an empty message.
@@ -538,7 +596,7 @@ unsafe fn initialise(place: *mut Message, message: Result<Message>) -> Result<()
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_msg_init(message: *mut Message) -> c_int {
     // SAFETY: as the caller says.
-    border::unit(|| unsafe { initialise(message, Ok(Message::empty())) })
+    border::unit(|| unsafe { initialise_sized(message, 0) })
 }
 
 /// Makes a message of this length, whose content the application writes.
@@ -548,7 +606,7 @@ pub(crate) unsafe extern "C" fn zmq_msg_init(message: *mut Message) -> c_int {
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn zmq_msg_init_size(message: *mut Message, len: usize) -> c_int {
     // SAFETY: as the caller says.
-    border::unit(|| unsafe { initialise(message, Message::sized(len)) })
+    border::unit(|| unsafe { initialise_sized(message, len) })
 }
 
 /// Makes a message with a copy of `data`.
@@ -597,7 +655,7 @@ pub(crate) unsafe extern "C" fn zmq_msg_close(message: *mut Message) -> c_int {
     border::unit(|| {
         // SAFETY: as the caller says.
         let message = unsafe { borrow(message) }?;
-        drop(message.take());
+        message.clear();
         message.kind = 0;
         Ok(())
     })

@@ -298,7 +298,7 @@ thread_local! {
     ///
     /// It is out of its cell during a call: an application's function that frees memory, and may receive itself, is called
     /// wherever a message is dropped.
-    static RECEIVED: Cell<Message> = const { Cell::new(Message::empty_frame()) };
+    static RECEIVED: Cell<Option<Box<Message>>> = const { Cell::new(None) };
 }
 
 /// A frame that was received, to be taken.
@@ -306,13 +306,12 @@ pub(crate) struct Received<'f> {
     pub(crate) frame: &'f mut Frame,
     pub(crate) has_more: bool,
     peer: Option<Arc<PeerInfo>>,
-    address: Option<Address>,
+    address: Option<Box<Address>>,
 }
 
-/// Whether to ask whose message it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AskForPeer {
-    Yes,
+/// Whether to ask whose message it is; with whose the last one was, which is quickest to say of the next.
+pub(crate) enum AskForPeer<'p> {
+    Yes(&'p mut Option<Arc<PeerInfo>>),
     No,
 }
 
@@ -322,7 +321,7 @@ impl SocketHandle {
     pub(crate) fn recv_frame<T>(
         &self,
         flags: c_int,
-        ask: AskForPeer,
+        ask: AskForPeer<'_>,
         take: impl FnOnce(Received<'_>) -> T,
     ) -> Result<T> {
         if self.has_rest()
@@ -330,9 +329,9 @@ impl SocketHandle {
         {
             return Ok(take(Received { frame: &mut frame, has_more, peer, address: None }));
         }
-        let mut message = RECEIVED.replace(Message::empty_frame());
+        let mut message = RECEIVED.take().unwrap_or_else(|| Box::new(Message::empty_frame()));
         let taken = self.recv_first_frame(&mut message, flags, ask, take);
-        RECEIVED.set(message);
+        RECEIVED.set(Some(message));
         taken
     }
 
@@ -341,7 +340,7 @@ impl SocketHandle {
         &self,
         message: &mut Message,
         flags: c_int,
-        ask: AskForPeer,
+        ask: AskForPeer<'_>,
         take: impl FnOnce(Received<'_>) -> T,
     ) -> Result<T> {
         let peer = self.recv_whole(message, flags, ask)?;
@@ -355,20 +354,26 @@ impl SocketHandle {
             self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
             return Ok(take(Received { frame: &mut frame, has_more: true, peer, address: None }));
         }
-        let address = message.address().cloned();
+        let address = message.address().cloned().map(Box::new);
         let frame = message.first_mut().ok_or(Errno::AGAIN)?;
         Ok(take(Received { frame, has_more: false, peer, address }))
     }
 
     #[inline]
-    fn recv_whole(&self, message: &mut Message, flags: c_int, ask: AskForPeer) -> Result<Option<Arc<PeerInfo>>> {
+    fn recv_whole(&self, message: &mut Message, flags: c_int, ask: AskForPeer<'_>) -> Result<Option<Arc<PeerInfo>>> {
         let waits = flags & DONTWAIT == 0;
-        Ok(match (ask, waits) {
-            (AskForPeer::No, true) => self.socket.recv_into(message).map(|()| None),
-            (AskForPeer::No, false) => self.socket.try_recv_into(message).map(|()| None),
-            (AskForPeer::Yes, true) => self.socket.recv_from_into(message),
-            (AskForPeer::Yes, false) => self.socket.try_recv_from_into(message),
-        }?)
+        match (ask, waits) {
+            (AskForPeer::No, true) => self.socket.recv_into(message)?,
+            (AskForPeer::No, false) => self.socket.try_recv_into(message)?,
+            (AskForPeer::Yes(peer), waits) => {
+                match waits {
+                    true => self.socket.recv_from_into(message, peer)?,
+                    false => self.socket.try_recv_from_into(message, peer)?,
+                }
+                return Ok(peer.take());
+            }
+        }
+        Ok(None)
     }
 
     fn keep_rest(&self, rest: Message, peer: Option<Arc<PeerInfo>>) {
@@ -400,15 +405,18 @@ impl SocketHandle {
     }
 
     fn recv_message(&self, place: &mut message::Message, flags: c_int) -> Result<c_int> {
-        let received = self.recv_frame(flags, AskForPeer::Yes, |Received { frame, has_more, peer, address }| {
-            let mut received = message::Message::received(frame, has_more, peer);
-            address.iter().for_each(|address| received.note(address));
-            received
-        })?;
-        let len = length(received.body().len());
-        // What was there is freed when all is done: that may be a call of the application's.
-        drop(mem::replace(place, received));
-        Ok(len)
+        let mut peer = place.take_peer();
+        let mut former = None;
+        let received = self.recv_frame(flags, AskForPeer::Yes(&mut peer), |received| {
+            place.hold(received.frame, received.has_more, received.peer, &mut former);
+            received.address.iter().for_each(|address| place.note(address));
+        });
+        if received.is_err() {
+            place.put_peer_back(peer);
+        }
+        // When all is done: that may be a call of the application's.
+        drop(former);
+        received.map(|()| length(place.body().len()))
     }
 }
 
@@ -762,7 +770,11 @@ pub(crate) unsafe extern "C" fn zmq_socket_get_peer_state(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::{zmq_ctx_new, zmq_ctx_term};
+    use crate::{
+        context::{zmq_ctx_new, zmq_ctx_term},
+        options::zmq_setsockopt,
+    };
+    use std::ffi::CStr;
 
     fn open(context: *mut c_void, socket_type: SocketType) -> *mut c_void {
         let socket = zmq_socket(context, c_int::from(socket_type.number()));
@@ -800,6 +812,42 @@ mod tests {
         assert_eq!((zmq_close(push), call.socket.stats().totals.lost), (0, 1));
         drop(call);
         assert_eq!((zmq_close(pull), zmq_ctx_term(context)), (0, 0));
+    }
+
+    #[test]
+    fn a_message_tells_its_sender_until_another_is_received_in_its_place() {
+        const DEALER: SocketType = SocketType::Dealer;
+        let context = zmq_ctx_new();
+        let [bound, a, b] = [DEALER; 3].map(|socket_type| open(context, socket_type));
+        enter(bound).unwrap().socket.bind("inproc://sender").unwrap();
+        for (near, name) in [(a, b"a"), (b, b"b")] {
+            // SAFETY: the name is there.
+            assert_eq!(unsafe { zmq_setsockopt(near, 5, name.as_ptr().cast(), name.len()) }, 0);
+            enter(near).unwrap().socket.connect("inproc://sender").unwrap();
+        }
+        let mut place = mem::MaybeUninit::<message::Message>::uninit();
+        let place = place.as_mut_ptr();
+        // SAFETY: the place is there, and holds a message from here on.
+        assert_eq!(unsafe { message::zmq_msg_init(place) }, 0);
+        // SAFETY: as above; the name of the property is a C string, and so is what is told.
+        let sender = || unsafe { CStr::from_ptr(message::zmq_msg_gets(place, c"Identity".as_ptr())) };
+        for (near, name) in [(a, c"a"), (a, c"a"), (b, c"b"), (a, c"a")] {
+            enter(near).unwrap().send_body(b"body", 0).unwrap();
+            // SAFETY: as above.
+            let received = unsafe { [zmq_msg_recv(place, bound, 0), zmq_msg_recv(place, bound, DONTWAIT)] };
+            assert_eq!((received, Errno::last(), sender()), ([4, -1], Errno::AGAIN, name));
+        }
+        // Without a look at it, which is what makes a record of a sender.
+        for (near, len) in [(a, 1), (a, 2), (b, 3)] {
+            enter(near).unwrap().send_body(&b"xyz"[..len], 0).unwrap();
+            // SAFETY: as above.
+            assert_eq!(unsafe { zmq_msg_recv(place, bound, 0) }, length(len));
+        }
+        assert_eq!(sender(), c"b");
+        // SAFETY: as above.
+        assert_eq!(unsafe { message::zmq_msg_close(place) }, 0);
+        [bound, a, b].iter().for_each(|&socket| assert_eq!(zmq_close(socket), 0));
+        assert_eq!(zmq_ctx_term(context), 0);
     }
 
     #[test]

@@ -160,16 +160,32 @@ impl Socket {
         received
     }
 
-    /// Puts the next message into `into`, and says whose it is; `None`: it tells of a peer that is gone.
+    /// Puts the next message into `into`, and whose it is into `peer`; `None`: it tells of a peer that is gone. If that is
+    /// another one than the `peer` of before, gives that back.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn recv_from(&mut self, into: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvRefusal> {
+    #[inline]
+    pub fn recv_from(
+        &mut self,
+        into: &mut Message,
+        peer: &mut Option<Arc<PeerInfo>>,
+    ) -> Result<Option<Arc<PeerInfo>>, RecvRefusal> {
         let received = self.pattern.recv(&mut self.connections, into);
         // Before the connection of a peer that is lost goes with its last message.
-        let peer = self.connections.received_from.and_then(|id| self.connections.peer(id));
+        let former = if received.is_ok() { self.name_sender(peer) } else { None };
         self.remove_drained();
-        received.map(|()| peer)
+        received.map(|()| former)
+    }
+
+    /// Of a stream of messages from one peer, only the first brings another count of its owners.
+    #[inline]
+    fn name_sender(&self, peer: &mut Option<Arc<PeerInfo>>) -> Option<Arc<PeerInfo>> {
+        let sender = self.connections.received_from.and_then(|id| self.connections.peer(id));
+        if peer.as_ref().map(Arc::as_ptr) == sender.map(Arc::as_ptr) {
+            return None;
+        }
+        std::mem::replace(peer, sender.cloned())
     }
 
     #[inline]

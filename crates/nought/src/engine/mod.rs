@@ -264,12 +264,13 @@ impl Core {
         &self,
         state: &mut State,
         into: &mut Message,
+        peer: &mut Option<Arc<PeerInfo>>,
     ) -> Result<Option<Arc<PeerInfo>>, RecvRefusal> {
         if state.terminated {
             return Err(RecvRefusal::WouldBlock);
         }
         self.take_mail(state);
-        state.machine.recv_from(into)
+        state.machine.recv_from(into, peer)
     }
 
     /// Locks the socket to look at it, as it is after what peers in the same process did.

@@ -87,8 +87,8 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// Why there is none.
     pub fn recv_from(&self) -> Result<(Message, Option<Arc<PeerInfo>>), RecvError> {
-        let mut message = Message::empty_frame();
-        let peer = self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, &mut message))?;
+        let (mut message, mut peer) = (Message::empty_frame(), None);
+        self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, &mut message, &mut peer))?;
         Ok((message, peer))
     }
 
@@ -98,28 +98,30 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// [`RecvError::WouldBlock`] if there is none; or see [`recv`](Self::recv).
     pub fn try_recv_from(&self) -> Result<(Message, Option<Arc<PeerInfo>>), RecvError> {
-        let mut message = Message::empty_frame();
-        let peer = self.receive(Waits::Never, |state| self.core.recv_from_now(state, &mut message))?;
+        let (mut message, mut peer) = (Message::empty_frame(), None);
+        self.receive(Waits::Never, |state| self.core.recv_from_now(state, &mut message, &mut peer))?;
         Ok((message, peer))
     }
 
-    /// Receives a message into `message`, in the place of what is there, and says whose it is; waits as
-    /// [`recv_from`](Self::recv_from) does.
+    /// Receives a message into `message`, and what is known of the peer that sent it into `peer`, in the place of what is
+    /// there; waits as [`recv_from`](Self::recv_from) does. Where the peer is the one that is there, it is left alone: to
+    /// pass the same place again and again is the fastest.
     ///
     /// # Errors
-    /// Why there is none; `message` then holds nothing of use.
-    pub fn recv_from_into(&self, message: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvError> {
+    /// Why there is none; `message` then holds nothing of use, and `peer` is as it was.
+    pub fn recv_from_into(&self, message: &mut Message, peer: &mut Option<Arc<PeerInfo>>) -> Result<(), RecvError> {
         drop(Waste::of(message));
-        self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, message))
+        self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, message, peer)).map(drop)
     }
 
-    /// Receives a message into `message`, in the place of what is there, if there is one, and says whose it is.
+    /// Receives a message into `message`, and what is known of the peer that sent it into `peer`, in the place of what is
+    /// there, if there is one.
     ///
     /// # Errors
     /// [`RecvError::WouldBlock`] if there is none; or see [`recv_from_into`](Self::recv_from_into).
-    pub fn try_recv_from_into(&self, message: &mut Message) -> Result<Option<Arc<PeerInfo>>, RecvError> {
+    pub fn try_recv_from_into(&self, message: &mut Message, peer: &mut Option<Arc<PeerInfo>>) -> Result<(), RecvError> {
         drop(Waste::of(message));
-        self.receive(Waits::Never, |state| self.core.recv_from_now(state, message))
+        self.receive(Waits::Never, |state| self.core.recv_from_now(state, message, peer)).map(drop)
     }
 
     /// Receives a message into `message`, in the place of what is there, if there is one.

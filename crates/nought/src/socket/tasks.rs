@@ -125,8 +125,8 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// Why there is none.
     pub async fn recv_from_async(&self) -> Result<(Message, Option<Arc<PeerInfo>>), RecvError> {
-        let mut message = Message::empty_frame();
-        let peer = self.receive_async(|state| self.core().recv_from_now(state, &mut message)).await?;
+        let (mut message, mut peer) = (Message::empty_frame(), None);
+        self.receive_async(|state| self.core().recv_from_now(state, &mut message, &mut peer)).await?;
         Ok((message, peer))
     }
 

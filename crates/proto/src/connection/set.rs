@@ -180,9 +180,10 @@ impl Connections {
     }
 
     /// Who is, or was, at the other end of a connection of which a message is received.
-    pub(crate) fn peer(&self, id: ConnectionId) -> Option<Arc<PeerInfo>> {
+    #[inline]
+    pub(crate) fn peer(&self, id: ConnectionId) -> Option<&Arc<PeerInfo>> {
         let gone = || self.prefetched_peer.as_ref().filter(|(gone, _)| *gone == id).map(|(_, peer)| peer);
-        self.get(id).map(Connection::peer).or_else(gone).cloned()
+        self.get(id).map(Connection::peer).or_else(gone)
     }
 
     /// The connection, if it is still there.
