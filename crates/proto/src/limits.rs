@@ -77,7 +77,7 @@ pub const SUBSCRIPTION_BACKLOG_LEN_MAX: usize = 1024 * 1024;
 /// Buffers of about [`WRITE_LEN`] and [`READ_LEN_MAX`] bytes that an idle socket keeps for reuse.
 pub const SPARE_BUFFERS: usize = 4;
 
-/// The longest buffer that is kept for reuse: what a stream needs, whose receiver is a read behind.
+/// The longest kept buffer that is read into again: what a stream needs, whose receiver is a read behind.
 pub const SPARE_LEN_MAX: usize = 4 * READ_LEN_MAX;
 
 /// How long a handshake may take by default, as in libzmq.

@@ -185,7 +185,7 @@ impl Inbound {
         let read_len = self.read_len.min(limit);
         if self.frames.is_empty() && self.frames.capacity() < read_len {
             spares.give_back(self.frames.take_spare());
-            self.frames.give_spare(spares.take(read_len).unwrap_or_else(|| Vec::with_capacity(read_len)));
+            self.frames.give_spare(spares.take_to_read(read_len).unwrap_or_else(|| Vec::with_capacity(read_len)));
         }
         // What is moved to the front is never more than what was cut before it: a long queue is not moved for each read.
         if self.frames.bytes.capacity() - self.frames.bytes.len() < read_len
@@ -493,7 +493,7 @@ impl Inbound {
     /// Where frames are appended that came sealed. What was cut is dropped first, if that is more than what is moved.
     pub(crate) fn opened_frames(&mut self, spares: &mut Spares) -> &mut FrameBuffer {
         if self.frames.capacity() == 0
-            && let Some(spare) = spares.take(0)
+            && let Some(spare) = spares.take_to_read(0)
         {
             self.frames.give_spare(spare);
         }

@@ -325,7 +325,7 @@ impl Connections {
             connection.greetings = 0;
         }
         if frames.capacity() == 0
-            && let Some(spare) = self.spares.take(0)
+            && let Some(spare) = self.spares.take_to_write()
         {
             frames.give_spare(spare);
         }

@@ -113,7 +113,7 @@ impl Opener {
     ) -> io::Result<Read> {
         let read_len = limit.min(SEALED_READ_LEN);
         if self.sealed.capacity() == 0
-            && let Some(spare) = spares.take(read_len)
+            && let Some(spare) = spares.take_to_read(read_len)
         {
             self.sealed = spare;
         }
