@@ -344,7 +344,8 @@ impl Package {
         // Only `bench` has subcommands of its own.
         let depth = if words.first().is_some_and(|first| first == "bench") { 2 } else { 1 };
         let names = words.iter().take(depth).filter(|word| !word.starts_with('-'));
-        let subcommands = names.filter(|name| !self.sources.contains(&format!(" {}(", camel_case(name))));
+        let is_variant = |name: &str| ["(", " {"].iter().any(|start| self.sources.contains(&format!(" {name}{start}")));
+        let subcommands = names.filter(|name| !is_variant(&camel_case(name)));
         flags.chain(subcommands).cloned().collect()
     }
 
