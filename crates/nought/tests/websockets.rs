@@ -14,7 +14,11 @@ use nought::{
     Any, BindError, ConnectError, Context, CurveClient, CurveServer, Dealer, DisconnectReason, Monitor, Pub, Pull,
     Push, Rep, Req, Router, Socket, SocketEventKind, SocketType, Stream, Sub, XPub, new_keys,
 };
-use support::{PATIENCE, await_event, body, number, recv, until, watchdog};
+use support::{
+    PATIENCE, await_event, body,
+    exchanges::{a_slow_reader_gets_all_in_order, a_subscription_passes_and_ends, bodies_arrive},
+    recv, until, watchdog,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -36,20 +40,7 @@ fn bodies_of_all_lengths_arrive_both_ways() {
     let (bound, near) = (context.socket::<Dealer>().unwrap(), context.socket::<Dealer>().unwrap());
     near.connect(&bind(&bound)).unwrap();
     for (from, to) in [(&near, &bound), (&bound, &near)] {
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for len in LENS {
-                    from.send(body(7, len)).unwrap();
-                    from.send([body(1, len), body(2, 0), body(3, len)]).unwrap();
-                }
-            });
-            for len in LENS {
-                assert_eq!(recv(to), body(7, len), "{len}");
-                let message = recv(to);
-                let frames: Vec<&[u8]> = message.frames().map(|frame| &frame[..]).collect();
-                assert_eq!(frames, [&body(1, len)[..], b"", &body(3, len)], "{len}");
-            }
-        });
+        bodies_arrive(from, to, &LENS);
     }
 }
 
@@ -60,16 +51,7 @@ fn a_stream_to_a_slow_reader_keeps_its_order() {
     let context = Context::new();
     let (pull, push) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
     push.connect(&bind(&pull)).unwrap();
-    thread::scope(|scope| {
-        scope.spawn(|| (0..MESSAGES).for_each(|n| push.send(body(n, 8 + n as usize % 300)).unwrap()));
-        for expected in 0..MESSAGES {
-            assert_eq!(number(&recv(&pull)), expected);
-            if expected % 20_000 == 0 {
-                // Its queue and the kernel's buffers fill.
-                thread::sleep(Duration::from_millis(50));
-            }
-        }
-    });
+    a_slow_reader_gets_all_in_order(&push, &pull, MESSAGES, 308);
 }
 
 #[test]
@@ -110,13 +92,7 @@ fn subscriptions_pass_and_end() {
     let context = Context::new();
     let (publisher, sub) = (context.socket::<XPub>().unwrap(), context.socket::<Sub>().unwrap());
     sub.connect(&bind(&publisher)).unwrap();
-    sub.subscribe("a").unwrap();
-    assert_eq!(recv(&publisher), "\x01a");
-    publisher.send("b").unwrap();
-    publisher.send("ab").unwrap();
-    assert_eq!(recv(&sub), "ab");
-    sub.unsubscribe("a").unwrap();
-    assert_eq!(recv(&publisher), "\x00a");
+    a_subscription_passes_and_ends(&publisher, &sub);
 }
 
 /// Its peer, the server of CURVE, says nothing until the client does, and the client's channel hears nothing between the

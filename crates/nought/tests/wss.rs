@@ -18,7 +18,11 @@ use nought::{
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
-use support::{PATIENCE, await_event, body, number, recv, until, watchdog};
+use support::{
+    PATIENCE, await_event, body,
+    exchanges::{a_slow_reader_gets_all_in_order, a_subscription_passes_and_ends, bodies_arrive},
+    recv, until, watchdog,
+};
 use tungstenite::{Message, WebSocket, client::IntoClientRequest};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -112,20 +116,7 @@ fn bodies_of_all_lengths_arrive_both_ways() {
     let context = Context::new();
     let (bound, near) = connected::<Dealer, Dealer>(&context);
     for (from, to) in [(&near, &bound), (&bound, &near)] {
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for len in LENS {
-                    from.send(body(7, len)).unwrap();
-                    from.send([body(1, len), body(2, 0), body(3, len)]).unwrap();
-                }
-            });
-            for len in LENS {
-                assert_eq!(recv(to), body(7, len), "{len}");
-                let message = recv(to);
-                let frames: Vec<&[u8]> = message.frames().map(|frame| &frame[..]).collect();
-                assert_eq!(frames, [&body(1, len)[..], b"", &body(3, len)], "{len}");
-            }
-        });
+        bodies_arrive(from, to, &LENS);
     }
 }
 
@@ -136,15 +127,7 @@ fn a_stream_to_a_slow_reader_keeps_its_order() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
     let (pull, push) = connected::<Pull, Push>(&context);
-    thread::scope(|scope| {
-        scope.spawn(|| (0..MESSAGES).for_each(|n| push.send(body(n, 8 + n as usize % 900)).unwrap()));
-        for expected in 0..MESSAGES {
-            assert_eq!(number(&recv(&pull)), expected);
-            if expected % 10_000 == 0 {
-                thread::sleep(Duration::from_millis(50));
-            }
-        }
-    });
+    a_slow_reader_gets_all_in_order(&push, &pull, MESSAGES, 908);
 }
 
 #[test]
@@ -175,13 +158,7 @@ fn subscriptions_pass_and_end() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
     let (publisher, sub) = connected::<XPub, Sub>(&context);
-    sub.subscribe("a").unwrap();
-    assert_eq!(recv(&publisher), "\x01a");
-    publisher.send("b").unwrap();
-    publisher.send("ab").unwrap();
-    assert_eq!(recv(&sub), "ab");
-    sub.unsubscribe("a").unwrap();
-    assert_eq!(recv(&publisher), "\x00a");
+    a_subscription_passes_and_ends(&publisher, &sub);
 }
 
 #[test]

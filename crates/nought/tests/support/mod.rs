@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod cable;
+pub mod exchanges;
 pub mod executor;
 pub mod lab;
 pub mod ports;
