@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{net::TcpListener, time::Duration};
 
 use nought::{
     Context, PlainClient, Pull, Push, Security, SocketBuilder, SocketEventKind,
     zap::{Reply, Request, Status},
 };
-use support::{PATIENCE, Transport, await_event, until, watchdog};
+use support::{PATIENCE, Transport, await_event, raw::RawPeer, until, watchdog};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(1));
 
@@ -22,11 +22,17 @@ fn where_nobody_listens() {
     let context = Context::new();
     for stops in [true, false] {
         let push = connecting(&context).reconnect_stop_refused(stops).build().unwrap();
-        push.connect(&Transport::Tcp.future_endpoint()).unwrap();
+        // Somebody is there, and does not answer, until a message is queued: without an endpoint a PUSH waits for one.
+        let endpoint = Transport::Tcp.future_endpoint();
+        let listener = TcpListener::bind(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+        push.connect(&endpoint).unwrap();
+        let silent = RawPeer::accept(&listener);
         push.send("lost").unwrap();
+        drop(listener);
+        drop(silent);
         if stops {
             until("the endpoint is forgotten", || push.peers().is_empty());
-            assert_eq!((push.stats().totals.lost, push.stats().reconnects), (1, 0));
+            assert_eq!((push.stats().totals.lost, push.stats().reconnects), (1, 1));
         } else {
             until("it is tried again", || push.stats().reconnects > 3);
             assert_eq!(push.peers().len(), 1);

@@ -15,6 +15,7 @@ pub mod rng;
 
 use std::{
     fmt,
+    io::{self, Write},
     path::PathBuf,
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -43,7 +44,8 @@ pub fn watchdog(limit: Duration) -> Watchdog {
     let (alive, ended) = mpsc::channel();
     let watch = move || {
         if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs: it is not over after {limit:?}");
+            // Not by eprintln, whose text would end with the process, for the test harness captures it.
+            let _ = writeln!(io::stderr(), "{name} hangs: it is not over after {limit:?}");
             std::process::abort();
         }
     };
