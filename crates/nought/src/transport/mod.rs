@@ -15,6 +15,7 @@
 //! A panic in a channel or a listener, in `connect` or in a lookup is an error of that call: it costs the connection or
 //! the attempt.
 
+mod by_identity;
 mod delivery;
 mod endpoint;
 mod ipc;

@@ -1,14 +1,13 @@
 //! What a user can ask of a transport.
 
-use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nought_proto::connection::PeerCredentials;
 
-use super::SocksProxy;
+use super::{SocksProxy, by_identity::ByIdentity};
 #[cfg(feature = "wss")]
 use super::{TlsIdentity, TlsName, TlsTrust};
 
@@ -260,8 +259,8 @@ impl Network {
 /// the end.
 ///
 /// Two of them are equal if they are clones of each other.
-#[derive(Debug, Clone)]
-pub struct InheritedListener(Arc<Mutex<Option<OwnedFd>>>);
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InheritedListener(ByIdentity<Mutex<Option<OwnedFd>>>);
 
 impl InheritedListener {
     /// The socket, for the first who asks.
@@ -273,21 +272,7 @@ impl InheritedListener {
 
 impl From<OwnedFd> for InheritedListener {
     fn from(socket: OwnedFd) -> Self {
-        Self(Arc::new(Mutex::new(Some(socket))))
-    }
-}
-
-impl PartialEq for InheritedListener {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for InheritedListener {}
-
-impl Hash for InheritedListener {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0).hash(state);
+        Self(ByIdentity::new(Mutex::new(Some(socket))))
     }
 }
 

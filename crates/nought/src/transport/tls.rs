@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    hash::{Hash, Hasher},
     io::{self, BufRead, IoSlice, Write},
     os::fd::BorrowedFd,
     sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -21,7 +20,7 @@ use rustls::{
     server::NoServerSessionStorage,
 };
 
-use super::{Channel, Listener};
+use super::{Channel, Listener, by_identity::ByIdentity};
 
 /// What is spoken within TLS, as it is told to the peer (RFC 7301): a server of another protocol takes no such client.
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -41,8 +40,8 @@ const FILLS_PER_READ: usize = 4;
 /// let identity = TlsIdentity::from_pem(&chain, &key)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
-pub struct TlsIdentity(Arc<Identity>);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TlsIdentity(ByIdentity<Identity>);
 
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
@@ -66,7 +65,7 @@ impl TlsIdentity {
         // Each connection shows anew who its peer is.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self(Arc::new(Identity { chain, config: Arc::new(config) })))
+        Ok(Self(ByIdentity::new(Identity { chain, config: Arc::new(config) })))
     }
 
     /// The certificates in DER, the server's own first.
@@ -81,25 +80,11 @@ impl fmt::Debug for TlsIdentity {
     }
 }
 
-impl PartialEq for TlsIdentity {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for TlsIdentity {}
-
-impl Hash for TlsIdentity {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0).hash(state);
-    }
-}
-
 /// Whose certificates a client takes for good. That a server is not asked for one, or that any will do, cannot be said.
 ///
 /// Two of them are equal if they are clones of each other.
-#[derive(Clone)]
-pub struct TlsTrust(Arc<Trust>);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TlsTrust(ByIdentity<Trust>);
 
 struct Trust {
     roots: Vec<CertificateDer<'static>>,
@@ -142,7 +127,7 @@ impl TlsTrust {
     }
 
     fn new(roots: Vec<CertificateDer<'static>>, with_system: bool) -> Self {
-        Self(Arc::new(Trust { roots, with_system, config: OnceLock::new() }))
+        Self(ByIdentity::new(Trust { roots, with_system, config: OnceLock::new() }))
     }
 
     /// Whether all that it needs has been read.
@@ -198,20 +183,6 @@ impl fmt::Debug for TlsTrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Trust { roots, with_system, .. } = &*self.0;
         f.debug_struct("TlsTrust").field("certificates", &roots.len()).field("with_system", with_system).finish()
-    }
-}
-
-impl PartialEq for TlsTrust {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for TlsTrust {}
-
-impl Hash for TlsTrust {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0).hash(state);
     }
 }
 
