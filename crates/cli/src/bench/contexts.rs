@@ -37,7 +37,9 @@ impl Contexts {
     /// A context for the next measurement.
     pub(super) fn make(&self) -> Result<Context, Failure> {
         let context = Context::builder().build()?;
-        *lock(&self.current) = Some(context.clone());
+        // The one before ends without the lock: it may wait, and Ctrl-C wants the lock.
+        let before = lock(&self.current).replace(context.clone());
+        drop(before);
         if self.interrupted.get().is_some() {
             context.shutdown();
         }
