@@ -544,23 +544,3 @@ fn a_stranger_cannot_fill_the_memory() {
     let why = loss(&monitor);
     assert!(why.contains("TLS") || why.contains("reset"), "{why}");
 }
-
-/// What means nothing may come without end: others are served meanwhile.
-#[test]
-fn empty_records_keep_nobody_waiting() {
-    let _bounded = watchdog(LIMIT);
-    let context = Context::new();
-    let pull = socket::<Pull>(&context);
-    let endpoint = pull.bind(ANYWHERE).unwrap();
-    let mut stream = tcp(&endpoint);
-    let flood = thread::spawn(move || {
-        // Changes of cipher, which a server of TLS 1.3 passes over, but not without end.
-        let record = b"\x14\x03\x03\0\x01\x01".repeat(1000);
-        while stream.write_all(&record).is_ok() {}
-    });
-    let push = socket::<Push>(&context);
-    push.connect(&endpoint).unwrap();
-    push.send("through").unwrap();
-    assert_eq!(recv(&pull), "through");
-    flood.join().unwrap();
-}

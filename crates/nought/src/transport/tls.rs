@@ -566,3 +566,68 @@ fn fault(error: &rustls::Error, is_handshaking: bool) -> io::Error {
     };
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A channel of a peer that sends without pause, and one byte at a time, a message that never comes to its end.
+    #[derive(Default)]
+    struct Trickle(AtomicUsize);
+
+    impl Channel for Trickle {
+        fn read(&self, into: &mut Vec<u8>) -> io::Result<usize> {
+            // A record of the handshake, and the head of a ClientHello within it.
+            const BEGINNING: &[u8] = b"\x16\x03\x01\x40\0\x01\0\x3f\xfc";
+            let at = self.0.fetch_add(1, Ordering::Relaxed);
+            into.push(BEGINNING.get(at).copied().unwrap_or_default());
+            Ok(1)
+        }
+
+        fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn readiness(&self) -> BorrowedFd<'_> {
+            unreachable!("the test does not wait")
+        }
+
+        fn connected(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn close_write(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn local_endpoint(&self) -> String {
+            String::new()
+        }
+
+        fn remote_endpoint(&self) -> String {
+            String::new()
+        }
+
+        fn peer_address(&self) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_read_of_a_peer_that_sends_without_pause_comes_to_an_end() {
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (chain, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+        let identity = TlsIdentity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        let session = ServerConnection::new(Arc::clone(&identity.0.config)).unwrap();
+        let below = Arc::new(Trickle::default());
+        let channel = TlsChannel::new(Arc::<Trickle>::clone(&below), session.into());
+        for reads in 1..10 {
+            let read = channel.read(&mut Vec::with_capacity(100));
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::Interrupted);
+            assert_eq!(below.0.load(Ordering::Relaxed), reads * FILLS_PER_READ);
+            assert!(channel.holds_more(), "nobody would read on");
+        }
+    }
+}
