@@ -9,7 +9,7 @@ use std::{
 use nought::{Any, Context, Socket, SocketType};
 
 /// No call waits longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {

@@ -137,7 +137,7 @@ fn heartbeats_pass_encrypted() {
     let endpoint = ours.bind("tcp://127.0.0.1:*").unwrap();
     let theirs = libzmq.socket(SocketType::Dealer);
     theirs.be_curve_client(server.public_key(), &client);
-    theirs.set_heartbeat_interval(interval);
+    theirs.set_heartbeats(interval, PATIENCE);
     theirs.connect(&endpoint);
     theirs.send(&[b"x".to_vec()]);
     assert_eq!(ours.recv().unwrap(), *b"x");

@@ -193,22 +193,24 @@ fn a_client_of_plain_is_let_in() {
 #[test]
 fn heartbeats_are_answered() {
     let interval = Duration::from_millis(50);
+    // Far longer than anybody is kept from answering by whatever else runs.
+    let timeout = Duration::from_secs(2);
     let libzmq = Libzmq::open();
     for we_bind in [true, false] {
         let ours = nought::Context::new()
             .any_socket_builder(SocketType::Dealer)
             .heartbeat_interval(Some(interval))
-            .heartbeat_timeout(Some(PATIENCE))
+            .heartbeat_timeout(Some(timeout))
             .recv_timeout(Some(PATIENCE))
             .linger(Some(Duration::ZERO))
             .build()
             .unwrap();
         let theirs = libzmq.socket(SocketType::Dealer);
-        theirs.set_heartbeat_interval(interval);
+        theirs.set_heartbeats(interval, timeout);
         meet(&ours, &theirs, we_bind);
         theirs.send(&[b"x".to_vec()]);
         assert_eq!(recv(&ours), [b"x"]);
-        std::thread::sleep(20 * interval);
+        std::thread::sleep(timeout * 3 / 2);
         theirs.send(&[b"y".to_vec()]);
         assert_eq!(recv(&ours), [b"y"]);
         assert_eq!(ours.stats().totals.established, 1);

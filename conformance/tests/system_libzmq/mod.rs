@@ -28,6 +28,7 @@ const CURVE_PUBLICKEY: c_int = 48;
 const CURVE_SECRETKEY: c_int = 49;
 const CURVE_SERVERKEY: c_int = 50;
 const HEARTBEAT_IVL: c_int = 75;
+const HEARTBEAT_TIMEOUT: c_int = 77;
 const SNDMORE: c_int = 2;
 
 /// The library, and a context of it.
@@ -155,8 +156,9 @@ impl Socket<'_> {
         self.libzmq.option(self.socket, PLAIN_PASSWORD, password.as_bytes());
     }
 
-    pub(crate) fn set_heartbeat_interval(&self, interval: Duration) {
+    pub(crate) fn set_heartbeats(&self, interval: Duration, timeout: Duration) {
         self.set_int(HEARTBEAT_IVL, interval.as_millis() as c_int);
+        self.set_int(HEARTBEAT_TIMEOUT, timeout.as_millis() as c_int);
     }
 
     pub(crate) fn subscribe(&self, prefix: &[u8]) {

@@ -17,7 +17,8 @@ use support::{
 
 const LIMIT: Duration = Duration::from_secs(90);
 const INTERVAL: Duration = Duration::from_millis(100);
-const TIMEOUT: Duration = Duration::from_millis(400);
+/// Far longer than anybody is kept from running by whatever else runs: whoever answers has to answer within it.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn heartbeat_timed_out(event: &SocketEventKind) -> Option<()> {
     match event {
@@ -42,15 +43,15 @@ fn a_silent_peer_is_pinged_and_given_up() {
         .unwrap();
     let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
     let monitor = pull.monitor();
-    let mut peer = RawPeer::connect(&endpoint).shake_hands("PUSH");
+    // The time begins with the handshake, at the latest when this side sees its end.
     let start = Instant::now();
+    let mut peer = RawPeer::connect(&endpoint).shake_hands("PUSH");
     let (is_command, ping) = peer.recv_frame();
     assert!(is_command);
     assert_eq!(ping, b"\x04PING\0\x14", "with a TTL of 20 tenths of a second");
     await_event(&monitor, "the loss", heartbeat_timed_out);
     let elapsed = start.elapsed();
     assert!(elapsed >= TIMEOUT, "{elapsed:?}");
-    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
     assert_eq!(pull.stats().peers, 0);
     peer.await_close();
 }
@@ -67,7 +68,8 @@ fn a_peer_that_answers_is_kept() {
         .unwrap();
     let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
     let mut peer = RawPeer::connect(&endpoint).shake_hands("PUSH");
-    for _ in 0..12 {
+    let start = Instant::now();
+    while start.elapsed() < TIMEOUT * 3 / 2 {
         let (_, ping) = peer.recv_frame();
         assert!(ping.starts_with(b"\x04PING"));
         peer.send(&raw::command("PONG", &ping[7..]));
@@ -89,7 +91,11 @@ fn any_traffic_is_a_sign_of_life() {
     let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
     let mut peer = RawPeer::connect(&endpoint).shake_hands("PUSH");
     // It never answers a PING.
-    for index in 0..20_u64 {
+    let start = Instant::now();
+    for index in 0_u64.. {
+        if start.elapsed() > TIMEOUT * 3 / 2 {
+            break;
+        }
         peer.send(&raw::frame(false, &index.to_be_bytes()));
         assert_eq!(number(&recv(&pull)), index);
         thread::sleep(INTERVAL);
@@ -125,7 +131,6 @@ fn a_peer_is_given_up_after_the_ttl_that_it_gave() {
     await_event(&monitor, "the loss", heartbeat_timed_out);
     let elapsed = start.elapsed();
     assert!(elapsed >= Duration::from_millis(300), "{elapsed:?}");
-    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
 }
 
 #[test]
@@ -162,6 +167,7 @@ fn a_handshake_that_does_not_go_on_is_given_up() {
     let context = Context::new();
     let pull = context.socket_builder::<Pull>().handshake_timeout(Some(Duration::from_millis(300))).build().unwrap();
     let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let monitor = pull.monitor();
     let whole = raw::handshake("PUSH");
     let peers: Vec<RawPeer> = [0, 1, 10, 11, 12, 40, 64, 65, 70, whole.len() - 1]
         .into_iter()
@@ -171,7 +177,6 @@ fn a_handshake_that_does_not_go_on_is_given_up() {
             peer
         })
         .collect();
-    let monitor = pull.monitor();
     for _ in &peers {
         await_event(&monitor, "a failure", |event| match event {
             SocketEventKind::HandshakeFailed { error } => {
@@ -189,6 +194,8 @@ fn a_handshake_that_does_not_go_on_is_given_up() {
 
 #[test]
 fn a_peer_that_we_do_not_read_is_not_silent() {
+    // Nobody has to answer within it.
+    const TIMEOUT: Duration = Duration::from_millis(400);
     let _bounded = watchdog(LIMIT);
     for transport in Transport::KERNEL {
         let context = Context::new();
@@ -222,7 +229,7 @@ fn a_peer_that_we_do_not_read_is_not_silent() {
 fn a_large_transfer_to_a_slow_peer_survives_heartbeats() {
     // What the system's own buffers hold, up to 10 MiB, must be read within the time-out: a PING waits behind that, too.
     const LEN: usize = 60 << 20;
-    const TIMEOUT: Duration = Duration::from_millis(1500);
+    const TIMEOUT: Duration = Duration::from_secs(3);
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
     let dealer = context
@@ -250,9 +257,9 @@ fn a_large_transfer_to_a_slow_peer_survives_heartbeats() {
     let start = Instant::now();
     for _ in 0..60 {
         assert_eq!(peer.recv(LEN / 60).last(), Some(&7));
-        thread::sleep(TIMEOUT / 20);
+        thread::sleep(TIMEOUT / 40);
     }
-    assert!(start.elapsed() > TIMEOUT * 3);
+    assert!(start.elapsed() > TIMEOUT);
     for _ in 0..3 {
         let (is_command, ping) = peer.recv_frame();
         assert!(is_command && ping.starts_with(b"\x04PING"));

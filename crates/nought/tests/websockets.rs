@@ -151,14 +151,19 @@ fn a_listener_that_comes_back_is_found_again() {
 /// WebSocket's own PING goes out, and the PONG that answers it keeps the peer.
 #[test]
 fn heartbeats_are_answered() {
+    /// Far longer than anybody is kept from answering by whatever else runs.
+    const TIMEOUT: Duration = Duration::from_secs(2);
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
-    let builder = || context.socket_builder::<Dealer>().heartbeat_interval(Some(Duration::from_millis(20)));
+    let builder = || {
+        let builder = context.socket_builder::<Dealer>().heartbeat_interval(Some(Duration::from_millis(20)));
+        builder.heartbeat_timeout(Some(TIMEOUT))
+    };
     let (bound, near) = (builder().build().unwrap(), builder().build().unwrap());
     let monitor = bound.monitor();
     near.connect(&bind(&bound)).unwrap();
     until("both are connected", || bound.stats().peers > 0 && near.stats().peers > 0);
-    thread::sleep(Duration::from_millis(300));
+    thread::sleep(TIMEOUT * 3 / 2);
     while let Ok(event) = monitor.try_recv() {
         assert!(!matches!(event.kind, SocketEventKind::Disconnected { .. }), "{event:?}");
     }
@@ -172,7 +177,8 @@ fn heartbeats_are_not_encrypted() {
     let server = new_keys();
     let client = CurveClient::new(*server.public_key(), new_keys());
     let bound = context.socket_builder::<Dealer>().security(CurveServer::new(server));
-    let bound = bound.heartbeat_interval(Some(Duration::from_millis(20))).build().unwrap();
+    let bound = bound.heartbeat_interval(Some(Duration::from_millis(20))).heartbeat_timeout(Some(PATIENCE));
+    let bound = bound.build().unwrap();
     let near = || context.socket_builder::<Dealer>().security(client.clone()).build().unwrap();
     let (by_ws, by_tcp) = (near(), near());
     by_ws.connect(&bind(&bound)).unwrap();
