@@ -1,5 +1,8 @@
 //! A listener that goes and comes again while many send to it: they find it again, nothing comes twice, nothing out of
 //! order, and nothing partial.
+//!
+//! Other tests here start processes. Each of these has all that was open, the old listener too, until it begins to run its
+//! own program: that is why a port is waited for.
 
 mod support;
 
@@ -138,9 +141,9 @@ fn a_socket_that_is_closed_and_made_again() {
         under_load(&endpoint, || {
             let context = Context::new();
             let mut seen = Seen::default();
-            for round in 0..20 {
+            for _ in 0..20 {
                 let pull = context.socket::<Pull>().unwrap();
-                pull.bind(&endpoint).unwrap_or_else(|error| panic!("{transport}, round {round}: {error}"));
+                until("the address is free", || pull.bind(&endpoint).is_ok());
                 let mut heard: HashMap<u64, u32> = HashMap::new();
                 while heard.len() < SENDERS as usize || heard.values().any(|&count| count < 10) {
                     let message = recv(&pull);
@@ -169,7 +172,7 @@ fn a_socket_that_unbinds_and_binds_again() {
             // The connection goes with the endpoint, and is made again.
             until("it is disconnected", || push.stats().peers == 0);
             push.send("after").unwrap();
-            assert_eq!(pull.bind(&endpoint).unwrap(), endpoint);
+            until("the address is free", || pull.bind(&endpoint).is_ok_and(|bound| bound == endpoint));
             assert_eq!(recv(&pull), "after", "{transport}, round {round}");
         }
     }
@@ -195,7 +198,7 @@ fn a_service_that_is_restarted_answers_relaxed_requesters_again() {
         let mut asked = 0_u64;
         for round in 0..10 {
             let reply = context.socket_builder::<Rep>().recv_timeout(Some(Duration::from_millis(20))).build().unwrap();
-            reply.bind(&endpoint).unwrap();
+            until("the address is free", || reply.bind(&endpoint).is_ok());
             let is_over = AtomicBool::new(false);
             thread::scope(|scope| {
                 scope.spawn(|| {
