@@ -236,8 +236,11 @@ impl Channel for LabChannel {
 
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
         self.faults.come_by("write");
-        let (reads, len) = (self.reads.load(Ordering::SeqCst), self.socket.write(from)?);
-        if self.aside.comes_next.swap(false, Ordering::SeqCst) {
+        // Before anybody can answer what is written, by another write.
+        let (reads, has_aside) =
+            (self.reads.load(Ordering::SeqCst), self.aside.comes_next.swap(false, Ordering::SeqCst));
+        let len = self.socket.write(from)?;
+        if has_aside {
             while self.reads.load(Ordering::SeqCst) == reads {
                 thread::yield_now();
             }
