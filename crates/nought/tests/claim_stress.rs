@@ -11,7 +11,7 @@ mod support;
 
 use std::{
     sync::{
-        Mutex,
+        Mutex, Once,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -181,9 +181,38 @@ fn poll<K: Kind>(socket: &Socket<K>, readiness: Readiness, timeout: Option<Durat
     !poller.poll(timeout).unwrap().is_empty()
 }
 
+/// A clock that goes by pulses, and stands still while this process does: one that was stopped, or whose machine was,
+/// has not waited.
+mod clock {
+    use super::{AtomicU64, Duration, Instant, Once, Ordering, thread};
+
+    const PULSE: Duration = Duration::from_millis(1);
+    /// What a pulse adds at most.
+    const PULSE_MAX: Duration = Duration::from_millis(5);
+
+    static NANOS: AtomicU64 = AtomicU64::new(1);
+
+    pub(crate) fn start() {
+        static START: Once = Once::new();
+        START.call_once(|| drop(thread::spawn(beat)));
+    }
+
+    fn beat() {
+        loop {
+            let before = Instant::now();
+            thread::sleep(PULSE);
+            NANOS.fetch_add(before.elapsed().min(PULSE_MAX).as_nanos() as u64, Ordering::SeqCst);
+        }
+    }
+
+    /// Not zero.
+    pub(crate) fn now() -> u64 {
+        NANOS.load(Ordering::SeqCst)
+    }
+}
+
 /// Who waits since when, what came, and how late.
 struct Arena {
-    start: Instant,
     /// By caller, since when it waits, in nanoseconds.
     waiting: Mutex<Vec<Option<u64>>>,
     /// When each message was handed over, in nanoseconds; 0 if it is not quite yet.
@@ -195,8 +224,8 @@ struct Arena {
 
 impl Arena {
     fn new(callers: usize) -> Self {
+        clock::start();
         Self {
-            start: Instant::now(),
             waiting: Mutex::new(vec![None; callers]),
             handed_over: (0..4_000_000).map(|_| AtomicU64::new(0)).collect(),
             received: AtomicU64::new(0),
@@ -205,13 +234,9 @@ impl Arena {
         }
     }
 
-    fn now(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
-    }
-
     fn begin(&self, caller: usize, style: Style) {
         if style != Style::Trying {
-            self.waiting.lock().unwrap()[caller] = Some(self.now());
+            self.waiting.lock().unwrap()[caller] = Some(clock::now());
         }
     }
 
@@ -220,12 +245,12 @@ impl Arena {
     }
 
     fn hand_over(&self, index: u64) {
-        self.handed_over[index as usize].store(self.now(), Ordering::SeqCst);
+        self.handed_over[index as usize].store(clock::now(), Ordering::SeqCst);
     }
 
     /// A message came: since when could it have?
     fn receive(&self, index: u64) {
-        let now = self.now();
+        let now = clock::now();
         let handed_over = self.handed_over[index as usize].load(Ordering::SeqCst);
         if handed_over > 0
             && let Some(&first) = self.waiting.lock().unwrap().iter().flatten().min()
@@ -423,13 +448,13 @@ fn senders_who_wait_for_room() {
             let mut rng = Rng::new(seed());
             // However the senders wait: while one does and there is nothing to receive, there is room for it.
             let receive_one = || {
-                let from = arena.now();
+                let from = clock::now();
                 let message = pull.recv_timeout(LOST).unwrap_or_else(|error| {
                     let waiting = arena.waiting.lock().unwrap().iter().flatten().count();
                     panic!("{what}: {error}, a wake-up was lost; {waiting} senders wait");
                 });
                 assert_eq!(message.body_len(), body.len());
-                let now = arena.now();
+                let now = clock::now();
                 let first = arena.waiting.lock().unwrap().iter().flatten().min().copied();
                 if let Some(first) = first {
                     arena.note(now.saturating_sub(first.max(from)));
