@@ -12,7 +12,7 @@ use common::{Ended, Folder, Running, run, send_signal, start, wait_until_gone};
 use image::{GenericImageView, Rgb, RgbImage};
 use rustix::{
     process::Signal,
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
 };
 
 /// Enough that there is a middle to be disturbed in.
@@ -60,14 +60,14 @@ fn assert_complete(ended: &Ended, input: &Folder, output: &Folder) {
     }
 }
 
-/// Both ends of a new terminal.
+/// Both ends of a new terminal, which is nobody's: the end of one's own is a signal that ends the process.
 fn terminal() -> (File, File) {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    const NOBODYS: OpenptFlags = OpenptFlags::RDWR.union(OpenptFlags::NOCTTY);
+    let controller = openpt(NOBODYS).unwrap();
     grantpt(&controller).unwrap();
     unlockpt(&controller).unwrap();
-    let name = ptsname(&controller, Vec::new()).unwrap();
-    let user = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    (controller.into(), user)
+    let user = ioctl_tiocgptpeer(&controller, NOBODYS).unwrap();
+    (controller.into(), user.into())
 }
 
 #[test]
