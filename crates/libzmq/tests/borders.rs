@@ -184,7 +184,7 @@ fn closing_ends_a_call_that_waits_with_a_first_frame() {
     });
     thread::sleep(Duration::from_millis(50));
     let closing = push.expose_provenance();
-    within_ten_seconds(move || {
+    within_a_minute(move || {
         // SAFETY: see above.
         assert_eq!(unsafe { (library.close)(ptr::with_exposed_provenance_mut(closing)) }, 0);
     });
@@ -268,6 +268,8 @@ fn a_child_may_close_what_its_parent_opened() {
     // SAFETY: the child does nothing but close, and leaves without running what is the test's.
     let child = unsafe { libc::fork() };
     if child == 0 {
+        // SAFETY: it ends the child, in time.
+        unsafe { libc::alarm(60) };
         // SAFETY: see `Pair::of`.
         let closed = unsafe {
             pair.ends.iter().all(|&socket| (library.close)(socket) == 0) && (library.ctx_term)(pair.context) == 0
@@ -303,20 +305,20 @@ fn a_second_routing_id_for_a_connection_ends_nothing() {
 }
 
 /// Runs what might never end, on a thread of its own.
-fn within_ten_seconds(call: impl FnOnce() + Send + 'static) {
+fn within_a_minute(call: impl FnOnce() + Send + 'static) {
     let (done, ended) = channel();
     thread::spawn(move || {
         call();
         let _ = done.send(());
     });
-    ended.recv_timeout(Duration::from_secs(10)).expect("it has neither ended nor failed");
+    ended.recv_timeout(Duration::from_secs(60)).expect("it has neither ended nor failed");
 }
 
 #[test]
 fn the_state_of_pipes_is_told_while_events_are_still_to_be() {
     const PIPES_STATS: u64 = 0x10000;
     const DISCONNECTED: u64 = 0x200;
-    within_ten_seconds(|| {
+    within_a_minute(|| {
         let (library, drafts) = (Library::nought(), Drafts::nought());
         for round in 0..200 {
             let pair = Pair::of([7, 8], &format!("inproc://stats-{round}"));
@@ -612,7 +614,9 @@ fn curve_is_spoken_with_the_servers_key_and_a_pair_of_ones_own() {
             set(push, 48, &public_key);
             set(push, 49, &client.1);
             set(push, 17, &0_i32.to_ne_bytes());
-            set(pull, 27, &500_i32.to_ne_bytes());
+            // Who comes in may take its time, and of the others nothing ever comes.
+            let is_right = delivered.is_empty();
+            set(pull, 27, &(if is_right { 30_000_i32 } else { 500 }).to_ne_bytes());
             assert_eq!((nought.bind)(pull, c("tcp://127.0.0.1:*").as_ptr()), 0);
             let (mut endpoint, mut len) = ([0_u8; 256], 256);
             assert_eq!((nought.getsockopt)(pull, 32, endpoint.as_mut_ptr().cast(), &raw mut len), 0);

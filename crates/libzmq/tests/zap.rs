@@ -48,7 +48,7 @@ impl Case {
 
     fn handler(&mut self) -> *mut c_void {
         let handler = self.socket(REP);
-        self.set(handler, RCVTIMEO, &10_000_i32.to_ne_bytes());
+        self.set(handler, RCVTIMEO, &30_000_i32.to_ne_bytes());
         // SAFETY: see above.
         assert_eq!(unsafe { (self.library.bind)(handler, c("inproc://zeromq.zap.01").as_ptr()) }, 0);
         handler
@@ -80,7 +80,7 @@ impl Case {
     /// Has a PAIR, which is returned, told why handshakes of `socket` fail.
     fn monitor(&mut self, socket: *mut c_void) -> *mut c_void {
         let monitor = self.socket(PAIR);
-        self.set(monitor, RCVTIMEO, &10_000_i32.to_ne_bytes());
+        self.set(monitor, RCVTIMEO, &30_000_i32.to_ne_bytes());
         // SAFETY: see above.
         unsafe {
             let endpoint = c("inproc://monitor");
@@ -177,7 +177,7 @@ fn without_a_handler_a_domain_that_is_enforced_keeps_all_out() {
     let mut case = Case::new(Library::nought());
     let pull = case.socket(PULL);
     case.send_to_domain(pull, "global", Some(0));
-    case.set(pull, RCVTIMEO, &10_000_i32.to_ne_bytes());
+    case.set(pull, RCVTIMEO, &30_000_i32.to_ne_bytes());
     assert_eq!(case.recv(pull), b"x", "nobody is asked");
     case.end();
 

@@ -48,6 +48,7 @@ fn rounds(arguments: &[String]) {
     let memory_before = proc::resident_kib();
     for index in 0..60 {
         round(&files, index);
+        process::tell(format!("round {index}"));
     }
     until("threads and descriptors are as before", || counts() == before);
     let grown = proc::resident_kib().saturating_sub(memory_before);

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
     task::{self, Waker},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nought::{Context, Pull, Push, RecvError, SendErrorKind, Socket, SocketError};
@@ -58,12 +58,10 @@ fn receivers_with_time_outs() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
-    let start = Instant::now();
     while_waiting(
-        || assert_eq!(pull.recv_timeout(Duration::from_secs(40)).unwrap_err(), RecvError::Terminated),
+        || assert_eq!(pull.recv_timeout(2 * LIMIT).unwrap_err(), RecvError::Terminated),
         || context.shutdown(),
     );
-    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use support::{Transport, connected, proc, recv, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What scheduling may add on a machine with other work.
-const ALLOWANCE: Duration = Duration::from_secs(2);
+/// What scheduling may add on a machine with other work, and less than what ends a wait that nobody is told to end.
+const ALLOWANCE: Duration = Duration::from_secs(20);
 
 fn assert_takes(expected: Duration, work: impl FnOnce()) {
     let start = Instant::now();
@@ -65,13 +65,13 @@ fn a_message_ends_the_wait_at_once() {
     for transport in Transport::ALL {
         let context = Context::new();
         let (pull, push) = connected::<Pull, Push>(&context, transport);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                thread::sleep(Duration::from_millis(100));
-                push.send("now").unwrap();
-            });
-            assert_takes(Duration::from_millis(100), || {
-                assert_eq!(pull.recv_timeout(Duration::from_secs(30)).unwrap(), "now", "{transport}");
+        assert_takes(Duration::from_millis(100), || {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_millis(100));
+                    push.send("now").unwrap();
+                });
+                assert_eq!(pull.recv_timeout(LIMIT).unwrap(), "now", "{transport}");
             });
         });
     }

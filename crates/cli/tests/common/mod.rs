@@ -163,7 +163,7 @@ impl Running {
 
     fn rest_of_errors(&mut self) -> String {
         loop {
-            match self.errors.recv_timeout(Duration::from_secs(2)) {
+            match self.errors.recv_timeout(PATIENCE) {
                 Ok(line) => self.told += &String::from_utf8_lossy(&line),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return self.told.clone(),
             }

@@ -100,10 +100,10 @@ impl Role {
         self.child.id()
     }
 
-    /// The next line that the role tells.
+    /// The next line that the role tells. It may have much to do before.
     #[track_caller]
     pub fn heard(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("the role tells nothing")
+        self.lines.recv_timeout(3 * PATIENCE).expect("the role tells nothing")
     }
 
     /// The line that the role has told, if it has.
