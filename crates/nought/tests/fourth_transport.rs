@@ -96,11 +96,11 @@ fn a_question_that_takes_its_time_holds_nobody_up() {
     until("the peer has the first", || pull.peers().first().is_some_and(|peer| peer.recv_queue_len == 1));
     let mut answer = delivery.is_done.lock().unwrap();
     push.disconnect(&endpoint).unwrap();
-    until("the transport is asked", || delivery.questions.load(Ordering::SeqCst) == 1);
+    until("the transport is asked", || delivery.questions.load(Ordering::SeqCst) >= 1);
     assert!(push.try_send("to nobody").is_err(), "the socket can be used meanwhile");
     assert_eq!(push.stats().peers, 1);
     drop(answer);
-    until("the transport is asked again", || delivery.questions.load(Ordering::SeqCst) == 2);
+    until("the transport is asked again", || delivery.questions.load(Ordering::SeqCst) >= 2);
     assert_eq!(push.stats().peers, 1, "it was not delivered");
     answer = delivery.is_done.lock().unwrap();
     *answer = true;
