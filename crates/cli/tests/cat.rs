@@ -175,7 +175,8 @@ fn a_stream_socket_talks_to_foreign_programs() {
 
 #[test]
 fn time_outs_have_their_exit_code() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    // At an address that no other test binds: its port stays free when nobody listens any more.
+    let nobody = TcpListener::bind("127.0.0.2:0").unwrap();
     let silent = format!("tcp://{}", nobody.local_addr().unwrap());
     run(&["cat", "pull", "-b", ANY_PORT, "-t", "20ms"]).with_code(3).tells("no message came within 20.0 ms");
     run(&["cat", "push", "-c", &silent, "-t", "20ms", "x"]).with_code(3).tells("no peer took the message");
@@ -432,7 +433,7 @@ fn a_peer_knows_whom_it_connects_to() {
     let printed = bound.wait().ok().output;
     assert!(printed.lines().count() == 2 && printed.ends_with("\tagain\n"), "{printed}");
     // Who waits for the peer and who waits for a message give up at the same time.
-    run(&["cat", "peer", "-c", &endpoint, "-t", "100ms", "nobody hears"]).with_code(3).tells("connecting failed");
+    run(&["cat", "peer", "-c", &endpoint, "-t", "2s", "nobody hears"]).with_code(3).tells("connecting failed");
 }
 
 /// libzmq's sockets of these types drop what has several frames, too.

@@ -120,7 +120,8 @@ fn a_radio_drops_and_counts_what_is_too_long() {
 fn nobody_there_does_not_end_a_radio() {
     let _bounded = watchdog(PATIENCE);
     let context = Context::new();
-    let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // An address that no other test binds, so that nobody is given the port meanwhile.
+    let free = UdpSocket::bind("127.0.0.2:0").unwrap();
     let endpoint = format!("udp://{}", free.local_addr().unwrap());
     drop(free);
     let radio = radio(&context, &endpoint);
