@@ -16,7 +16,7 @@ use nought::{
     Push, Rep, Req, Socket, SocketBuilder, SocketEventKind, SocketType, Stream, Sub, XPub, new_keys,
     transport::{TlsError, TlsIdentity, TlsName, TlsTrust},
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use support::{
     PATIENCE, await_event, body,
@@ -69,9 +69,33 @@ impl Authority {
 }
 
 impl Signed {
+    /// By its own key, for these names and this common name.
+    fn by_itself(names: &[&str], common_name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name = called(common_name);
+        change(&mut params);
+        let certificate = params.self_signed(&key).unwrap().pem();
+        Self { certificate, key: key.serialize_pem() }
+    }
+
+    /// Trust in this certificate itself.
+    fn trust(&self) -> TlsTrust {
+        TlsTrust::from_pem(self.certificate.as_bytes()).unwrap()
+    }
+
     fn identity(&self) -> TlsIdentity {
         TlsIdentity::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()
     }
+}
+
+/// What a certificate says of its owner beside the names: more than a length of one byte can tell.
+fn called(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, "o".repeat(200));
+    name.push(DnType::CommonName, common_name);
+    name
 }
 
 /// Whom all trust, unless a test says otherwise.
@@ -276,6 +300,64 @@ fn certificates_that_are_not_right_are_refused() {
             assert!(why.contains("the peer refuses the certificate of this side"), "{why}");
         }
         assert_eq!((bound.stats().peers, push.stats().peers), (0, 0));
+    }
+}
+
+/// An authority's own certificate, and one without a subjectAltName, are a server's if they are trusted by name.
+#[test]
+fn a_certificate_that_is_trusted_itself_is_taken() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let authority = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let cases = [
+        (Signed::by_itself(&["127.0.0.1"], "anything", authority), None),
+        (Signed::by_itself(&["server.example"], "anything", authority), Some("server.example")),
+        (Signed::by_itself(&[], "server.example", authority), Some("server.example")),
+        (Signed::by_itself(&[], "Server.Example", |_| {}), Some("server.example")),
+    ];
+    for (signed, name) in cases {
+        let bound = context.socket_builder::<Pull>().wss_identity(Some(signed.identity())).build().unwrap();
+        let push = context.socket_builder::<Push>().wss_trust(signed.trust());
+        let push = push.wss_host_name(name.map(|name| TlsName::new(name).unwrap())).build().unwrap();
+        push.connect(&bound.bind(ANYWHERE).unwrap()).unwrap();
+        push.send("hello").unwrap();
+        assert_eq!(recv(&bound), "hello");
+    }
+}
+
+/// Nothing else is forgiven it, and nobody else is.
+#[test]
+fn what_is_trusted_itself_must_be_right_else() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let authority = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let of_itself = |names: &[&str], common_name, change: fn(&mut CertificateParams)| {
+        let signed = Signed::by_itself(names, common_name, |params| {
+            authority(params);
+            change(params);
+        });
+        (signed.clone(), signed.trust())
+    };
+    let signed_by_authority = AUTHORITY.sign(&[], |params| params.distinguished_name = called("server.example"));
+    let (impostor, _) = of_itself(&[], "server.example", |_| {});
+    let cases = [
+        (of_itself(&[], "other.example", |_| {}), "not valid for name"),
+        (of_itself(&[], "*.example", |_| {}), "not valid for name"),
+        // The common name counts only where nothing better is there.
+        (of_itself(&["other.example"], "server.example", |_| {}), "not valid for name"),
+        (of_itself(&[], "server.example", |params| params.not_after = date_time_ymd(2001, 1, 1)), "expired"),
+        (of_itself(&[], "server.example", |params| params.not_before = date_time_ymd(3001, 1, 1)), "not valid yet"),
+        ((signed_by_authority, AUTHORITY.trust()), "not valid for name"),
+        ((impostor, of_itself(&[], "server.example", |_| {}).1), "certificate is refused"),
+    ];
+    for ((signed, trust), expected) in cases {
+        let bound = context.socket_builder::<Pull>().wss_identity(Some(signed.identity())).build().unwrap();
+        let push = context.socket_builder::<Push>().wss_trust(trust);
+        let push = push.wss_host_name(Some(TlsName::new("server.example").unwrap())).build().unwrap();
+        let monitor = push.monitor();
+        push.connect(&bound.bind(ANYWHERE).unwrap()).unwrap();
+        let why = loss(&monitor);
+        assert!(why.contains("certificate is refused") && why.contains(expected), "{expected}: {why}");
     }
 }
 

@@ -26,6 +26,8 @@ mod tcp;
 #[cfg(feature = "wss")]
 mod tls;
 mod udp;
+#[cfg(feature = "wss")]
+mod verifier;
 mod ws;
 #[cfg(feature = "wss")]
 mod wss;

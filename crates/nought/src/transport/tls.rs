@@ -20,7 +20,7 @@ use rustls::{
     server::NoServerSessionStorage,
 };
 
-use super::{Channel, Listener, by_identity::ByIdentity};
+use super::{Channel, Listener, by_identity::ByIdentity, verifier::Verifier};
 
 /// What is spoken within TLS, as it is told to the peer (RFC 7301): a server of another protocol takes no such client.
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -101,7 +101,8 @@ impl TlsTrust {
         SYSTEM.clone()
     }
 
-    /// The certificates of authorities in this text of PEM, and no others.
+    /// The certificates of authorities in this text of PEM, and no others. A server that shows one of them itself, byte
+    /// for byte, is taken, too; if that has no subjectAltName, its common name is the server's.
     ///
     /// # Errors
     /// If it holds none, or one that cannot be read.
@@ -165,7 +166,14 @@ impl Trust {
             store.add_parsable_certificates(system.certs);
         }
         let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-        let mut config = builder.map_err(io::Error::other)?.with_root_certificates(store).with_no_client_auth();
+        let builder = builder.map_err(io::Error::other)?;
+        let builder = if self.roots.is_empty() {
+            builder.with_root_certificates(store)
+        } else {
+            let verifier = Verifier::new(store, self.roots.clone(), provider()).map_err(io::Error::other)?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        };
+        let mut config = builder.with_no_client_auth();
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
         // Each connection shows anew who its peer is.
         config.resumption = Resumption::disabled();
