@@ -8,7 +8,11 @@ use nought::{
     Context, PlainClient, Pull, Push, Security, SocketBuilder, SocketEventKind,
     zap::{Reply, Request, Status},
 };
-use support::{PATIENCE, Transport, await_event, raw::RawPeer, until, watchdog};
+use support::{
+    PATIENCE, Transport, await_event,
+    raw::{self, RawPeer},
+    until, watchdog,
+};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(1));
 
@@ -53,6 +57,31 @@ fn where_the_handshake_fails() {
     await_event(&monitor, "the failure", |kind| matches!(kind, SocketEventKind::HandshakeFailed { .. }).then_some(()));
     until("the endpoint is forgotten", || push.peers().is_empty());
     assert_eq!(push.stats().reconnects, 0);
+}
+
+/// As libzmq does it: whoever hangs up before the handshake is over, with a word or without, is none of ours.
+#[test]
+fn where_the_peer_ends_the_handshake_without_a_word() {
+    let _bounded = watchdog(PATIENCE);
+    let context = Context::new();
+    for stops in [true, false] {
+        for said in [&b""[..], &raw::greeting()] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+            let push = connecting(&context).reconnect_stop_handshake_failed(stops).build().unwrap();
+            push.connect(&endpoint).unwrap();
+            let mut silent = RawPeer::accept(&listener);
+            silent.send(said);
+            drop(silent);
+            if stops {
+                until("the endpoint is forgotten", || push.peers().is_empty());
+                assert_eq!(push.stats().reconnects, 0);
+            } else {
+                RawPeer::accept(&listener);
+                assert_eq!(push.peers().len(), 1);
+            }
+        }
+    }
 }
 
 #[test]

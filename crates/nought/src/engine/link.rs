@@ -392,10 +392,14 @@ impl State {
     }
 }
 
-/// Whether a peer is left alone after this end of the handshake with it.
+/// Whether a peer is left alone after this end of the handshake with it. One that ends it without a word is most likely
+/// none of ours.
 fn stops_connecting(stop: ReconnectStop, because: &LostBecause) -> bool {
-    let LostBecause::Protocol(error) = because else { return false };
-    stop.handshake_failed || stop.denied && error.status_at_peer().is_some()
+    match because {
+        LostBecause::Closed => false,
+        LostBecause::Protocol(error) if error.status_at_peer().is_some() => stop.denied || stop.handshake_failed,
+        LostBecause::Protocol(_) | LostBecause::PeerClosed | LostBecause::Transport(_) => stop.handshake_failed,
+    }
 }
 
 fn is_would_block<T>(result: &io::Result<T>) -> bool {

@@ -354,8 +354,8 @@ impl<K: Kind> SocketBuilder<K> {
         self
     }
 
-    /// Connects no more where the handshake failed: the endpoint is forgotten, with what is queued for it. Default:
-    /// `false`.
+    /// Connects no more where the handshake failed, be it that the connection was lost before it was over: the endpoint is
+    /// forgotten, with what is queued for it. Default: `false`.
     pub fn reconnect_stop_handshake_failed(mut self, stop: bool) -> Self {
         self.options.reconnect_stop.handshake_failed = stop;
         self
