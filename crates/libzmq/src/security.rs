@@ -43,7 +43,7 @@ pub(crate) struct SecuritySettings {
     public_key: PublicKey,
     secret_key: SecretKey,
     server_key: PublicKey,
-    zap_domain: String,
+    zap_domain: Vec<u8>,
     zap_enforce_domain: bool,
 }
 
@@ -57,7 +57,7 @@ impl Default for SecuritySettings {
             public_key: PublicKey::from_bytes([0; KEY_LEN]),
             secret_key: SecretKey::from_bytes([0; KEY_LEN]),
             server_key: PublicKey::from_bytes([0; KEY_LEN]),
-            zap_domain: String::new(),
+            zap_domain: Vec::new(),
             zap_enforce_domain: false,
         }
     }
@@ -79,11 +79,11 @@ impl SecuritySettings {
                 Ok(())
             }
             (PLAIN_USERNAME, Some(user @ [_, ..])) => {
-                self.be_plain_client(plain_client(text(user)?, self.plain_client.password())?);
+                self.be_plain_client(plain_client(user, self.plain_client.password())?);
                 Ok(())
             }
             (PLAIN_PASSWORD, Some(password @ [_, ..])) => {
-                self.be_plain_client(plain_client(self.plain_client.user(), text(password)?)?);
+                self.be_plain_client(plain_client(self.plain_client.user(), password)?);
                 Ok(())
             }
             (CURVE_PUBLICKEY, Some(key)) => {
@@ -106,7 +106,7 @@ impl SecuritySettings {
                 Ok(())
             }
             (ZAP_DOMAIN, Some(domain @ [_, ..])) if domain.len() <= ZAP_DOMAIN_LEN_MAX => {
-                self.zap_domain = text(domain)?.to_owned();
+                self.zap_domain = domain.to_owned();
                 Ok(())
             }
             (ZAP_ENFORCE_DOMAIN, Some(value)) => {
@@ -139,12 +139,12 @@ impl SecuritySettings {
             MECHANISM => Value::int(self.mechanism as c_int),
             PLAIN_SERVER => serves(Mechanism::Plain),
             CURVE_SERVER => serves(Mechanism::Curve),
-            PLAIN_USERNAME => Value::text(self.plain_client.user().as_bytes()),
-            PLAIN_PASSWORD => Value::text(self.plain_client.password().as_bytes()),
+            PLAIN_USERNAME => Value::text(self.plain_client.user()),
+            PLAIN_PASSWORD => Value::text(self.plain_client.password()),
             CURVE_PUBLICKEY => Value::Key(Zeroizing::new(*self.public_key.as_bytes())),
             CURVE_SECRETKEY => Value::Key(Zeroizing::new(*self.secret_key.as_bytes())),
             CURVE_SERVERKEY => Value::Key(Zeroizing::new(*self.server_key.as_bytes())),
-            ZAP_DOMAIN => Value::text(self.zap_domain.as_bytes()),
+            ZAP_DOMAIN => Value::text(&self.zap_domain),
             ZAP_ENFORCE_DOMAIN => Value::int(c_int::from(self.zap_enforce_domain)),
             _ => return Err(Errno::INVALID),
         })
@@ -152,7 +152,7 @@ impl SecuritySettings {
 
     /// The same in nought's terms.
     pub(crate) fn apply(&self, options: SocketBuilder<Any>) -> SocketBuilder<Any> {
-        options.security(self.security()).zap_domain(&*self.zap_domain).zap_enforce_domain(self.zap_enforce_domain)
+        options.security(self.security()).zap_domain(&self.zap_domain[..]).zap_enforce_domain(self.zap_enforce_domain)
     }
 
     /// The mechanism in nought's terms.
@@ -181,12 +181,7 @@ fn switch(value: c_int) -> Result<bool> {
     }
 }
 
-/// Names, passwords (RFC 24) and domains (RFC 27) are text in UTF-8.
-fn text(value: &[u8]) -> Result<&str> {
-    str::from_utf8(value).map_err(|_| Errno::INVALID)
-}
-
-fn plain_client(user: &str, password: &str) -> Result<PlainClient> {
+fn plain_client(user: &[u8], password: &[u8]) -> Result<PlainClient> {
     PlainClient::new(user, password).map_err(|_| Errno::INVALID)
 }
 

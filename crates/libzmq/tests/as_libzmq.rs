@@ -94,12 +94,7 @@ fn options_are_set_and_told_alike() {
             // bytes: they are refused here.
             let is_name = |value: &Vec<u8>| value.first() != Some(&0) && value.len() < 256;
             let names_a_peer = option == 5 || option == 61;
-            // A domain is text (RFC 27), and so are the names and passwords of PLAIN here.
-            let is_legal = |value: &Vec<u8>| match option {
-                _ if names_a_peer => is_name(value),
-                45 | 46 | 55 => str::from_utf8(value).is_ok(),
-                _ => true,
-            };
+            let is_legal = |value: &Vec<u8>| !names_a_peer || is_name(value);
             for value in values().into_iter().filter(is_legal) {
                 let (a, b) = (ours.set(option, &value), theirs.set(option, &value));
                 if a != b {

@@ -55,9 +55,9 @@ impl Case {
     }
 
     /// Has a message sent to a socket whose peers are to be judged.
-    fn send_to_domain(&mut self, pull: *mut c_void, domain: &str, enforce: Option<c_int>) {
+    fn send_to_domain(&mut self, pull: *mut c_void, domain: impl AsRef<[u8]>, enforce: Option<c_int>) {
         let push = self.socket(PUSH);
-        self.set(pull, ZAP_DOMAIN, domain.as_bytes());
+        self.set(pull, ZAP_DOMAIN, domain.as_ref());
         enforce.into_iter().for_each(|on| self.set(pull, ZAP_ENFORCE_DOMAIN, &on.to_ne_bytes()));
         let (mut endpoint, mut len) = ([0_u8; 256], 256);
         // SAFETY: see above.
@@ -140,6 +140,17 @@ fn a_domain_has_the_handler_asked() {
         }
         assert_eq!((case.library.msg_close)(message.pointer()), 0);
     }
+    case.end();
+}
+
+/// As libzmq takes them: any bytes are the domain, and the handler is told just them.
+#[test]
+fn a_domain_need_not_be_text() {
+    let mut case = Case::new(Library::nought());
+    let (handler, pull) = (case.handler(), case.socket(PULL));
+    case.send_to_domain(pull, b"caf\xE9", None);
+    assert_eq!(case.answer(handler, "200")[2], b"caf\xE9");
+    assert_eq!(case.recv(pull), b"x");
     case.end();
 }
 

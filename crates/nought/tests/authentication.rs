@@ -75,7 +75,7 @@ fn a_function_judges_and_the_user_id_is_on_the_message() {
     let _authentication = context
         .authenticate(move |request: &Request| match &request.credentials {
             Credentials::Curve(key) if *key == known => {
-                assert_eq!((&request.domain[..], &request.address[..]), ("global", "127.0.0.1"));
+                assert_eq!((&request.domain[..], &request.address[..]), (&b"global"[..], "127.0.0.1"));
                 let mut reply = Reply::success("anna");
                 reply.metadata.push("X-Rank", "7");
                 reply

@@ -46,7 +46,7 @@ pub struct Options {
     pub security: Security,
     /// What authenticators are told as the domain of the peers. With [`Security::Null`] they are asked only if there is
     /// one. Default: empty, none.
-    pub zap_domain: String,
+    pub zap_domain: Frame,
     /// Peers are refused where nobody is there to judge them; and without a domain, nobody is asked, except for PLAIN
     /// (libzmq's ZAP_ENFORCE_DOMAIN). Default false.
     pub zap_enforce_domain: bool,
@@ -125,7 +125,7 @@ impl Default for Options {
             heartbeat_ttl: None,
             heartbeat_timeout: None,
             security: Security::default(),
-            zap_domain: String::new(),
+            zap_domain: Frame::new(),
             zap_enforce_domain: false,
             metadata: Metadata::new(),
             router_mandatory: false,

@@ -693,7 +693,7 @@ impl Socket {
         let peer = self.connections.get(id).map(|connection| Arc::clone(connection.peer()));
         let address = peer.and_then(|peer| peer.address.clone());
         let address = zap::address_of(address.as_deref().unwrap_or_default());
-        let request = zap::Request::new(&options.zap_domain, address, options.routing_id.clone(), credentials);
+        let request = zap::Request::new(options.zap_domain.clone(), address, options.routing_id.clone(), credentials);
         self.connections.push_event(Event::Authenticate(id, Box::new(request)));
     }
 

@@ -17,7 +17,7 @@ pub const STRING_LEN_MAX: usize = 255;
 #[non_exhaustive]
 pub struct Request {
     /// What the socket calls the realm in which it wants its peers judged.
-    pub domain: String,
+    pub domain: Frame,
     /// The peer's network address, without the port; of a peer on ipc nothing.
     pub address: String,
     /// The routing id of the socket that asks, as in libzmq.
@@ -83,7 +83,7 @@ pub(crate) fn address_of(endpoint: &str) -> &str {
 
 impl Request {
     /// A request about a peer.
-    pub fn new(domain: &str, address: &str, identity: Frame, credentials: Credentials) -> Self {
+    pub fn new(domain: impl Into<Frame>, address: &str, identity: Frame, credentials: Credentials) -> Self {
         Self { domain: domain.into(), address: address.into(), identity, credentials }
     }
 
@@ -107,8 +107,8 @@ impl Request {
             (b"CURVE", [key]) => Credentials::Curve(PublicKey::try_from(key.as_slice()).map_err(|_| IllegalRequest)?),
             _ => return Err(IllegalRequest),
         };
-        let text = |frame: &Frame| String::from_utf8_lossy(frame).into_owned();
-        let request = Self { domain: text(domain), address: text(address), identity: (*identity).clone(), credentials };
+        let address = String::from_utf8_lossy(address).into_owned();
+        let request = Self { domain: (*domain).clone(), address, identity: (*identity).clone(), credentials };
         Ok((request, (*request_id).clone()))
     }
 
@@ -118,7 +118,7 @@ impl Request {
             &b""[..],
             VERSION,
             request_id,
-            self.domain.as_bytes(),
+            &self.domain,
             self.address.as_bytes(),
             &self.identity,
             self.credentials.mechanism().as_bytes(),

@@ -593,7 +593,7 @@ impl<K: SpeaksZmtp> SocketBuilder<K> {
 
     /// What an authenticator is told as the domain of the peers, so that it can have rules for each. With
     /// [`Security::Null`] peers are judged only if there is one, and by their address alone. Default: empty.
-    pub fn zap_domain(self, domain: impl Into<String>) -> Self {
+    pub fn zap_domain(self, domain: impl Into<Frame>) -> Self {
         let domain = domain.into();
         self.only(Ability::SpeaksZmtp, "zap_domain").protocol(|options| options.zap_domain = domain)
     }

@@ -61,7 +61,7 @@ settings! {
         routing_id: Frame,
         metadata: Metadata,
         security: Security,
-        zap_domain: String,
+        zap_domain: Frame,
         zap_enforce_domain: bool,
         probe_router: bool,
         hello_message: Option<Frame>,
@@ -203,7 +203,7 @@ impl<K: SpeaksZmtp> Socket<K> {
     ///
     /// # Errors
     /// If an [`Any`](crate::Any) is a STREAM.
-    pub fn set_zap_domain(&self, domain: impl Into<String>, enforce: bool) -> Result<(), WrongKind> {
+    pub fn set_zap_domain(&self, domain: impl Into<Frame>, enforce: bool) -> Result<(), WrongKind> {
         let domain = domain.into();
         self.change_if(Ability::SpeaksZmtp, "zap_domain", |options| {
             options.zap_domain = domain;

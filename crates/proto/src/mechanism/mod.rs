@@ -41,8 +41,8 @@ pub enum Security {
 /// never printed, and compared in constant time.
 #[derive(Clone, Default)]
 pub struct PlainClient {
-    user: String,
-    password: Zeroizing<String>,
+    user: Vec<u8>,
+    password: Zeroizing<Vec<u8>>,
 }
 
 /// The user name or the password is longer than 255 bytes.
@@ -172,11 +172,11 @@ pub(crate) trait Mechanism: Send {
 }
 
 impl PlainClient {
-    /// A user name and a password, of at most 255 bytes each.
+    /// A user name and a password, of at most 255 bytes each: text, or whatever the server takes.
     ///
     /// # Errors
     /// If one is longer.
-    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Result<Self, PlainTooLong> {
+    pub fn new(user: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Result<Self, PlainTooLong> {
         let (user, password) = (user.into(), Zeroizing::new(password.into()));
         if user.len().max(password.len()) > PLAIN_TEXT_LEN_MAX {
             return Err(PlainTooLong);
@@ -185,12 +185,12 @@ impl PlainClient {
     }
 
     /// The user's name.
-    pub fn user(&self) -> &str {
+    pub fn user(&self) -> &[u8] {
         &self.user
     }
 
     /// The password.
-    pub fn password(&self) -> &str {
+    pub fn password(&self) -> &[u8] {
         &self.password
     }
 }
@@ -198,8 +198,7 @@ impl PlainClient {
 impl PartialEq for PlainClient {
     /// In constant time, as far as the password goes.
     fn eq(&self, other: &Self) -> bool {
-        self.user == other.user
-            && subtle::ConstantTimeEq::ct_eq(self.password.as_bytes(), other.password.as_bytes()).into()
+        self.user == other.user && subtle::ConstantTimeEq::ct_eq(&self.password[..], &other.password[..]).into()
     }
 }
 
@@ -207,7 +206,7 @@ impl Eq for PlainClient {}
 
 impl fmt::Debug for PlainClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlainClient").field("user", &self.user).finish_non_exhaustive()
+        write!(f, "PlainClient({})", self.user.escape_ascii())
     }
 }
 

@@ -28,7 +28,7 @@ enum Judgement {
 impl Null {
     /// A handshake in which this side says `metadata` of itself, and in this domain, if it has a name, wants its peer
     /// judged.
-    pub(super) fn new(metadata: &Metadata, role: Role, zap_domain: &str) -> Self {
+    pub(super) fn new(metadata: &Metadata, role: Role, zap_domain: &[u8]) -> Self {
         let judgement = if zap_domain.is_empty() { Judgement::NotWanted } else { Judgement::Wanted };
         Self { role, ready: Some(metadata.to_bytes()), peer_metadata: None, judgement }
     }

@@ -35,7 +35,7 @@ impl Client {
         let mut hello = Vec::new();
         for text in [account.user(), account.password()] {
             hello.push(text.len() as u8);
-            hello.extend_from_slice(text.as_bytes());
+            hello.extend_from_slice(text);
         }
         Self {
             next: Some((b"HELLO", hello)),

@@ -16,7 +16,7 @@ use crate::harness::{Link, Net, Node, wire};
 fn null_with_domain(verdict: Option<Verdict>) -> (Net, Node, Link) {
     let mut net = Net::new();
     net.judge_by(move |request| {
-        assert_eq!((&request.domain[..], &request.credentials), ("global", &Credentials::Null));
+        assert_eq!((&request.domain[..], &request.credentials), (&b"global"[..], &Credentials::Null));
         verdict.clone()
     });
     let pull = net.socket_with(SocketType::Pull, |options| options.zap_domain = "global".into());
