@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::PeerCredentials;
 use crate::{
     error::{Denial, Incompatibility, Misbehaviour, ProtocolError},
@@ -305,6 +307,9 @@ impl Handshake {
             return Ok(Step::Learned(0));
         }
         while let Some((name, data)) = self.mechanism.next_command() {
+            let data = Zeroizing::new(data);
+            // Memory that it had outgrown would not be wiped.
+            out.reserve(command::LEN_BESIDE_DATA_MAX + data.len());
             command::encode_parts(name, &[&data], out);
         }
         if self.mechanism.is_done() {

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, io, ops::Range};
 
 use bytes::Bytes;
+use zeroize::Zeroize;
 
 use super::{
     Spares, Waste,
@@ -131,10 +132,13 @@ impl Inbound {
         self.scanned < self.frames.bytes.len()
     }
 
-    /// Drops the first `len` of the [`unscanned`](Self::unscanned) bytes.
+    /// Drops the first `len` of the [`unscanned`](Self::unscanned) bytes, and wipes them: there may be a password among
+    /// them.
     pub(crate) fn consume(&mut self, len: usize) {
         debug_assert_eq!(self.start, self.scanned, "only a handshake consumes, before there are frames");
-        self.scanned += len;
+        let end = self.scanned + len;
+        self.frames.bytes[self.scanned..end].zeroize();
+        self.scanned = end;
         self.start = self.scanned;
         self.reset_if_drained();
     }
@@ -570,6 +574,19 @@ mod tests {
             assert!(read.unwrap().len > 0);
         }
         while inbound.scan(Version::V3_1, None, &BodyPool::default()).unwrap().is_some() {}
+    }
+
+    #[test]
+    fn what_a_handshake_has_dealt_with_is_wiped() {
+        let mut inbound = Inbound::default();
+        let mut left = &b"secret, more"[..];
+        let read = |into: &mut Vec<u8>| {
+            into.extend_from_slice(std::mem::take(&mut left));
+            Ok(12)
+        };
+        inbound.read(READ_LEN_MIN, &mut Spares::default(), read).unwrap();
+        inbound.consume(6);
+        assert_eq!((&inbound.frames.bytes[..6], inbound.unscanned()), (&[0; 6][..], &b", more"[..]));
     }
 
     #[test]

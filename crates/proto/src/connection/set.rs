@@ -8,6 +8,8 @@ use std::{
     time::Instant,
 };
 
+use zeroize::Zeroize;
+
 use super::{
     Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo, Pipe,
     Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
@@ -826,6 +828,10 @@ impl Connections {
         }
         connection.sealer = sealer.or(connection.sealer.take());
         self.waste.take_frames(&mut frames);
+        if connection.is_handshaking() {
+            // Whoever uses the memory next is not to find a password there.
+            frames.bytes.zeroize();
+        }
         frames.clear();
         self.spares.give_back(frames.take_spare());
         let has_more = match &connection.outbox {

@@ -142,7 +142,7 @@ pub(crate) trait Mechanism: Send {
         false
     }
 
-    /// The name and data of a command to send now.
+    /// The name and data of a command to send now. The data may be secret.
     fn next_command(&mut self) -> Option<(&'static [u8], Vec<u8>)>;
 
     /// Takes a command of the peer: its name and its data. ERROR is dealt with by the connection.

@@ -16,7 +16,7 @@ const NAME: &str = "PLAIN";
 
 /// The client's side of the PLAIN handshake.
 pub(super) struct Client {
-    next: Option<(&'static [u8], Vec<u8>)>,
+    next: Option<(&'static [u8], Zeroizing<Vec<u8>>)>,
     metadata: Vec<u8>,
     awaits: ClientAwaits,
     peer_metadata: Option<Metadata>,
@@ -32,8 +32,10 @@ enum ClientAwaits {
 impl Client {
     /// A handshake in which this side says `metadata` of itself.
     pub(super) fn new(account: &PlainClient, metadata: &Metadata) -> Self {
-        let mut hello = Vec::new();
-        for text in [account.user(), account.password()] {
+        let texts = [account.user(), account.password()];
+        // Memory that it had outgrown would not be wiped.
+        let mut hello = Zeroizing::new(Vec::with_capacity(texts.iter().map(|text| 1 + text.len()).sum()));
+        for text in texts {
             hello.push(text.len() as u8);
             hello.extend_from_slice(text);
         }
@@ -52,13 +54,13 @@ impl Mechanism for Client {
     }
 
     fn next_command(&mut self) -> Option<(&'static [u8], Vec<u8>)> {
-        self.next.take()
+        self.next.take().map(|(name, mut data)| (name, std::mem::take(&mut *data)))
     }
 
     fn handle_command(&mut self, name: &[u8], data: &[u8]) -> Result<(), ProtocolError> {
         match (name, self.awaits) {
             (b"WELCOME", ClientAwaits::Welcome) if data.is_empty() => {
-                self.next = Some((b"INITIATE", std::mem::take(&mut self.metadata)));
+                self.next = Some((b"INITIATE", std::mem::take(&mut self.metadata).into()));
                 self.awaits = ClientAwaits::Ready;
             }
             (b"WELCOME", ClientAwaits::Welcome) => return Err(Misbehaviour::MechanismCommand("WELCOME").into()),

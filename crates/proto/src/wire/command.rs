@@ -1,6 +1,6 @@
 //! Commands: a name and what belongs to it (RFC 37, "Commands").
 
-use super::{Header, Version};
+use super::{Header, Version, frame::HEADER_LEN_MAX};
 use crate::{
     error::Misbehaviour,
     limits::{GROUP_LEN_MAX, PING_CONTEXT_LEN_MAX},
@@ -99,6 +99,9 @@ pub fn decode_error_reason(data: &[u8]) -> Result<&[u8], Misbehaviour> {
         _ => Err(Misbehaviour::ErrorReason),
     }
 }
+
+/// What the frame of a command is longer than its data, at most: a header, the name and its length.
+pub const LEN_BESIDE_DATA_MAX: usize = HEADER_LEN_MAX + 1 + 255;
 
 /// Appends a command frame: its name, then its data in pieces.
 pub fn encode_parts(name: &[u8], data: &[&[u8]], into: &mut Vec<u8>) {
