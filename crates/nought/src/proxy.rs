@@ -256,7 +256,7 @@ impl Held {
     /// Lets go of what has been handed on from `first`. Large bodies are shared with the other side's queue, and must not
     /// be kept beyond that.
     fn let_go_from(&mut self, first: usize) {
-        self.messages[first..self.handed_on].iter_mut().for_each(|message| drop(Waste::of(message)));
+        self.messages[first..self.handed_on].iter_mut().for_each(Waste::end_bodies_of);
     }
 }
 

@@ -33,7 +33,7 @@ impl<K: CanReceive> Socket<K> {
     /// Why there is none; `message` then holds nothing of use.
     #[inline]
     pub fn recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
-        drop(Waste::of(message));
+        Waste::end_bodies_of(message);
         self.receive(Waits::AsSet, |state| self.core.recv_now(state, message))
     }
 
@@ -110,7 +110,7 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// Why there is none; `message` then holds nothing of use, and `peer` is as it was.
     pub fn recv_from_into(&self, message: &mut Message, peer: &mut Option<Arc<PeerInfo>>) -> Result<(), RecvError> {
-        drop(Waste::of(message));
+        Waste::end_bodies_of(message);
         self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, message, peer)).map(drop)
     }
 
@@ -120,7 +120,7 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// [`RecvError::WouldBlock`] if there is none; or see [`recv_from_into`](Self::recv_from_into).
     pub fn try_recv_from_into(&self, message: &mut Message, peer: &mut Option<Arc<PeerInfo>>) -> Result<(), RecvError> {
-        drop(Waste::of(message));
+        Waste::end_bodies_of(message);
         self.receive(Waits::Never, |state| self.core.recv_from_now(state, message, peer)).map(drop)
     }
 
@@ -129,7 +129,7 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// [`RecvError::WouldBlock`] if there is none; or see [`recv_into`](Self::recv_into).
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), RecvError> {
-        drop(Waste::of(message));
+        Waste::end_bodies_of(message);
         self.receive(Waits::Never, |state| self.core.recv_now(state, message))
     }
 

@@ -113,7 +113,7 @@ impl<K: CanReceive> Socket<K> {
     /// # Errors
     /// Why there is none; `message` then holds nothing of use.
     pub async fn recv_into_async(&self, message: &mut Message) -> Result<(), RecvError> {
-        drop(Waste::of(message));
+        Waste::end_bodies_of(message);
         self.receive_async(|state| self.core().recv_now(state, message)).await
     }
 

@@ -12,13 +12,13 @@ use crate::{frame::Frame, message::Message};
 pub struct Waste(Vec<Bytes>);
 
 impl Waste {
-    /// Takes the bodies out of a message that another is to be received into: what is left has memory of its own, to be
-    /// used again.
+    /// Ends the bodies in a message that another is to be received into, where no lock is held: what is left has memory of
+    /// its own, to be used again.
     #[inline]
-    pub fn of(message: &mut Message) -> Self {
-        let mut waste = Self::default();
-        waste.take_message(message);
-        waste
+    pub fn end_bodies_of(message: &mut Message) {
+        if !message.is_one_unshared() {
+            Self::default().take_all_of(message);
+        }
     }
 
     /// Whether there is nothing.
