@@ -8,7 +8,7 @@ use std::{
     slice,
 };
 
-use crate::frame::Frame;
+use crate::{frame::Frame, limits::LARGE_BODY_LEN};
 
 /// Frames for which there is room in a message of several: a routing id, the delimiter behind it, a body, and one more.
 const USUAL_FRAMES: usize = 4;
@@ -514,6 +514,16 @@ impl Outgoing<'_> {
             Self::Bodies(bodies) => bodies.iter().map(|body| body.len()).sum(),
             Self::Borrowed(message) => message.body_len(),
             Self::Owned(message) => message.body_len(),
+        }
+    }
+
+    /// Whether there is a body for which it pays not to be copied twice, and which is the caller's.
+    #[inline]
+    pub(crate) fn borrows_large_body(&self) -> bool {
+        match self {
+            Self::Body(body) => body.len() >= LARGE_BODY_LEN,
+            Self::Bodies(bodies) => bodies.iter().any(|body| body.len() >= LARGE_BODY_LEN),
+            Self::Borrowed(_) | Self::Owned(_) => false,
         }
     }
 

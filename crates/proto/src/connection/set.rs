@@ -21,7 +21,7 @@ use crate::{
     event::Event,
     frame::Frame,
     limits::{
-        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX,
+        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LARGE_BODY_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX,
         SUBSCRIPTION_BACKLOG_LEN_MAX, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
     mechanism::Role,
@@ -277,7 +277,38 @@ impl Connections {
         message: &Outgoing<'_>,
         skip: usize,
     ) -> Written {
+        if message.borrows_large_body() && self.has_pipe_with_room(id) {
+            let shared = Outgoing::Owned(self.share_bodies(message));
+            return self.write_with(id, |frames, version| frames.push_message(version, envelope, &shared, skip));
+        }
         self.write_with(id, |frames, version| frames.push_message(version, envelope, message, skip))
+    }
+
+    /// Whether a large body is handed on by reference. Not copied for that is one which has to wait, as often as its sender
+    /// looks.
+    fn has_pipe_with_room(&self, id: ConnectionId) -> bool {
+        match self.get(id).map(|connection| &connection.outbox) {
+            Some(Outbox::Memory(pipes)) => pipes.out.has_room(),
+            _ => false,
+        }
+    }
+
+    /// Copies a message whose bodies are only borrowed, the large ones so that they are not copied again: not under the
+    /// pipe's lock, and not by the reader.
+    fn share_bodies(&self, message: &Outgoing<'_>) -> Message {
+        let share = |body: &[u8]| {
+            if body.len() < LARGE_BODY_LEN {
+                return Frame::from(body);
+            }
+            let mut shared = self.bodies.take(body.len());
+            shared.extend_from_slice(body);
+            self.bodies.share(shared).into()
+        };
+        match message {
+            Outgoing::Body(body) => share(body).into(),
+            Outgoing::Bodies(bodies) => bodies.iter().map(|body| share(body)).collect(),
+            message => message.to_message(),
+        }
     }
 
     /// Encodes a message once, to be given to many by [`write_encoded`](Self::write_encoded).

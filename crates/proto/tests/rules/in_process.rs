@@ -31,6 +31,26 @@ fn messages_of_every_shape_pass() {
     assert_eq!(net.recv_all(b), messages);
 }
 
+/// The memory that the sender has copied it into comes to the receiver, and back to the sender's pool.
+#[test]
+fn a_large_borrowed_body_is_handed_on_by_reference() {
+    let mut net = Net::new();
+    let (push, pull) = (net.socket(SocketType::Push), net.socket(SocketType::Pull));
+    net.join(push, pull);
+    let body = vec![7; 50_000];
+    let (mut places, mut others) = (Vec::new(), Vec::new());
+    for outgoing in [Outgoing::Body(&body), Outgoing::Bodies(&[&body]), Outgoing::Body(&body)] {
+        net.at(push).send(&outgoing).unwrap();
+        let received = net.recv_all(pull);
+        assert_eq!(received, [Message::from(&body[..])]);
+        places.push(received[0][0].as_ptr());
+        drop(received);
+        // Takes whatever memory the allocator has for such a body.
+        others.push(body.clone());
+    }
+    assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
+}
+
 #[test]
 fn a_pipe_holds_exactly_the_sum_of_both_marks() {
     for (send_hwm, recv_hwm) in [(1, 1), (5, 7), (1000, 1000)] {
