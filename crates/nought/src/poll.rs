@@ -260,13 +260,15 @@ impl<'s> Poller<'s> {
 
     /// Looks again and again before sleeping; see [`SocketBuilder::spin`](crate::SocketBuilder::spin).
     fn poll_for(&mut self, since: Instant, budget: Duration) -> io::Result<Vec<PollEvent>> {
-        while since.elapsed() < budget {
-            spin::let_others_run(since);
+        let mut lasted = since.elapsed();
+        while lasted < budget {
+            spin::let_others_run(lasted);
             let ready = self.ready(&self.ready_descriptors(Some(Duration::ZERO))?);
             if !ready.is_empty() {
                 self.spin.paid();
                 return Ok(ready);
             }
+            lasted = since.elapsed();
         }
         if !budget.is_zero() {
             self.spin.failed();
@@ -385,14 +387,16 @@ pub fn poll_with(
         }
         items.iter().for_each(|item| drop(item.core.write_before_waiting(item.core.lock())));
         let budget = SPIN.with_borrow_mut(Spin::budget).min(patience.remaining(now).unwrap_or(Duration::MAX));
-        while now.elapsed() < budget {
-            spin::let_others_run(now);
+        let mut lasted = now.elapsed();
+        while lasted < budget {
+            spin::let_others_run(lasted);
             is_over = sleep(&[], Some(Duration::ZERO))?;
             let ready = look(items);
             if ready > 0 || is_over {
                 SPIN.with_borrow_mut(Spin::paid);
                 return Ok(ready);
             }
+            lasted = now.elapsed();
         }
         if !budget.is_zero() {
             SPIN.with_borrow_mut(Spin::failed);

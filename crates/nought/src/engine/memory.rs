@@ -14,93 +14,152 @@ use nought_proto::{
     error::{Incompatibility, ProtocolError},
 };
 
-use super::{Core, State, link::LostBecause};
+use super::{Core, State, link::LostBecause, poller::Poller};
 use crate::{
     error::BindError,
     monitor::{DisconnectReason, SocketEvent, SocketEventKind},
 };
 
 /// Which pipes of a socket have changed. It is the one thing of a socket that others touch without its lock.
-#[derive(Default)]
+///
+/// What a message needs of it is one word, whose cache line goes to and fro between two processors, and one instruction on
+/// either side: the place of the end that changed first. Ends that change before that one is taken stand in a list.
+#[repr(align(128))]
 pub(crate) struct Mail {
-    changed: Mutex<Changed>,
-    any: AtomicBool,
-    /// Whoever waits for the socket sleeps, and must be woken.
-    sleeping: AtomicBool,
+    /// The end that changed first, as its connection's [bits](ConnectionId::to_bits), or [`NOBODY`]; and [`SLEEPING`].
+    first: AtomicU64,
+    /// Whether there are others.
+    has_others: AtomicBool,
+    others: Mutex<Others>,
+    poller: Arc<Poller>,
 }
 
+/// No connection has these bits.
+const NOBODY: u64 = 0;
+
+/// Whoever waits for the socket sleeps, and must be woken. No connection has this bit.
+const SLEEPING: u64 = 1 << 63;
+
 #[derive(Default)]
-struct Changed {
+struct Others {
     connections: Vec<ConnectionId>,
     /// How often they have been taken.
     round: u64,
 }
 
 impl Mail {
+    /// No mail, for the socket that sleeps in this poller.
+    pub(crate) fn new(poller: Arc<Poller>) -> Self {
+        Self { first: AtomicU64::new(NOBODY), has_others: AtomicBool::new(false), others: Mutex::default(), poller }
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        !self.any.load(Ordering::SeqCst)
+        !self.is_mail(self.first.load(Ordering::SeqCst))
+    }
+
+    /// The same for one who polls: the word's cache line comes with the right to write it, and need not come again for
+    /// the mail to be taken.
+    #[inline]
+    pub(super) fn is_empty_in_poll(&self) -> bool {
+        let first = self.first.compare_exchange(NOBODY, NOBODY, Ordering::SeqCst, Ordering::SeqCst);
+        !self.is_mail(first.unwrap_or_else(|first| first))
+    }
+
+    #[inline]
+    fn is_mail(&self, first: u64) -> bool {
+        first & !SLEEPING != NOBODY || self.has_others.load(Ordering::SeqCst)
     }
 
     /// Announces a sleep. Mail that comes after it wakes; mail that came before shows in [`is_empty`](Self::is_empty):
-    /// both sides write their flag before they read the other's, in one total order.
+    /// both sides write before they read what the other one writes, in one total order.
     pub(crate) fn sleep(&self) {
-        self.sleeping.store(true, Ordering::SeqCst);
+        self.first.fetch_or(SLEEPING, Ordering::SeqCst);
     }
 
     pub(crate) fn wake_up(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.first.fetch_and(!SLEEPING, Ordering::SeqCst);
     }
 
-    /// Adds mail of a pipe's end, once until it is taken; says whether somebody must be woken.
-    fn add(&self, end: &PipeEnd) -> bool {
-        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let next_round = changed.round + 1;
-        if end.told_in.swap(next_round, Ordering::Relaxed) != next_round {
-            changed.connections.push(end.id);
+    /// Adds mail of a pipe's end, and wakes whoever must be woken. To be called with the pipe's lock: an end that is there
+    /// already is not added, and whoever takes it looks into the pipe when this call's caller lets go of it.
+    #[inline]
+    fn add(&self, end: &PipeEnd) {
+        let bits = end.id.to_bits();
+        let mut former = NOBODY;
+        while let Err(now) = self.first.compare_exchange(former, former | bits, Ordering::SeqCst, Ordering::SeqCst) {
+            former = now;
+            if former & !SLEEPING == bits {
+                break;
+            }
+            if former & !SLEEPING != NOBODY {
+                self.add_to_others(end);
+                former = self.first.load(Ordering::SeqCst);
+                break;
+            }
         }
-        drop(changed);
-        self.any.store(true, Ordering::SeqCst);
-        self.sleeping.load(Ordering::SeqCst)
+        if former & SLEEPING != 0 {
+            self.poller.wake();
+        }
     }
 
-    fn take(&self) -> Vec<ConnectionId> {
-        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.any.store(false, Ordering::SeqCst);
-        changed.round += 1;
-        std::mem::take(&mut changed.connections)
+    /// Once until they are taken.
+    #[cold]
+    fn add_to_others(&self, end: &PipeEnd) {
+        let mut others = self.lock_others();
+        let next_round = others.round + 1;
+        if end.told_in.swap(next_round, Ordering::Relaxed) != next_round {
+            others.connections.push(end.id);
+        }
+        self.has_others.store(true, Ordering::SeqCst);
+    }
+
+    /// The ends that have changed, about in the order in which they did.
+    fn take(&self) -> impl Iterator<Item = ConnectionId> {
+        let first = ConnectionId::from_bits(self.first.fetch_and(SLEEPING, Ordering::SeqCst) & !SLEEPING);
+        let others = if self.has_others.load(Ordering::SeqCst) { self.take_others() } else { Vec::new() };
+        first.into_iter().chain(others)
+    }
+
+    #[cold]
+    fn take_others(&self) -> Vec<ConnectionId> {
+        let mut others = self.lock_others();
+        self.has_others.store(false, Ordering::SeqCst);
+        others.round += 1;
+        std::mem::take(&mut others.connections)
+    }
+
+    fn lock_others(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The end of a pipe that is told of changes at the other one.
 struct PipeEnd {
     core: Weak<Core>,
+    /// The core's, to be reached without a count of the core's owners, which is on a cache line of theirs.
+    mail: Arc<Mail>,
     id: ConnectionId,
-    /// The round of the socket's mail in which this end was last added. Under the mail's lock.
+    /// The round of the socket's mail in which this end was last added to the others. Under the mail's lock.
     told_in: AtomicU64,
 }
 
 impl PipeEnd {
     fn new(core: &Arc<Core>, id: ConnectionId) -> Arc<Self> {
-        Arc::new(Self { core: Arc::downgrade(core), id, told_in: AtomicU64::new(0) })
+        Arc::new(Self { core: Arc::downgrade(core), mail: Arc::clone(&core.mail), id, told_in: AtomicU64::new(0) })
     }
 }
 
 impl Notify for PipeEnd {
+    #[inline]
     fn notify(&self) {
-        if let Some(core) = self.core.upgrade()
-            && core.mail.add(self)
-        {
-            core.poller.wake();
-        }
+        self.mail.add(self);
     }
 
     /// Seen at once, whether somebody uses the socket or not.
     fn notify_at_once(&self) {
         let Some(core) = self.core.upgrade() else { return };
-        if core.mail.add(self) {
-            core.poller.wake();
-        }
+        self.mail.add(self);
         let driver = Arc::clone(core.driver());
         driver.run_later(Box::new(move || core.drive()));
     }
@@ -111,6 +170,13 @@ impl Core {
     #[inline]
     pub(crate) fn take_mail(&self, state: &mut State) {
         if !self.mail.is_empty() {
+            self.act_on_mail(state);
+        }
+    }
+
+    /// The same for one who polls.
+    pub(super) fn take_mail_in_poll(&self, state: &mut State) {
+        if !self.mail.is_empty_in_poll() {
             self.act_on_mail(state);
         }
     }
@@ -449,16 +515,53 @@ mod tests {
 
     #[test]
     fn an_end_is_in_the_mail_once_until_it_is_taken() {
-        let end = |number: u64| {
+        let mail = Arc::new(Mail::new(Arc::new(Poller::new().unwrap())));
+        let ends = [1, 2, 3].map(|number| {
             let id = ConnectionId::from_bits(1 << 32 | number).unwrap();
-            PipeEnd { core: Weak::new(), id, told_in: AtomicU64::new(0) }
-        };
-        let (mail, ends) = (Mail::default(), [end(1), end(2)]);
+            PipeEnd { core: Weak::new(), mail: Arc::clone(&mail), id, told_in: AtomicU64::new(0) }
+        });
         for _ in 0..3 {
-            ends.iter().cycle().take(10).for_each(|end| assert!(!mail.add(end), "nobody sleeps"));
+            for _ in 0..10 {
+                ends.iter().for_each(PipeEnd::notify);
+            }
             assert!(!mail.is_empty());
-            assert_eq!(mail.take(), ends.each_ref().map(|end| end.id));
+            assert!(mail.take().eq(ends.iter().map(|end| end.id)));
             assert!(mail.is_empty());
         }
+    }
+
+    /// Two ends that change at random while they are looked at: each change is seen by a look that follows it, and where
+    /// the mail sleeps, the poller tells of it.
+    #[test]
+    fn no_change_of_an_end_is_lost() {
+        const CHANGES: u64 = 20_000;
+        let mail = Arc::new(Mail::new(Arc::new(Poller::new().unwrap())));
+        let pipes: [_; 3] = std::array::from_fn(|_| Mutex::new(0));
+        std::thread::scope(|scope| {
+            for (number, pipe) in pipes.iter().enumerate() {
+                let id = ConnectionId::from_bits(1 << 32 | number as u64).unwrap();
+                let end = PipeEnd { core: Weak::new(), mail: Arc::clone(&mail), id, told_in: AtomicU64::new(0) };
+                scope.spawn(move || {
+                    for _ in 0..CHANGES {
+                        let mut written = pipe.lock().unwrap();
+                        *written += 1;
+                        end.notify();
+                    }
+                });
+            }
+            let (mut seen, mut sleeps) = ([0; 3], 0);
+            let mut buffer = super::super::poller::event_buffer();
+            while seen != [CHANGES; 3] {
+                mail.take().for_each(|id| seen[id.index()] = *pipes[id.index()].lock().unwrap());
+                mail.sleep();
+                if mail.is_empty() && seen != [CHANGES; 3] {
+                    sleeps += 1;
+                    let events = mail.poller.wait(&mut buffer, Some(Duration::from_secs(20))).unwrap();
+                    assert!(!events.is_empty(), "{seen:?} after {sleeps} sleeps");
+                    mail.poller.reset();
+                }
+                mail.wake_up();
+            }
+        });
     }
 }

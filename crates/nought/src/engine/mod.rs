@@ -63,9 +63,9 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) id: u64,
     state: BiasedLock<State>,
-    pub(crate) poller: Poller,
+    pub(crate) poller: Arc<Poller>,
     followers: Followers,
-    pub(crate) mail: Mail,
+    pub(crate) mail: Arc<Mail>,
     descriptor: OnceLock<Descriptor>,
     /// Which of the context's drivers is this socket's. It changes under the lock.
     driver: AtomicUsize,
@@ -168,7 +168,7 @@ impl Core {
         driver: usize,
         context: Arc<Shared>,
     ) -> std::io::Result<Arc<Self>> {
-        let poller = Poller::new()?;
+        let poller = Arc::new(Poller::new()?);
         let state = State {
             machine,
             links: Links::default(),
@@ -198,9 +198,9 @@ impl Core {
         let core = Arc::new_cyclic(|me| Self {
             id,
             state: BiasedLock::new(state),
+            mail: Arc::new(Mail::new(Arc::clone(&poller))),
             poller,
             followers: Followers::default(),
-            mail: Mail::default(),
             descriptor: OnceLock::new(),
             driver: AtomicUsize::new(driver),
             context,
@@ -287,6 +287,18 @@ impl Core {
     /// Does everything that can be done without waiting: takes events, reads, writes, and acts on what came of it.
     pub(crate) fn pump<'a>(&'a self, mut state: Guard<'a>, now: Instant) -> Guard<'a> {
         self.collect(&mut state, now);
+        self.pump_collected(state, now)
+    }
+
+    /// The same before a wait of a caller, which asks the kernel when it sleeps: not here, if all that the socket has are
+    /// peers in the same process.
+    pub(crate) fn pump_before_waiting<'a>(&'a self, state: Guard<'a>, now: Instant) -> Guard<'a> {
+        // Those who watch want the wake-up to be reset by whoever has looked.
+        let only_mail_comes = state.links.is_empty() && !state.endpoints.any() && state.waiters.watching == 0;
+        if only_mail_comes { self.pump_collected(state, now) } else { self.pump(state, now) }
+    }
+
+    fn pump_collected<'a>(&'a self, mut state: Guard<'a>, now: Instant) -> Guard<'a> {
         // After collecting: that may have reset the wake-up of mail which a sleeper has not seen yet.
         self.take_mail(&mut state);
         self.read_ready(&mut state, now);

@@ -21,11 +21,11 @@ const PROBE_INTERVAL: u32 = 64;
 /// A poll that lasts longer is most likely waiting for somebody who has no processor.
 const SHARE_AFTER: Duration = Duration::from_micros(15);
 
-/// Gives others this processor for a moment, in a poll that has lasted since `since`: the one that is waited for may
+/// Gives others this processor for a moment, in a poll that has lasted so long: the one that is waited for may
 /// have been woken here, and must not have to wait until we sleep. Not at each look: a round trip takes half as long
 /// again if both ends are on one processor all the time, and the scheduler parts them only if both seem busy.
-pub(crate) fn let_others_run(since: Instant) {
-    if since.elapsed() >= SHARE_AFTER {
+pub(crate) fn let_others_run(lasted: Duration) {
+    if lasted >= SHARE_AFTER {
         std::thread::yield_now();
     }
 }

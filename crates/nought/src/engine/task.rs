@@ -77,7 +77,7 @@ impl<'c> TaskWait<'c> {
             if self.polls_again(&mut state) {
                 drop(state);
                 if let Some(since) = self.polling_since {
-                    spin::let_others_run(since);
+                    spin::let_others_run(since.elapsed());
                 }
                 break;
             }

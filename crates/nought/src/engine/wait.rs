@@ -84,7 +84,7 @@ impl Core {
         mut attempt: impl FnMut(&mut State) -> Option<T>,
     ) -> (Guard<'a>, Result<T, Ended>) {
         let mut now = Instant::now();
-        let mut state = self.pump(state, now);
+        let mut state = self.pump_before_waiting(state, now);
         if let Some(done) = attempt(&mut state) {
             return (self.settle(state), Ok(done));
         }
@@ -190,7 +190,7 @@ impl Core {
             polls += 1;
             drop(state);
             if self.mail.is_empty() {
-                spin::let_others_run(since);
+                spin::let_others_run(now.saturating_duration_since(since));
             }
             now = Instant::now();
             state = self.lock();
@@ -199,7 +199,7 @@ impl Core {
 
     /// One look at the cheapest place where something may have come.
     pub(super) fn look(&self, state: &mut State, awaited: Awaited, polls: u32, now: Instant) -> bool {
-        self.take_mail(state);
+        self.take_mail_in_poll(state);
         let only_link =
             awaited == Awaited::Message && !polls.is_multiple_of(POLLS_PER_COLLECT) && self.poll_only_link(state, now);
         if !only_link && (!state.links.is_empty() || state.endpoints.any()) {

@@ -25,17 +25,20 @@ const FETCH_LEN_MAX: usize = 256 * 1024;
 ///
 /// `bodies` are in the order of their places; each place is an index into `bytes`, where the body belongs before the
 /// byte at that index.
+///
+/// What a small message changes comes first: in a pipe within the process it is to be on one cache line.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct FrameBuffer {
     pub(super) bytes: Vec<u8>,
-    pub(super) bodies: VecDeque<PlacedBody>,
-    bodies_len: usize,
-    /// Bodies that stand among the bytes, and whose owners wait for the end of the buffer.
-    held: Vec<Bytes>,
     /// Whole messages among the frames.
     pub(super) messages: usize,
     /// Commands among the frames.
     pub(super) commands: usize,
+    bodies_len: usize,
+    pub(super) bodies: VecDeque<PlacedBody>,
+    /// Bodies that stand among the bytes, and whose owners wait for the end of the buffer.
+    held: Vec<Bytes>,
     /// The frames travel in boxes, and take more bytes then.
     travels_sealed: bool,
 }

@@ -53,8 +53,17 @@ const STREAM_LEN: usize = 1024;
 #[repr(align(128))]
 struct OwnLine<T>(T);
 
+/// In an order that has all that a small message changes on the lock's cache line, which goes to and fro with it. What is
+/// behind it is touched by one side alone: large bodies' places by the reader, the rest by the writer.
 #[derive(Default)]
+#[repr(C)]
 struct Shared {
+    conflate: bool,
+    reader_waits: bool,
+    /// The writer has commands that wait until the reader has taken what is there.
+    commands_wait: bool,
+    writer_gone: bool,
+    reader_gone: bool,
     frames: FrameBuffer,
     /// Up to this many bytes of `frames`, its memory is in this processor's cache; see
     /// [`FrameBuffer::own_ahead`].
@@ -67,14 +76,8 @@ struct Shared {
     recv_hwm: u32,
     /// Messages that may be written and not consumed; 0: no limit.
     capacity: u64,
-    conflate: bool,
     /// Messages that the reader left behind when it went, for the writer to count.
     abandoned: u64,
-    reader_waits: bool,
-    /// The writer has commands that wait until the reader has taken what is there.
-    commands_wait: bool,
-    writer_gone: bool,
-    reader_gone: bool,
     reader: Option<Arc<dyn Notify>>,
     writer: Option<Arc<dyn Notify>>,
 }
@@ -151,7 +154,9 @@ impl Pipe {
         let replaced = if shared.conflate { shared.drop_messages(waste) } else { Load::default() };
         shared.written += 1;
         let before = shared.frames.len();
-        if before >= shared.owned_len {
+        if before == 0 {
+            shared.owned_len = STREAM_LEN;
+        } else if before >= shared.owned_len {
             shared.owned_len = shared.frames.own_ahead();
         }
         encode(&mut shared.frames);
@@ -205,7 +210,6 @@ impl Pipe {
             return if shared.writer_gone { Taken::Ended } else { Taken::None };
         }
         take(&mut shared.frames);
-        shared.owned_len = STREAM_LEN;
         if std::mem::take(&mut shared.commands_wait) {
             notify_at_once(shared.writer.as_ref());
         }
@@ -238,7 +242,8 @@ impl Pipe {
     }
 
     fn wake_waiting_writer(&self, shared: &Shared) {
-        if self.progress.0.wake_at.swap(NOBODY_WAITS, Ordering::Relaxed) != NOBODY_WAITS {
+        if self.progress.0.wake_at.load(Ordering::Relaxed) != NOBODY_WAITS {
+            self.progress.0.wake_at.store(NOBODY_WAITS, Ordering::Relaxed);
             notify(shared.writer.as_ref());
         }
     }
