@@ -149,7 +149,7 @@ fn dealer(context: &Context, name: &str, endpoint: &str) -> Socket<Dealer> {
 /// Others who send to peers that have no room know nothing of this one's peer.
 #[test]
 fn a_sender_hears_of_room_though_others_find_none() {
-    const MESSAGES: usize = 20_000;
+    const MESSAGES: usize = 5_000;
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
     let router = context.socket_builder::<Router>().router_mandatory(true).send_hwm(1).build().unwrap();
