@@ -7,7 +7,7 @@ use std::{
     ffi::{CString, c_char, c_int, c_void},
     mem::{self, ManuallyDrop, MaybeUninit},
     num::NonZeroU32,
-    ptr,
+    ptr::{self, NonNull},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -106,26 +106,41 @@ impl Foreign {
 }
 
 /// Memory of the C library's, whose content is the application's to write.
-struct Allocated(Foreign);
+struct Allocated {
+    data: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the memory is nobody else's, and may be freed on any thread.
+unsafe impl Send for Allocated {}
+// SAFETY: it is only read through a shared reference.
+unsafe impl Sync for Allocated {}
 
 impl Allocated {
+    #[inline]
     fn of(len: usize) -> Result<Self> {
-        unsafe extern "C" fn free(data: *mut c_void, _hint: *mut c_void) {
-            // SAFETY: it comes from malloc, below.
-            unsafe { libc::free(data) };
+        if isize::try_from(len).is_err() {
+            return Err(Errno::NO_MEMORY);
         }
         // SAFETY: any length may be asked for.
         let data = unsafe { libc::malloc(len) };
-        if data.is_null() || isize::try_from(len).is_err() {
-            return Err(Errno::NO_MEMORY);
-        }
-        Foreign::new(data.cast(), len, Some(free), ptr::null_mut()).map(Self)
+        NonNull::new(data.cast()).map(|data| Self { data, len }).ok_or(Errno::NO_MEMORY)
     }
 }
 
 impl AsRef<[u8]> for Allocated {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
-        self.0.as_ref()
+        // SAFETY: it has this length. Bytes that the application has not written have whatever value they have.
+        unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Allocated {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: it comes from malloc, and is freed once, here.
+        unsafe { libc::free(self.data.as_ptr().cast()) };
     }
 }
 
@@ -189,20 +204,6 @@ impl Message {
         Self { body, kind: VALID | form, extra: AtomicU64::new(0) }
     }
 
-    fn sized(len: usize) -> Result<Self> {
-        if len <= INLINE_LEN_MAX {
-            return Ok(Self::with_form(len as u8));
-        }
-        Allocated::of(len).map(Self::from)
-    }
-
-    fn copied(body: &[u8]) -> Result<Self> {
-        let mut message = Self::sized(body.len())?;
-        // SAFETY: it has this length, and is nobody else's.
-        unsafe { ptr::copy_nonoverlapping(body.as_ptr(), message.data(), body.len()) };
-        Ok(message)
-    }
-
     fn form(&self) -> u8 {
         self.kind & FORM
     }
@@ -213,11 +214,6 @@ impl Message {
 
     fn has_more(&self) -> bool {
         self.kind & MORE != 0
-    }
-
-    /// Where the body stands, for the application to write to.
-    fn data(&mut self) -> *mut u8 {
-        self.body().as_ptr().cast_mut()
     }
 
     #[inline]
@@ -256,12 +252,51 @@ impl Message {
     /// Becomes empty.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        if self.form() >= OWNED {
+        if self.may_end_in_a_call() {
             return drop(self.take());
         }
-        // The body needs no end: the 64 bytes, which were just written in small pieces, need not be moved.
+        // The 64 bytes, which were just written in small pieces, need not be moved.
+        // SAFETY: the form is another next.
+        unsafe { self.end_body() };
         self.kind = VALID;
         self.end_extra();
+    }
+
+    /// Whether the end of the body may be the application's code.
+    #[inline]
+    fn may_end_in_a_call(&self) -> bool {
+        matches!(self.form(), SHARED | FOREIGN)
+    }
+
+    /// Drops the body where it stands.
+    ///
+    /// # Safety
+    /// It is not looked at again: the form is another next, or the message is gone.
+    #[inline]
+    unsafe fn end_body(&mut self) {
+        // SAFETY: the form says which field was written, and it is dropped once, here.
+        unsafe {
+            match self.form() {
+                OWNED => ptr::drop_in_place((&raw mut self.body.owned).cast::<Vec<u8>>()),
+                SHARED => ptr::drop_in_place((&raw mut self.body.shared).cast::<Bytes>()),
+                FOREIGN => ptr::drop_in_place((&raw mut self.body.foreign).cast::<Foreign>()),
+                ALLOCATED => ptr::drop_in_place((&raw mut self.body.allocated).cast::<Allocated>()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The vector that the body is in, or is to be in.
+    #[inline]
+    fn become_owned(&mut self) -> &mut Vec<u8> {
+        if self.form() != OWNED {
+            // SAFETY: the form is another next.
+            unsafe { self.end_body() };
+            self.body.owned = ManuallyDrop::new(Unaligned(Vec::new()));
+        }
+        self.kind = VALID | OWNED;
+        // SAFETY: it was written, now or before, and is aligned, as in `body`.
+        unsafe { &mut *(&raw mut self.body.owned).cast::<Vec<u8>>() }
     }
 
     /// Makes the body one that can be held by several.
@@ -341,16 +376,20 @@ impl Message {
         peer: Option<Arc<PeerInfo>>,
         former: &mut Option<Self>,
     ) {
-        if self.form() >= OWNED || *self.extra.get_mut() != 0 {
+        if self.may_end_in_a_call() || *self.extra.get_mut() != 0 {
             *former = Some(self.take());
         }
         let body = frame.as_slice();
         if body.len() <= INLINE_LEN_MAX {
             // SAFETY: the body fits, and is not of this message; the form that is noted next is that of a body here.
-            unsafe { ptr::copy_nonoverlapping(body.as_ptr(), (&raw mut self.body.inline).cast(), body.len()) };
+            unsafe {
+                self.end_body();
+                ptr::copy_nonoverlapping(body.as_ptr(), (&raw mut self.body.inline).cast(), body.len());
+            }
             self.kind = VALID | body.len() as u8;
         } else if body.len() < LARGE_BODY_LEN {
-            *self = mem::take(frame).into_vec().into();
+            // The memory of the message before is for the next one: a stream takes no allocation.
+            frame.swap_into(self.become_owned());
         } else {
             *self = mem::take(frame).into_bytes().into();
         }
@@ -498,16 +537,8 @@ impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
         self.end_extra();
-        // SAFETY: the form says which field was written, and it is dropped once, here.
-        unsafe {
-            match self.form() {
-                OWNED => ptr::drop_in_place((&raw mut self.body.owned).cast::<Vec<u8>>()),
-                SHARED => ptr::drop_in_place((&raw mut self.body.shared).cast::<Bytes>()),
-                FOREIGN => ptr::drop_in_place((&raw mut self.body.foreign).cast::<Foreign>()),
-                ALLOCATED => ptr::drop_in_place((&raw mut self.body.allocated).cast::<Allocated>()),
-                _ => {}
-            }
-        }
+        // SAFETY: the message is gone.
+        unsafe { self.end_body() };
     }
 }
 
@@ -527,7 +558,6 @@ message_from_body! {
     Vec<u8>: OWNED in owned;
     Bytes: SHARED in shared;
     Foreign: FOREIGN in foreign;
-    Allocated: ALLOCATED in allocated;
 }
 
 /// A message of the application's that was initialised.
@@ -557,10 +587,10 @@ pub(crate) unsafe fn look<'a>(message: *const Message) -> Result<&'a Message> {
 ///
 /// # Safety
 /// `place` is null or points to a `zmq_msg_t`.
-unsafe fn initialise(place: *mut Message, message: Result<Message>) -> Result<()> {
+unsafe fn initialise(place: *mut Message, message: Message) -> Result<()> {
     check_place(place)?;
     // SAFETY: as the caller says.
-    unsafe { place.write(message?) };
+    unsafe { place.write(message) };
     Ok(())
 }
 
@@ -570,18 +600,34 @@ unsafe fn initialise(place: *mut Message, message: Result<Message>) -> Result<()
 /// `place` is null or points to a `zmq_msg_t`.
 #[inline]
 unsafe fn initialise_sized(place: *mut Message, len: usize) -> Result<()> {
-    if len > INLINE_LEN_MAX {
-        // SAFETY: as the caller says.
-        return unsafe { initialise(place, Message::sized(len)) };
-    }
     check_place(place)?;
     // Only what counts is written: to move 64 bytes that were just written in small pieces stalls the processor.
     // SAFETY: as the caller says.
     unsafe {
-        (&raw mut (*place).kind).write(VALID | len as u8);
+        let form = if len <= INLINE_LEN_MAX {
+            len as u8
+        } else {
+            (&raw mut (*place).body.allocated).cast::<Allocated>().write(Allocated::of(len)?);
+            ALLOCATED
+        };
+        (&raw mut (*place).kind).write(VALID | form);
         (&raw mut (*place).extra).write(AtomicU64::new(0));
     }
     Ok(())
+}
+
+/// Where the body is, for the application to write to.
+///
+/// # Safety
+/// `message` points to a message, which nobody writes to meanwhile.
+unsafe fn data_of(message: *mut Message) -> *mut u8 {
+    // SAFETY: as the caller says.
+    let looked_at = unsafe { &*message };
+    match looked_at.form() {
+        // By the caller's own pointer, since it may be written to.
+        ..OWNED => message.cast(),
+        _ => looked_at.body().as_ptr().cast_mut(),
+    }
 }
 
 #[inline]
@@ -618,8 +664,12 @@ pub(crate) unsafe extern "C" fn zmq_msg_init_buffer(message: *mut Message, data:
     border::unit(|| {
         // SAFETY: as the caller says.
         let body = unsafe { border::bytes(data.cast(), len) }?;
-        // SAFETY: as the caller says.
-        unsafe { initialise(message, Message::copied(body)) }
+        // SAFETY: as the caller says; the message has this length then, and its body is nobody else's.
+        unsafe {
+            initialise_sized(message, body.len())?;
+            ptr::copy_nonoverlapping(body.as_ptr(), data_of(message), body.len());
+        }
+        Ok(())
     })
 }
 
@@ -642,7 +692,7 @@ pub(crate) unsafe extern "C" fn zmq_msg_init_data(
         }
         let body = Foreign::new(data.cast(), len, free, hint)?;
         // SAFETY: as the caller says.
-        unsafe { initialise(message, Ok(body.into())) }
+        unsafe { initialise(message, body.into()) }
     })
 }
 
@@ -703,12 +753,9 @@ pub(crate) unsafe extern "C" fn zmq_msg_copy(destination: *mut Message, source: 
 pub(crate) unsafe extern "C" fn zmq_msg_data(message: *mut Message) -> *mut c_void {
     border::pointer(|| {
         // SAFETY: as the caller says.
-        let looked_at = unsafe { look(message) }?;
-        Ok(match looked_at.form() {
-            // By the caller's own pointer, since the application may write to it.
-            ..OWNED => message.cast(),
-            _ => looked_at.body().as_ptr().cast_mut().cast(),
-        })
+        let message = unsafe { look(message) }.map(|_| message)?;
+        // SAFETY: it is one.
+        Ok(unsafe { data_of(message) }.cast())
     })
 }
 

@@ -5,7 +5,7 @@ mod support;
 use std::{
     ffi::{CStr, c_int, c_void},
     os::fd::IntoRawFd,
-    ptr,
+    ptr, slice,
     sync::{
         atomic::{AtomicI32, AtomicUsize, Ordering},
         mpsc::channel,
@@ -213,6 +213,65 @@ fn frames_go_one_by_one() {
         }
     }
     pair.end();
+}
+
+/// On both sides of each limit from which a body is kept in another way.
+const LENGTHS: [usize; 7] = [0, 55, 56, 64, 1000, 8191, 8192];
+
+/// Sends a body of this length over the pair, and receives it into the message.
+///
+/// # Safety
+/// It is a message, or memory that was initialised as one.
+unsafe fn pass(pair: &Pair, len: usize, message: &mut Msg) {
+    let body = body_of(len);
+    // SAFETY: as the caller says.
+    unsafe {
+        assert_eq!((pair.library.send)(pair.ends[1], body.as_ptr().cast(), len, 0), len as c_int);
+        assert_eq!((pair.library.msg_recv)(message.pointer(), pair.ends[0], 0), len as c_int);
+        assert!(holds(pair.library, message, len), "{len}");
+    }
+}
+
+fn body_of(len: usize) -> Vec<u8> {
+    (0..len).map(|index| (index + len) as u8).collect()
+}
+
+/// Whether the message is a body of this length.
+///
+/// # Safety
+/// It is a message.
+unsafe fn holds(library: Library, message: &mut Msg, len: usize) -> bool {
+    // SAFETY: as the caller says; the library says how long the body is.
+    unsafe {
+        let data = (library.msg_data)(message.pointer()).cast::<u8>();
+        slice::from_raw_parts(data, (library.msg_size)(message.pointer())) == body_of(len)
+    }
+}
+
+#[test]
+fn a_message_is_received_over_any_other() {
+    for endpoint in ["tcp://127.0.0.1:*", "inproc://over"] {
+        let pair = Pair::of([0, 0], endpoint);
+        let library = pair.library;
+        for (former, len) in LENGTHS.iter().flat_map(|&former| LENGTHS.map(|len| (former, len))) {
+            let (mut message, mut copy) = (Msg::zeroed(), Msg::zeroed());
+            // SAFETY: see `Pair::of`.
+            unsafe {
+                // Over one that was made, one that was received, and one whose body is another message's, too.
+                assert_eq!((library.msg_init_size)(message.pointer(), former), 0);
+                pass(&pair, len, &mut message);
+                pass(&pair, former, &mut message);
+                assert_eq!((library.msg_init)(copy.pointer()), 0);
+                assert_eq!((library.msg_copy)(copy.pointer(), message.pointer()), 0);
+                pass(&pair, len, &mut message);
+                assert!(holds(library, &mut copy, former), "the copy is as it was: {former}, {len}");
+                for message in [&mut message, &mut copy] {
+                    assert_eq!((library.msg_close)(message.pointer()), 0);
+                }
+            }
+        }
+        pair.end();
+    }
 }
 
 #[test]

@@ -9,6 +9,9 @@ use crate::limits::LARGE_BODY_LEN;
 /// Bodies up to this many bytes are kept in the [`Frame`] itself, without an allocation.
 pub const INLINE_LEN_MAX: usize = 55;
 
+/// Memory that is used again may be so many times as long as the body: who keeps small messages keeps none of large ones.
+const KEPT_PER_BYTE: usize = 8;
+
 /// One frame: a sequence of bytes without meaning to the library.
 ///
 /// A frame takes 64 bytes. Up to [`INLINE_LEN_MAX`] bytes are kept in it; a longer body is apart from it. A clone copies
@@ -72,7 +75,9 @@ impl Frame {
                 *inline_len = len as u8;
                 *bytes = *chunk;
             }
-            (Repr::Owned(body), _) if (INLINE_LEN_MAX + 1..LARGE_BODY_LEN).contains(&len) => {
+            (Repr::Owned(body), _)
+                if (INLINE_LEN_MAX + 1..LARGE_BODY_LEN).contains(&len) && body.capacity() / KEPT_PER_BYTE <= len =>
+            {
                 body.clear();
                 body.extend_from_slice(&source[..len]);
             }
@@ -117,6 +122,18 @@ impl Frame {
             Repr::Inline { len, bytes } => bytes[..usize::from(len)].to_vec(),
             Repr::Owned(body) => body,
             Repr::Shared(body) | Repr::Held(body) => body.into(),
+        }
+    }
+
+    /// Takes the body out, in exchange for memory that serves for the next one which is received into this frame.
+    ///
+    /// Who moves bodies of some 100 bytes on as vectors needs no allocation for them so.
+    #[inline]
+    pub fn swap_into(&mut self, taken: &mut Vec<u8>) {
+        taken.clear();
+        match &mut self.0 {
+            Repr::Owned(body) => std::mem::swap(body, taken),
+            _ => *taken = std::mem::replace(self, Self(Repr::Owned(std::mem::take(taken)))).into_vec(),
         }
     }
 
@@ -262,6 +279,22 @@ mod tests {
     #[test]
     fn fits_in_a_cache_line() {
         assert_eq!(size_of::<Frame>(), 64);
+    }
+
+    #[test]
+    fn what_is_given_for_a_body_holds_the_next_one() {
+        let (first, second) = ([1; 100], [2; 70]);
+        for (body, name) in [(Frame::from(&first), "owned"), (Bytes::from(first.to_vec()).into(), "shared")] {
+            let mut frame = body;
+            let mut taken = Vec::with_capacity(200);
+            taken.extend_from_slice(b"former");
+            let given = taken.as_ptr();
+            frame.swap_into(&mut taken);
+            assert_eq!((&taken[..], frame.len()), (&first[..], 0), "{name}");
+            frame.copy_prefix(&second, 70);
+            assert_eq!(frame, second, "{name}");
+            assert_eq!(frame.as_ptr(), given, "{name}");
+        }
     }
 
     #[test]

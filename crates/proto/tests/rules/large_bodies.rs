@@ -95,3 +95,17 @@ fn a_small_message_kept_does_not_hold_what_came_with_it() {
     let small = net.recv(pull);
     assert_eq!(small.into_frames().next().unwrap().into_vec().capacity(), 5);
 }
+
+#[test]
+fn a_small_message_received_over_a_longer_one_does_not_hold_its_memory() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Pull);
+    let link = net.accept_test(pull);
+    let frames = [wire::frame(0, &body(LARGE_BODY_LEN - 1)), wire::frame(0, &body(100))].concat();
+    net.feed(link, [wire::hello("PUSH"), frames].concat());
+    let mut message = net.recv(pull);
+    // A frame that is used again.
+    net.at(pull).recv(&mut message).unwrap();
+    assert_eq!(message, body(100));
+    assert!(message.pop_front().unwrap().into_vec().capacity() <= 800);
+}
