@@ -9,20 +9,10 @@ use std::{
 use crate::{
     border,
     errno::{Errno, Result},
-    handle::{self, Closed, Noun},
+    handle,
 };
 
-struct Counter(AtomicI32);
-
-impl Noun for Counter {
-    const TAG: u32 = 0xA70C_0470;
-    const NO_HANDLE: Errno = Errno::FAULT;
-
-    fn closed() -> &'static Closed {
-        static CLOSED: Closed = Closed::new();
-        &CLOSED
-    }
-}
+pub(crate) struct Counter(AtomicI32);
 
 fn count(counter: *mut c_void, body: impl FnOnce(&AtomicI32) -> c_int) -> c_int {
     let counted: Result<c_int> = handle::enter::<Counter>(counter).map(|call| body(&call.0));

@@ -21,7 +21,7 @@ use nought::Context;
 use crate::{
     border,
     errno::{Errno, Result},
-    handle::{self, Closed, Noun},
+    handle,
     options::Value,
     poll,
 };
@@ -92,16 +92,6 @@ impl Default for Settings {
 
 /// What a context's handle stands for.
 pub(crate) struct ContextHandle(pub(crate) Arc<Shared>);
-
-impl Noun for ContextHandle {
-    const TAG: u32 = 0xC0D7_E470;
-    const NO_HANDLE: Errno = Errno::FAULT;
-
-    fn closed() -> &'static Closed {
-        static CLOSED: Closed = Closed::new();
-        &CLOSED
-    }
-}
 
 impl Shared {
     fn new(settings: Settings) -> Self {

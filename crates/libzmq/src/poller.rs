@@ -10,7 +10,7 @@ use std::{
 use crate::{
     border,
     errno::{Errno, Result},
-    handle::{self, Closed, Noun},
+    handle,
     poll::{self, Outcome, POLLERR, POLLIN, POLLOUT, POLLPRI, Watched},
     socket,
 };
@@ -30,7 +30,7 @@ impl zmq_poller_event_t {
 }
 
 #[derive(Default)]
-struct Poller(Mutex<Items>);
+pub(crate) struct Poller(Mutex<Items>);
 
 #[derive(Default)]
 struct Items {
@@ -55,16 +55,6 @@ enum Source {
 
 // SAFETY: the pointers are not looked at here: they are handed back to the application, or entered as any handle is.
 unsafe impl Send for Item {}
-
-impl Noun for Poller {
-    const TAG: u32 = 0x9011_E400;
-    const NO_HANDLE: Errno = Errno::FAULT;
-
-    fn closed() -> &'static Closed {
-        static CLOSED: Closed = Closed::new();
-        &CLOSED
-    }
-}
 
 impl Source {
     fn socket(socket: *mut c_void) -> Result<Self> {

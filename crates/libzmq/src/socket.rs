@@ -21,8 +21,7 @@ use crate::{
     border,
     context::{ContextHandle, Shared},
     errno::{Errno, Result},
-    handle::{self, Closed, Noun},
-    message,
+    handle, message,
     monitor::Feed,
     options::Settings,
     poll::POLLOUT,
@@ -65,22 +64,6 @@ struct Rest {
     /// There are some: told without the lock.
     is_there: AtomicBool,
     frames: Mutex<(Message, Option<Arc<PeerInfo>>)>,
-}
-
-impl Noun for SocketHandle {
-    const TAG: u32 = 0x50C4_E700;
-    const NO_HANDLE: Errno = Errno::NOT_A_SOCKET;
-
-    fn closed() -> &'static Closed {
-        static CLOSED: Closed = Closed::new();
-        &CLOSED
-    }
-
-    fn end_calls(&self) {
-        if !self.context.is_inherited() {
-            self.socket.shutdown();
-        }
-    }
 }
 
 impl Drop for SocketHandle {
@@ -254,6 +237,13 @@ impl SocketHandle {
         let mut frames = lock(&self.begun.frames);
         frames.splice(..0, message.into_frames());
         self.begun.is_there.store(!frames.is_empty(), Ordering::Relaxed);
+    }
+
+    /// It is closed, and calls are under way that are to return.
+    fn end_calls(&self) {
+        if !self.context.is_inherited() {
+            self.socket.shutdown();
+        }
     }
 
     /// The last frame of a message that is not complete will not come.
@@ -455,8 +445,13 @@ pub(crate) extern "C" fn zmq_socket(context: *mut c_void, socket_type: c_int) ->
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
     border::unit(|| {
-        enter(socket)?.give_up_begun();
-        handle::close::<SocketHandle>(socket)
+        let call = enter(socket)?;
+        call.give_up_begun();
+        call.close()?;
+        if call.has_company() {
+            call.end_calls();
+        }
+        Ok(())
     })
 }
 

@@ -6,23 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    border,
-    errno::Errno,
-    handle::{self, Closed, Noun},
-};
+use crate::{border, handle};
 
-struct Stopwatch(Instant);
-
-impl Noun for Stopwatch {
-    const TAG: u32 = 0x57_0B_3A_70;
-    const NO_HANDLE: Errno = Errno::FAULT;
-
-    fn closed() -> &'static Closed {
-        static CLOSED: Closed = Closed::new();
-        &CLOSED
-    }
-}
+pub(crate) struct Stopwatch(Instant);
 
 /// A stopwatch that runs from now on.
 #[unsafe(no_mangle)]

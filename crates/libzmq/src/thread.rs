@@ -6,26 +6,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crate::{
-    border,
-    errno::Errno,
-    handle::{self, Closed, Noun},
-};
+use crate::{border, errno::Errno, handle};
 
 /// What a thread runs.
 pub(crate) type zmq_thread_fn = unsafe extern "C" fn(argument: *mut c_void);
 
-struct Thread(Mutex<Option<JoinHandle<()>>>);
-
-impl Noun for Thread {
-    const TAG: u32 = 0x7472_EAD0;
-    const NO_HANDLE: Errno = Errno::FAULT;
-
-    fn closed() -> &'static Closed {
-        static CLOSED: Closed = Closed::new();
-        &CLOSED
-    }
-}
+pub(crate) struct Thread(Mutex<Option<JoinHandle<()>>>);
 
 /// What the application wants the thread to have.
 struct Argument(*mut c_void);

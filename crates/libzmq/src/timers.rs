@@ -11,14 +11,14 @@ use std::{
 use crate::{
     border,
     errno::{Errno, Result},
-    handle::{self, Closed, Noun},
+    handle,
 };
 
 /// What is called when a timer is due.
 pub(crate) type zmq_timer_fn = unsafe extern "C" fn(timer: c_int, argument: *mut c_void);
 
 #[derive(Default)]
-struct Timers(Mutex<Schedule>);
+pub(crate) struct Timers(Mutex<Schedule>);
 
 #[derive(Default)]
 struct Schedule {
@@ -38,16 +38,6 @@ struct Timer {
 // SAFETY: the argument is not looked at here: it is handed to the application's function, by the thread that the
 // application has call zmq_timers_execute.
 unsafe impl Send for Timer {}
-
-impl Noun for Timers {
-    const TAG: u32 = 0x714E_4500;
-    const NO_HANDLE: Errno = Errno::FAULT;
-
-    fn closed() -> &'static Closed {
-        static CLOSED: Closed = Closed::new();
-        &CLOSED
-    }
-}
 
 impl Timer {
     fn restart(&mut self, now: Instant) {

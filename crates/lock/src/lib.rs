@@ -12,8 +12,12 @@
 //! *lock.lock() += 1;
 //! assert_eq!(*lock.lock(), 1);
 //! ```
+//!
+//! A [`Gate`] does the same for what is used by many and may be taken away at any time.
 
 mod barrier;
+mod gate;
+mod place;
 mod sync;
 mod token;
 
@@ -24,6 +28,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
+pub use crate::gate::{Gate, Visit};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard};
 
 /// How often in a row a thread comes by the mutex before it becomes the owner. Taking the ownership away costs about

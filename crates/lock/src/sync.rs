@@ -2,7 +2,7 @@
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -25,7 +25,7 @@ mod imp {
 mod imp {
     pub(crate) use loom::sync::{
         Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
     };
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -41,4 +41,4 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, lock, try_lock, wait};
+pub(crate) use imp::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, lock, try_lock, wait};
