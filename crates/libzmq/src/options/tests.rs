@@ -130,7 +130,7 @@ fn what_threads_set_at_once_is_all_in_force() {
     for value in 1..=ROUNDS {
         std::thread::scope(|scope| {
             for option in [23, 24, 17] {
-                let call = &call;
+                let call = &*call;
                 scope.spawn(move || call.set(option, Some(&value.to_ne_bytes())).unwrap());
             }
         });
