@@ -189,7 +189,7 @@ impl Core {
             }
             polls += 1;
             drop(state);
-            if self.mail.is_empty() {
+            if self.mail.stays_empty() {
                 spin::let_others_run(now.saturating_duration_since(since));
             }
             now = Instant::now();

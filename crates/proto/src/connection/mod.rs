@@ -137,6 +137,8 @@ struct MemoryPipes {
     consumed: u64,
     /// The last look for more found some: the sender is writing just now.
     streaming: bool,
+    /// The messages that it found.
+    found: usize,
     /// The other end is gone and all that it wrote is taken; and this has been told.
     ended: bool,
     end_told: bool,
@@ -155,6 +157,13 @@ const PAUSE_SPINS_MAX: u32 = 512;
 const MESSAGES_PER_PAUSE: std::ops::Range<usize> = 64..256;
 
 impl MemoryPipes {
+    /// Notes that this side writes. Whoever answers a single message waits for the next one in a conversation, and not for
+    /// more of a stream: a pause would only delay it.
+    #[inline]
+    fn note_writing(&mut self) {
+        self.streaming &= self.found > 1;
+    }
+
     /// Pauses longer if less came than pays, and not as long if more came.
     fn adapt_pause(&mut self, messages: usize) {
         if messages < MESSAGES_PER_PAUSE.start {

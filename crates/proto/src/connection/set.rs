@@ -339,7 +339,8 @@ impl Connections {
     fn write_with(&mut self, id: ConnectionId, push: impl FnOnce(&mut FrameBuffer, Version)) -> Written {
         let found = find_mut(&mut self.slots, id);
         let Some(connection) = found.filter(|connection| connection.takes_output()) else { return Written::Gone };
-        if let Outbox::Memory(pipes) = &connection.outbox {
+        if let Outbox::Memory(pipes) = &mut connection.outbox {
+            pipes.note_writing();
             let change = pipes.out.write_message(&mut self.waste, |frames| push(frames, Version::V3_1));
             connection.note_replaced(change.replaced);
             connection.note_written(change.written, change.added_len);
@@ -948,6 +949,7 @@ impl Connections {
             input,
             consumed: 0,
             streaming: false,
+            found: 0,
             ended: false,
             end_told: false,
             publish_at: 0,
@@ -1010,6 +1012,7 @@ impl Connection {
             pipes.adapt_pause(inbound.messages());
         }
         pipes.streaming = taken == Taken::Some;
+        pipes.found = inbound.messages();
         pipes.ended |= taken == Taken::Ended;
         pipes.streaming
     }
