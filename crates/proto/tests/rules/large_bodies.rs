@@ -101,7 +101,7 @@ fn a_small_message_received_over_a_longer_one_does_not_hold_its_memory() {
     let mut net = Net::new();
     let pull = net.socket(SocketType::Pull);
     let link = net.accept_test(pull);
-    let frames = [wire::frame(0, &body(LARGE_BODY_LEN - 1)), wire::frame(0, &body(100))].concat();
+    let frames = [wire::frame(0, body(LARGE_BODY_LEN - 1)), wire::frame(0, body(100))].concat();
     net.feed(link, [wire::hello("PUSH"), frames].concat());
     let mut message = net.recv(pull);
     // A frame that is used again.
