@@ -25,7 +25,7 @@ use crate::{
 /// assert_eq!(*visit, "here");
 /// ```
 pub struct Gate<T> {
-    /// The state, and below it the number of visits that are counted here.
+    /// The state, below it the generation of the value, and below that the number of visits that are counted here.
     word: AtomicU64,
     value: UnsafeCell<Option<T>>,
 }
@@ -45,6 +45,11 @@ const ENDING: u64 = 4 << 56;
 
 const STATE: u64 = !0 << 56;
 
+/// What a gate's next value adds to the word, in the middle of it.
+const GENERATION_STEP: u64 = 1 << 32;
+const GENERATION: u64 = !STATE & !COUNT;
+const COUNT: u64 = GENERATION_STEP - 1;
+
 // SAFETY: the gate owns its value, and moves to another thread with it.
 unsafe impl<T: Send> Send for Gate<T> {}
 // SAFETY: a shared gate gives shared references to its value to several threads, and the value to one of them, to be
@@ -59,8 +64,11 @@ unsafe impl<T: Send + Sync> Sync for Gate<T> {}
 /// - `open`, between the states `EMPTY` and `OPEN`: whoever sees the latter sees the value.
 /// - `end`, between `CLOSED` and `EMPTY`. It sees that the gate is closed, and *then* that nobody is inside: the places and
 ///   the count. Between the two steps lies a barrier on either side, so that of a visit and an end at least one sees what
-///   the other did: the visit goes away, or the end leaves it to others. Nothing but an end leads out of `CLOSED`, and one
-///   comes after the other; so what one has seen holds until it is through.
+///   the other did: the visit goes away, or the end leaves it to others. Nothing but an end leads out of `CLOSED`, and of
+///   several one alone, by the very word that it has seen; the generation in it says that no other value came meanwhile.
+///
+/// What a visit did comes before what the end does: a place is left by a release, and entered anew by one, so that an end
+/// that finds it somewhere else has acquired what its thread did before. The count is changed by both.
 ///
 /// And somebody ends it: whoever leaves says so, and *then* looks whether the gate is closed. If it is, it tries to end it.
 /// Of two that leave at the same time at least one sees that the other has left, by the same barriers.
@@ -91,7 +99,8 @@ impl<T> Gate<T> {
     /// The value, if there is still another one.
     pub fn open(&self, value: T) -> Result<(), T> {
         // Those who find it empty may be counted meanwhile.
-        let opening = |word: u64| (word & STATE == EMPTY).then_some(word + OPENING);
+        let next = |word: u64| (word & GENERATION).wrapping_add(GENERATION_STEP) & GENERATION;
+        let opening = |word: u64| (word & STATE == EMPTY).then(|| OPENING | next(word) | word & COUNT);
         if self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, opening).is_err() {
             return Err(value);
         }
@@ -124,13 +133,12 @@ impl<T> Gate<T> {
     /// Takes the value away, if the gate is closed and nobody is inside.
     #[cold]
     fn end(&self) {
-        let places = Places::all();
-        let one_at_a_time = places.lock();
-        let is_over = self.word.load(Ordering::Acquire) == CLOSED
-            && places.count_at(self.address()) == 0
+        let closed = self.word.load(Ordering::Acquire);
+        let ending = closed + (ENDING - CLOSED);
+        let is_over = closed & (STATE | COUNT) == CLOSED
+            && Places::all().count_at(self.address()) == 0
             // Somebody may have come meanwhile who finds it closed and is counted: whoever that is comes here, too.
-            && self.word.compare_exchange(CLOSED, ENDING, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        drop(one_at_a_time);
+            && self.word.compare_exchange(closed, ending, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if is_over {
             // SAFETY: nobody is inside, as proven at `Visit`, and nobody else is here: the state was `CLOSED` just now.
             let value = unsafe { (*self.value.get()).take() };
@@ -156,7 +164,7 @@ impl<T> Visit<'_, T> {
     /// Whether there are other visits. Of a gate that is closed, whoever had entered it and is not told of here has left.
     pub fn has_company(&self) -> bool {
         let noted = Places::all().count_at(self.gate.address()) as u64;
-        let counted = self.gate.word.load(Ordering::Acquire) & !STATE;
+        let counted = self.gate.word.load(Ordering::Acquire) & COUNT;
         noted + counted > 1
     }
 }
@@ -180,7 +188,7 @@ impl<T> Drop for Visit<'_, T> {
                 place.leave();
                 self.gate.word.load(Ordering::Relaxed) & STATE == CLOSED
             }
-            None => self.gate.word.fetch_sub(1, Ordering::AcqRel) == CLOSED + 1,
+            None => self.gate.word.fetch_sub(1, Ordering::AcqRel) & (STATE | COUNT) == CLOSED + 1,
         };
         if is_closed {
             self.gate.end();

@@ -6,7 +6,7 @@ use std::{cell::Cell, sync::atomic::Ordering};
 
 use crate::{
     barrier,
-    sync::{self, AtomicBool, AtomicUsize, Mutex, MutexGuard},
+    sync::{AtomicBool, AtomicUsize},
 };
 
 /// How many threads can have a place at a time. Whoever wants to know where they are looks at as many as there ever were.
@@ -25,14 +25,14 @@ pub(crate) struct Places {
     places: Box<[Place]>,
     /// As many of them as were ever taken, from the first on.
     used: AtomicUsize,
-    looked_at: Mutex<()>,
 }
 
 impl Place {
-    /// The thread is behind this gate, or about to see that it must not be.
+    /// The thread is behind this gate, or about to see that it must not be. What it did behind another is seen by whoever
+    /// sees that.
     #[inline]
     pub(crate) fn enter(&self, gate: usize) {
-        self.gate.store(gate, Ordering::Relaxed);
+        self.gate.store(gate, Ordering::Release);
         barrier::light();
     }
 
@@ -52,11 +52,7 @@ impl Place {
 impl Places {
     fn new() -> Self {
         let place = || Place { gate: AtomicUsize::new(0), is_taken: AtomicBool::new(false) };
-        Self {
-            places: std::iter::repeat_with(place).take(PLACES).collect(),
-            used: AtomicUsize::new(0),
-            looked_at: Mutex::new(()),
-        }
+        Self { places: std::iter::repeat_with(place).take(PLACES).collect(), used: AtomicUsize::new(0) }
     }
 
     #[cfg(not(loom))]
@@ -70,11 +66,6 @@ impl Places {
         // The model checker drops its statics before the first thread's variables.
         loom::lazy_static! { static ref ALL: &'static Places = Box::leak(Box::new(Places::new())); }
         &ALL
-    }
-
-    /// Lets one thread at a time look, where that counts.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
-        sync::lock(&self.looked_at)
     }
 
     /// How many threads are behind this gate. What the caller has written before is seen by those that knock or leave
