@@ -388,7 +388,7 @@ impl Message {
             }
             self.kind = VALID | body.len() as u8;
         } else if body.len() < LARGE_BODY_LEN {
-            // The memory of the message before is for the next one: a stream takes no allocation.
+            // The memory of the message before is for the next one: a stream into one message takes no allocation.
             frame.swap_into(self.become_owned());
         } else {
             *self = mem::take(frame).into_bytes().into();
@@ -626,6 +626,8 @@ unsafe fn data_of(message: *mut Message) -> *mut u8 {
     match looked_at.form() {
         // By the caller's own pointer, since it may be written to.
         ..OWNED => message.cast(),
+        // SAFETY: the form says which field was written.
+        ALLOCATED => unsafe { (*(&raw const (*message).body.allocated).cast::<Allocated>()).data.as_ptr() },
         _ => looked_at.body().as_ptr().cast_mut(),
     }
 }
@@ -663,11 +665,14 @@ pub(crate) unsafe extern "C" fn zmq_msg_init_size(message: *mut Message, len: us
 pub(crate) unsafe extern "C" fn zmq_msg_init_buffer(message: *mut Message, data: *const c_void, len: usize) -> c_int {
     border::unit(|| {
         // SAFETY: as the caller says.
-        let body = unsafe { border::bytes(data.cast(), len) }?;
-        // SAFETY: as the caller says; the message has this length then, and its body is nobody else's.
+        let len = unsafe { border::bytes(data.cast(), len) }?.len();
+        // SAFETY: as the caller says; the message has this length then. What it held before, and no other owns, may be the
+        // body: they may overlap.
         unsafe {
-            initialise_sized(message, body.len())?;
-            ptr::copy_nonoverlapping(body.as_ptr(), data_of(message), body.len());
+            initialise_sized(message, len)?;
+            if len > 0 {
+                ptr::copy(data.cast(), data_of(message), len);
+            }
         }
         Ok(())
     })

@@ -275,6 +275,32 @@ fn a_message_is_received_over_any_other() {
 }
 
 #[test]
+fn what_a_message_had_ends_when_another_is_received_over_it() {
+    let pair = Pair::of([0, 0], "tcp://127.0.0.1:*");
+    let library = pair.library;
+    for len in LENGTHS {
+        let freed = AtomicUsize::new(0);
+        let mut message = Msg::zeroed();
+        // SAFETY: see `Pair::of`.
+        unsafe {
+            let body = std::mem::ManuallyDrop::new(vec![7_u8; BODY_LEN]).as_mut_ptr();
+            let hint = (&raw const freed).cast_mut().cast();
+            assert_eq!((library.msg_init_data)(message.pointer(), body.cast(), 200, Some(count_and_free), hint), 0);
+            pass(&pair, len, &mut message);
+            assert_eq!(freed.load(Ordering::SeqCst), 1, "{len}");
+            // And what it was asked of its peer.
+            for _ in 0..2 {
+                let told = (library.msg_gets)(message.pointer(), c("Socket-Type").as_ptr());
+                assert_eq!(CStr::from_ptr(told), c"PAIR");
+                pass(&pair, len, &mut message);
+            }
+            assert_eq!((library.msg_close)(message.pointer()), 0);
+        }
+    }
+    pair.end();
+}
+
+#[test]
 fn a_context_that_sets_no_bound_has_none() {
     // Pages that nobody touches take no memory, and by reference nobody does.
     let mut body = vec![0_u8; c_int::MAX as usize + 2];
