@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
+use zeroize::Zeroize;
 
 use super::{body_pool::BodyPool, waste::Waste};
 use crate::{
@@ -416,6 +417,8 @@ pub struct Output {
     counted: Walk,
     messages_left: usize,
     sealing: Option<Sealing>,
+    /// A part of the handshake, in which there may be a password.
+    is_prelude: bool,
 }
 
 /// The boxes for frames on their way, made a part at a time.
@@ -462,14 +465,17 @@ impl Output {
         Self { sealing: Some(sealing), ..Self::new(frames) }
     }
 
-    /// The frames' buffer, and what seals the next ones.
-    pub(crate) fn into_parts(self) -> (FrameBuffer, Option<Box<Sealer>>) {
+    /// The frames' buffer, and what seals the next ones. A password is not left for whoever uses the memory next.
+    pub(crate) fn into_parts(mut self) -> (FrameBuffer, Option<Box<Sealer>>) {
+        if self.is_prelude {
+            self.frames.bytes.zeroize();
+        }
         (self.frames, self.sealing.map(|sealing| sealing.sealer))
     }
 
     /// Bytes that go before all frames.
     pub(crate) fn prelude(bytes: Vec<u8>) -> Self {
-        Self::new(FrameBuffer::from_bytes(bytes))
+        Self { is_prelude: true, ..Self::new(FrameBuffer::from_bytes(bytes)) }
     }
 
     /// The bytes that are left to write.

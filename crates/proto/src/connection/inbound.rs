@@ -178,8 +178,13 @@ impl Inbound {
         limit: usize,
         read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
     ) -> io::Result<Read> {
-        self.drop_cut();
         let bytes = &mut self.frames.bytes;
+        // What is moved to the front, and may be half a password, is not left where it was.
+        let left = self.start..bytes.len();
+        bytes.copy_within(left.clone(), 0);
+        bytes[left.len()..].zeroize();
+        bytes.truncate(left.len());
+        (self.scanned, self.start) = (self.scanned - self.start, 0);
         bytes.reserve_exact(limit.saturating_sub(bytes.len()));
         let room = bytes.capacity() - bytes.len();
         read(bytes).map(|len| Read { len, filled: len == room })

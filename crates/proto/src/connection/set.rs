@@ -8,8 +8,6 @@ use std::{
     time::Instant,
 };
 
-use zeroize::Zeroize;
-
 use super::{
     Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo, Pipe,
     Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
@@ -841,7 +839,9 @@ impl Connections {
     }
 
     pub(crate) fn end_write(&mut self, id: ConnectionId, mut output: Output) {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return self.waste.take_frames(&mut output.frames) };
+        let Some(connection) = find_mut(&mut self.slots, id) else {
+            return self.waste.take_frames(&mut output.into_parts().0);
+        };
         let written = connection.in_flight.bytes - output.remaining();
         connection.counters.bytes_out += written as u64;
         connection.in_flight = Load::default();
@@ -860,10 +860,6 @@ impl Connections {
         }
         connection.sealer = sealer.or(connection.sealer.take());
         self.waste.take_frames(&mut frames);
-        if connection.is_handshaking() {
-            // Whoever uses the memory next is not to find a password there.
-            frames.bytes.zeroize();
-        }
         frames.clear();
         self.spares.give_back(frames.take_spare());
         let has_more = match &connection.outbox {
