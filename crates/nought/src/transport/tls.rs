@@ -102,7 +102,8 @@ impl TlsTrust {
     }
 
     /// The certificates of authorities in this text of PEM, and no others. A server that shows one of them itself, byte
-    /// for byte, is taken, too; if that has no subjectAltName, its common name is the server's.
+    /// for byte, is taken, too, if that has signed itself or is an authority's; where it has no subjectAltName, its common
+    /// name is the server's.
     ///
     /// # Errors
     /// If it holds none, or one that cannot be read.

@@ -17,7 +17,8 @@ use rustls::{
 
 /// Verifies as rustls does, but for a server that shows one of the certificates that are trusted by name, byte for byte.
 ///
-/// To be an authority's is then nothing against it: whoever has its key could sign another for the same name. If it has
+/// To be an authority's is then nothing against it: whoever has its key could sign another for the same name. (But for
+/// limits that it has itself: the names that it may sign for, and what it is to be used for, are not looked at.) If it has
 /// no subjectAltName, its common name is the server's (RFC 6125, section 6.4.4). RFC 9525 gives that up because an
 /// authority may have looked at that name less closely; here it is the application that has named the certificate.
 #[derive(Debug)]
