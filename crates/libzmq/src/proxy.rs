@@ -41,7 +41,7 @@ impl Ends {
     fn proxy(&self) -> Proxy<'_> {
         let proxy = Proxy::new(&*self.frontend.socket, &*self.backend.socket);
         match &self.capture {
-            Some(capture) => proxy.capture(&*capture.socket),
+            Some(capture) => proxy.capture_all(&*capture.socket),
             None => proxy,
         }
     }

@@ -10,7 +10,7 @@ use nought_proto::{Message, Outgoing, connection::Waste, pattern::SendRefusal};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::{
-    engine::Core,
+    engine::{Core, Guard, wait::Patience, waiters::Interest},
     poll::{PollEvent, PollKey, Poller, Readiness, Room, Wanted},
     socket::{CanSend, Kind, Socket},
 };
@@ -52,8 +52,15 @@ pub fn proxy<F: Kind, B: Kind>(frontend: &Socket<F>, backend: &Socket<B>) -> io:
 pub struct Proxy<'s> {
     frontend: &'s Arc<Core>,
     backend: &'s Arc<Core>,
-    capture: Option<&'s Arc<Core>>,
+    capture: Option<Observer<'s>>,
     control: Option<ProxyControl>,
+}
+
+/// Whom a copy of each message goes to.
+#[derive(Clone, Copy, Debug)]
+struct Observer<'s> {
+    socket: &'s Arc<Core>,
+    is_waited_for: bool,
 }
 
 impl<'s> Proxy<'s> {
@@ -66,7 +73,16 @@ impl<'s> Proxy<'s> {
     /// copies are dropped and [counted](ProxyStatistics::capture_dropped): an observer must not stop what it observes.
     #[must_use]
     pub fn capture<C: CanSend>(mut self, capture: &'s Socket<C>) -> Self {
-        self.capture = Some(capture.core());
+        self.capture = Some(Observer { socket: capture.core(), is_waited_for: false });
+        self
+    }
+
+    /// The same, but while it has no room, or nobody is there yet, the proxy waits, at most for the socket's send time-out
+    /// with each copy: whoever observes sees everything, and holds everything up, the control too, until the context is
+    /// shut down.
+    #[must_use]
+    pub fn capture_all<C: CanSend>(mut self, capture: &'s Socket<C>) -> Self {
+        self.capture = Some(Observer { socket: capture.core(), is_waited_for: true });
         self
     }
 
@@ -334,7 +350,7 @@ impl<'p> Run<'p> {
     fn forward(&mut self, ready: &[PollEvent]) {
         let is_ready = |key: PollKey| ready.iter().any(|event| event.key == key);
         let (frontend, backend) = (is_ready(self.frontend), is_ready(self.backend));
-        let capture = &mut Capture { socket: self.proxy.capture, dropped: &mut self.capture_dropped };
+        let capture = &mut Capture { observer: self.proxy.capture, dropped: &mut self.capture_dropped };
         if frontend || !self.to_backend.held.is_empty() {
             self.to_backend.forward(capture);
         }
@@ -366,20 +382,35 @@ impl<'p> Run<'p> {
 }
 
 struct Capture<'c> {
-    socket: Option<&'c Arc<Core>>,
+    observer: Option<Observer<'c>>,
     dropped: &'c mut u64,
 }
 
 impl Capture<'_> {
     fn take(&mut self, messages: &[Message]) {
-        let Some(socket) = self.socket else { return };
-        let mut state = socket.lock();
+        let Some(observer) = self.observer else { return };
+        let mut state = observer.socket.lock();
         for message in messages {
-            if socket.send_now(&mut state, &Outgoing::Borrowed(message)).is_err() {
-                *self.dropped += 1;
+            let copy = Outgoing::Borrowed(message);
+            let mut sent = observer.socket.send_now(&mut state, &copy);
+            if observer.is_waited_for && sent == Err(SendRefusal::WouldBlock) {
+                (state, sent) = observer.wait_to_send(state, &copy);
             }
+            *self.dropped += u64::from(sent.is_err());
         }
-        drop(socket.settle(state));
+        drop(observer.socket.settle(state));
+    }
+}
+
+impl<'s> Observer<'s> {
+    fn wait_to_send(self, state: Guard<'s>, copy: &Outgoing<'_>) -> (Guard<'s>, Result<(), SendRefusal>) {
+        let patience = Patience::new(state.options.send_timeout);
+        let (state, sent) =
+            self.socket.wait_for(state, Interest::Send, patience, |state| match self.socket.send_now(state, copy) {
+                Err(SendRefusal::WouldBlock) => None,
+                sent => Some(sent),
+            });
+        (state, sent.unwrap_or(Err(SendRefusal::WouldBlock)))
     }
 }
 

@@ -10,7 +10,8 @@ use std::{
 };
 
 use nought::{
-    Context, Dealer, Kind, Proxy, ProxyControl, Pub, Pull, Push, Rep, Req, Router, Socket, Stream, Sub, XPub, XSub,
+    Context, Dealer, Kind, Proxy, ProxyControl, Pub, Pull, Push, RecvError, Rep, Req, Router, Socket, Stream, Sub,
+    XPub, XSub,
 };
 use support::{PATIENCE, Transport, proc::cpu_time_of, recv, until, watchdog};
 
@@ -143,6 +144,42 @@ fn a_capture_without_room_holds_nothing_up() {
             assert_eq!(recv(&pull), number.to_be_bytes());
         }
         until("the copies that nobody took are counted", || control.statistics().capture_dropped == 10);
+    });
+}
+
+#[test]
+fn a_capture_that_is_to_see_all_is_waited_for() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let (from, to) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
+    let (push, pull) = (context.socket::<Push>().unwrap(), context.socket::<Pull>().unwrap());
+    push.connect(&from.bind("inproc://from").unwrap()).unwrap();
+    pull.connect(&to.bind("inproc://to").unwrap()).unwrap();
+    let capture = context.socket::<Push>().unwrap();
+    let endpoint = capture.bind("inproc://capture").unwrap();
+    let (proxy, control) = Proxy::new(&from, &to).capture_all(&capture).controlled().unwrap();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| proxy.run().unwrap());
+        for number in 0..10_u64 {
+            push.send(&number.to_be_bytes()).unwrap();
+        }
+        until("the proxy has the first of them", || from.stats().totals.messages_in > 0);
+        assert_eq!(pull.recv_timeout(Duration::from_millis(50)).unwrap_err(), RecvError::TimedOut);
+        // Somebody comes, and leaves again.
+        let observer = context.socket::<Pull>().unwrap();
+        observer.connect(&endpoint).unwrap();
+        for number in 0..10_u64 {
+            assert_eq!(recv(&observer), number.to_be_bytes());
+            assert_eq!(recv(&pull), number.to_be_bytes());
+        }
+        assert_eq!(control.statistics().capture_dropped, 0);
+        drop(observer);
+        until("nobody observes", || capture.stats().peers == 0);
+        push.send("held").unwrap();
+        until("the proxy has it", || from.stats().totals.messages_in == 11);
+        // The end of the context is seen all the same.
+        context.shutdown();
+        running.join().unwrap();
     });
 }
 
