@@ -26,6 +26,24 @@ impl Drop for Terminates<'_> {
     }
 }
 
+/// The sockets of a streamer and of those at its ends, in the order that messages take.
+struct Streamer {
+    push: Socket<Push>,
+    from: Socket<Pull>,
+    to: Socket<Push>,
+    pull: Socket<Pull>,
+}
+
+impl Streamer {
+    fn new(context: &Context) -> Self {
+        let (from, to) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
+        let (push, pull) = (context.socket::<Push>().unwrap(), context.socket::<Pull>().unwrap());
+        push.connect(&from.bind("inproc://from").unwrap()).unwrap();
+        pull.connect(&to.bind("inproc://to").unwrap()).unwrap();
+        Self { push, from, to, pull }
+    }
+}
+
 #[test]
 fn requests_go_there_and_replies_come_back() {
     let _bounded = watchdog(LIMIT);
@@ -79,10 +97,7 @@ fn subscriptions_go_up_and_topics_down() {
 fn a_paused_proxy_forwards_nothing() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
-    let (from, to) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
-    let (push, pull) = (context.socket::<Push>().unwrap(), context.socket::<Pull>().unwrap());
-    push.connect(&from.bind("inproc://from").unwrap()).unwrap();
-    pull.connect(&to.bind("inproc://to").unwrap()).unwrap();
+    let Streamer { push, from, to, pull } = Streamer::new(&context);
     let (proxy, control) = Proxy::new(&from, &to).controlled().unwrap();
     // Before it runs: so it hears of it before it takes anything.
     control.pause();
@@ -130,10 +145,7 @@ fn what_the_other_side_does_not_send_is_not_taken() {
 fn a_capture_without_room_holds_nothing_up() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
-    let (from, to) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
-    let (push, pull) = (context.socket::<Push>().unwrap(), context.socket::<Pull>().unwrap());
-    push.connect(&from.bind("inproc://from").unwrap()).unwrap();
-    pull.connect(&to.bind("inproc://to").unwrap()).unwrap();
+    let Streamer { push, from, to, pull } = Streamer::new(&context);
     let capture = context.socket::<Push>().unwrap();
     let (proxy, control) = Proxy::new(&from, &to).capture(&capture).controlled().unwrap();
     thread::scope(|scope| {
@@ -151,10 +163,7 @@ fn a_capture_without_room_holds_nothing_up() {
 fn a_capture_that_is_to_see_all_is_waited_for() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();
-    let (from, to) = (context.socket::<Pull>().unwrap(), context.socket::<Push>().unwrap());
-    let (push, pull) = (context.socket::<Push>().unwrap(), context.socket::<Pull>().unwrap());
-    push.connect(&from.bind("inproc://from").unwrap()).unwrap();
-    pull.connect(&to.bind("inproc://to").unwrap()).unwrap();
+    let Streamer { push, from, to, pull } = Streamer::new(&context);
     let capture = context.socket::<Push>().unwrap();
     let endpoint = capture.bind("inproc://capture").unwrap();
     let (proxy, control) = Proxy::new(&from, &to).capture_all(&capture).controlled().unwrap();
