@@ -457,21 +457,18 @@ impl<'p> Direction<'p> {
     fn hand_on(&mut self) {
         let first = self.held.handed_on;
         let mut state = self.to.lock();
-        while let Some(message) = self.held.waiting().first() {
-            match self.to.send_now(&mut state, &Outgoing::Borrowed(message)) {
-                Ok(()) => {
-                    self.forwarded.messages += 1;
-                    self.forwarded.bytes += message.body_len() as u64;
-                }
-                Err(SendRefusal::WouldBlock) => {
-                    self.held.no_room_at = state.machine.room_epoch();
-                    break;
-                }
-                // Nobody this message could go to: it ends here, as it would at the socket itself.
-                Err(_) => self.forwarded.count_dropped(&mut state.machine, 1),
+        let mut refused = 0;
+        self.held.handed_on += self.to.send_together_now(&mut state, self.held.waiting(), |message, sent| match sent {
+            Ok(()) => {
+                self.forwarded.messages += 1;
+                self.forwarded.bytes += message.body_len() as u64;
             }
-            self.held.handed_on += 1;
-        }
+            Err(SendRefusal::WouldBlock) => {}
+            // Nobody this message could go to: it ends here, as it would at the socket itself.
+            Err(_) => refused += 1,
+        });
+        self.forwarded.count_dropped(&mut state.machine, refused);
+        self.held.no_room_at = state.machine.room_epoch();
         drop(self.to.settle(state));
         self.held.let_go_from(first);
     }

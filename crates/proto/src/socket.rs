@@ -106,6 +106,24 @@ impl Socket {
         self.note_refusal(sent)
     }
 
+    /// Hands messages on together, until one finds no room; `tell` hears what became of each. Returns how many there were
+    /// before that one. Sockets of the same process get theirs all at once.
+    pub fn send_together(
+        &mut self,
+        messages: &[Message],
+        mut tell: impl FnMut(&Message, Result<(), SendRefusal>),
+    ) -> usize {
+        self.connections.begin_batch();
+        let sent = messages.iter().take_while(|message| {
+            let sent = self.send(&Outgoing::Borrowed(message));
+            tell(message, sent);
+            sent != Err(SendRefusal::WouldBlock)
+        });
+        let count = sent.count();
+        self.connections.end_batch();
+        count
+    }
+
     #[inline]
     fn note_refusal(&mut self, sent: Result<(), SendRefusal>) -> Result<(), SendRefusal> {
         if sent == Err(SendRefusal::WouldBlock) {

@@ -248,6 +248,21 @@ impl Core {
         state.machine.send(message)
     }
 
+    /// Sends as many as that is possible without having to wait; see [`nought_proto::Socket::send_together`]. A socket that
+    /// is shut down sends none.
+    pub(crate) fn send_together_now(
+        &self,
+        state: &mut State,
+        messages: &[Message],
+        tell: impl FnMut(&Message, Result<(), SendRefusal>),
+    ) -> usize {
+        if state.terminated {
+            return 0;
+        }
+        self.take_mail(state);
+        state.machine.send_together(messages, tell)
+    }
+
     /// Receives, if that does not have to wait. A socket that is shut down refuses as if it had to.
     #[inline]
     pub(crate) fn recv_now(&self, state: &mut State, into: &mut Message) -> Result<(), RecvRefusal> {

@@ -271,6 +271,22 @@ impl FrameBuffer {
         self.commands += other.commands;
     }
 
+    /// Appends what `other` holds, and leaves it empty.
+    pub(super) fn take_over(&mut self, other: &mut FrameBuffer) {
+        if self.is_empty() {
+            return std::mem::swap(self, other);
+        }
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        let bodies = other.bodies.drain(..).map(|placed| PlacedBody { place: placed.place + shift, ..placed });
+        self.bodies.extend(bodies);
+        self.bodies_len += other.bodies_len;
+        self.held.append(&mut other.held);
+        self.messages += other.messages;
+        self.commands += other.commands;
+        other.clear();
+    }
+
     /// Drops the first `len` bytes, which hold no frame that is still wanted.
     pub(super) fn drop_front(&mut self, len: usize) {
         self.bytes.drain(..len);

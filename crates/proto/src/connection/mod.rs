@@ -1,6 +1,7 @@
 //! One peer's connection: its handshake, what came in, what is to go out, its heartbeat; and the set of all
 //! connections of a socket, which the patterns work on.
 
+mod batch;
 mod body_pool;
 mod counters;
 mod frame_buffer;
@@ -17,6 +18,7 @@ mod waste;
 use std::{sync::Arc, time::Instant};
 
 pub(crate) use self::{
+    batch::Batch,
     body_pool::BodyPool,
     handshake::Progress,
     inbound::{Inbound, MessageRules, ScannedCommand, Shape},
@@ -134,6 +136,7 @@ enum Outbox {
 struct MemoryPipes {
     out: Arc<Pipe>,
     input: Arc<Pipe>,
+    batch: Batch,
     consumed: u64,
     /// The last look for more found some: the sender is writing just now.
     streaming: bool,
@@ -379,7 +382,7 @@ impl Connection {
     }
 
     /// Appends a command to what is to be sent, and returns its length.
-    fn push_command(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
+    fn push_command(&mut self, waste: &mut Waste, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
         match &mut self.outbox {
             Outbox::Wire(frames) => {
                 let len_before = frames.len();
@@ -389,6 +392,7 @@ impl Connection {
             Outbox::Memory(pipes) => {
                 let mut frames = FrameBuffer::default();
                 frames.push_command(encode);
+                pipes.batch.publish(&pipes.out, waste);
                 pipes.out.write_encoded(&frames);
                 frames.len()
             }

@@ -177,6 +177,33 @@ impl Pipe {
         shared.wake_reader();
     }
 
+    /// How many messages would find room now: none, if each is to be written by itself.
+    pub(crate) fn room(&self) -> u64 {
+        let mut shared = self.lock();
+        if shared.reader_gone || shared.conflate || shared.is_full(&self.progress.0) {
+            return 0;
+        }
+        match shared.capacity {
+            0 => u64::MAX,
+            capacity => capacity - (shared.written - shared.consumed),
+        }
+    }
+
+    /// Writes messages for which there was [`room`](Self::room), and leaves `batch` empty. If the reader has gone since,
+    /// they are lost with what it left behind.
+    pub(crate) fn write_batch(&self, batch: &mut FrameBuffer, waste: &mut Waste) {
+        let mut shared = self.lock();
+        if shared.reader_gone {
+            shared.abandoned += batch.messages() as u64;
+            waste.take_frames(batch);
+            return batch.clear();
+        }
+        shared.written += batch.messages() as u64;
+        shared.frames.take_over(batch);
+        shared.owned_len = shared.frames.len();
+        shared.wake_reader();
+    }
+
     /// Whether a message would find room now; if not, the writer is told when one does.
     pub(crate) fn has_room(&self) -> bool {
         let mut shared = self.lock();

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo, Pipe,
-    Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
+    Batch, Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo,
+    Pipe, Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
 };
@@ -124,6 +124,8 @@ pub struct Connections {
     /// What connections that are gone have counted.
     past: super::Counters,
     scratch: FrameBuffer,
+    /// While messages are sent together: the connections within the process for which they are gathered.
+    batched: Option<Vec<ConnectionId>>,
     /// What has been dropped since somebody last took it.
     waste: Waste,
 }
@@ -339,6 +341,17 @@ impl Connections {
         let Some(connection) = found.filter(|connection| connection.takes_output()) else { return Written::Gone };
         if let Outbox::Memory(pipes) = &mut connection.outbox {
             pipes.note_writing();
+            if let Some(batched) = &mut self.batched
+                && pipes.batch.has_place(&pipes.out, &mut self.waste)
+            {
+                if pipes.batch.is_empty() {
+                    batched.push(id);
+                }
+                let len = pipes.batch.add(&pipes.out, &mut self.waste, |frames| push(frames, Version::V3_1));
+                connection.note_written(Written::Yes, len);
+                return Written::Yes;
+            }
+            pipes.batch.note_written();
             let change = pipes.out.write_message(&mut self.waste, |frames| push(frames, Version::V3_1));
             connection.note_replaced(change.replaced);
             connection.note_written(change.written, change.added_len);
@@ -370,13 +383,29 @@ impl Connections {
         Written::Yes
     }
 
+    /// Gathers what is written to sockets of the same process, until [`end_batch`](Self::end_batch).
+    pub(crate) fn begin_batch(&mut self) {
+        self.batched = Some(Vec::new());
+    }
+
+    /// Hands over what was gathered.
+    pub(crate) fn end_batch(&mut self) {
+        for id in self.batched.take().into_iter().flatten() {
+            if let Some(connection) = find_mut(&mut self.slots, id)
+                && let Outbox::Memory(pipes) = &mut connection.outbox
+            {
+                pipes.batch.publish(&pipes.out, &mut self.waste);
+            }
+        }
+    }
+
     /// Whether a message would find room; if not, the pattern hears of it when one does.
     pub(crate) fn has_room(&mut self, id: ConnectionId) -> bool {
         let found = find_mut(&mut self.slots, id);
         let Some(connection) = found.filter(|connection| connection.takes_output()) else { return false };
-        let room = match &connection.outbox {
+        let room = match &mut connection.outbox {
             Outbox::Wire(_) => connection.has_room(&self.options),
-            Outbox::Memory(pipes) => pipes.out.has_room(),
+            Outbox::Memory(pipes) => pipes.batch.has_place(&pipes.out, &mut self.waste) || pipes.out.has_room(),
         };
         connection.wants_room |= !room;
         room
@@ -397,19 +426,20 @@ impl Connections {
     pub(crate) fn write_subscription(&mut self, id: ConnectionId, encode: impl FnOnce(Version, &mut Vec<u8>)) {
         let may_be_told =
             |connection: &&mut Connection| connection.is_ready() && connection.takes_output() && !connection.is_mute();
-        let Some(connection) = self.get_mut(id).filter(may_be_told) else { return };
+        let Some(connection) = find_mut(&mut self.slots, id).filter(may_be_told) else { return };
         let version = connection.version;
         // In older versions it is a message by its form alone: no high-water mark may drop it.
-        connection.push_command(|bytes| encode(version, bytes));
+        connection.push_command(&mut self.waste, |bytes| encode(version, bytes));
         connection.sent_subscriptions = true;
         self.want_flush(id);
     }
 
     /// Sends a command of the connection's own upkeep, unless there are enough of them that were not sent.
     pub(crate) fn write_command(&mut self, id: ConnectionId, command: command::Command<'_>) {
-        let Some(connection) = self.get_mut(id).filter(|connection| connection.takes_output()) else { return };
+        let found = find_mut(&mut self.slots, id);
+        let Some(connection) = found.filter(|connection| connection.takes_output()) else { return };
         if connection.upkeep_len <= COMMAND_BACKLOG_LEN_MAX {
-            connection.upkeep_len += connection.push_command(|bytes| command.encode(bytes));
+            connection.upkeep_len += connection.push_command(&mut self.waste, |bytes| command.encode(bytes));
             self.want_flush(id);
         }
     }
@@ -881,8 +911,10 @@ impl Connections {
 
     /// Tells all pipes the high-water marks as they are now.
     pub(crate) fn apply_hwms(&mut self) {
-        for (_, connection) in self.iter() {
-            if let Outbox::Memory(pipes) = &connection.outbox {
+        let connections = self.slots.iter_mut().filter_map(|slot| slot.connection.as_deref_mut());
+        for connection in connections {
+            if let Outbox::Memory(pipes) = &mut connection.outbox {
+                pipes.batch.forget_places();
                 pipes.out.set_send_hwm(self.options.send_hwm);
                 pipes.input.set_recv_hwm(self.options.recv_hwm);
             }
@@ -896,6 +928,8 @@ impl Connections {
         if let Outbox::Memory(pipes) = &mut connection.outbox {
             // Told by the writer: that alone does not make a stream.
             pipes.streaming = false;
+            // The reader may have changed its high-water mark.
+            pipes.batch.forget_places();
         }
         refilled
     }
@@ -943,6 +977,7 @@ impl Connections {
         connection.outbox = Outbox::Memory(MemoryPipes {
             out,
             input,
+            batch: Batch::default(),
             consumed: 0,
             streaming: false,
             found: 0,

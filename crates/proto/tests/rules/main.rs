@@ -27,6 +27,7 @@ mod req_rep;
 mod router;
 mod single_frames;
 mod stream;
+mod together;
 mod versions;
 mod xpub;
 mod zap;
