@@ -38,6 +38,8 @@ const OWNED: u8 = 56;
 const SHARED: u8 = 57;
 const FOREIGN: u8 = 58;
 const ALLOCATED: u8 = 59;
+/// Memory of the application's that several messages may share.
+const LENT: u8 = 60;
 
 /// What frees a body that the application brought.
 pub(crate) type zmq_free_fn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
@@ -209,7 +211,7 @@ impl Message {
     }
 
     fn is_valid(&self) -> bool {
-        self.kind & VALID != 0 && self.form() <= ALLOCATED
+        self.kind & VALID != 0 && self.form() <= LENT
     }
 
     fn has_more(&self) -> bool {
@@ -223,7 +225,7 @@ impl Message {
         unsafe {
             match self.form() {
                 OWNED => &*(&raw const self.body.owned).cast::<Vec<u8>>(),
-                SHARED => &*(&raw const self.body.shared).cast::<Bytes>(),
+                SHARED | LENT => &*(&raw const self.body.shared).cast::<Bytes>(),
                 FOREIGN => (*(&raw const self.body.foreign).cast::<Foreign>()).as_ref(),
                 ALLOCATED => (*(&raw const self.body.allocated).cast::<Allocated>()).as_ref(),
                 // Bytes that the application has not written have whatever value they have.
@@ -237,7 +239,7 @@ impl Message {
         // SAFETY: the form says which field was written.
         unsafe {
             match self.form() {
-                SHARED => !(*(&raw const self.body.shared).cast::<Bytes>()).is_unique(),
+                SHARED | LENT => !(*(&raw const self.body.shared).cast::<Bytes>()).is_unique(),
                 FOREIGN => (*(&raw const self.body.foreign).cast::<Foreign>()).free.is_none(),
                 _ => false,
             }
@@ -265,7 +267,7 @@ impl Message {
     /// Whether the end of the body may be the application's code.
     #[inline]
     fn may_end_in_a_call(&self) -> bool {
-        matches!(self.form(), SHARED | FOREIGN)
+        matches!(self.form(), SHARED | LENT | FOREIGN)
     }
 
     /// Drops the body where it stands.
@@ -278,7 +280,7 @@ impl Message {
         unsafe {
             match self.form() {
                 OWNED => ptr::drop_in_place((&raw mut self.body.owned).cast::<Vec<u8>>()),
-                SHARED => ptr::drop_in_place((&raw mut self.body.shared).cast::<Bytes>()),
+                SHARED | LENT => ptr::drop_in_place((&raw mut self.body.shared).cast::<Bytes>()),
                 FOREIGN => ptr::drop_in_place((&raw mut self.body.foreign).cast::<Foreign>()),
                 ALLOCATED => ptr::drop_in_place((&raw mut self.body.allocated).cast::<Allocated>()),
                 _ => {}
@@ -305,10 +307,11 @@ impl Message {
             return;
         }
         let more = self.kind & MORE;
+        let form = if matches!(self.form(), FOREIGN | LENT) { LENT } else { SHARED };
         let extra = mem::take(self.extra.get_mut());
         let body = self.take().into_bytes();
         self.body.shared = ManuallyDrop::new(Unaligned(body));
-        self.kind = VALID | more | SHARED;
+        self.kind = VALID | more | form;
         *self.extra.get_mut() = extra;
     }
 
@@ -320,7 +323,7 @@ impl Message {
             drop(Extra::from_word(this.extra.load(Ordering::Relaxed)));
             match this.form() {
                 OWNED => (&raw const this.body.owned).cast::<Vec<u8>>().read().into(),
-                SHARED => (&raw const this.body.shared).cast::<Bytes>().read(),
+                SHARED | LENT => (&raw const this.body.shared).cast::<Bytes>().read(),
                 FOREIGN => Bytes::from_owner((&raw const this.body.foreign).cast::<Foreign>().read()),
                 ALLOCATED => Bytes::from_owner((&raw const this.body.allocated).cast::<Allocated>().read()),
                 _ => Bytes::copy_from_slice(this.body()),
@@ -329,10 +332,10 @@ impl Message {
     }
 
     /// Whether the body is handed on by reference: if it is long, or if somebody is to be told when it is not needed any
-    /// more. What several messages share may be that, too.
+    /// more. What several messages share is else copied: to count its owners would cost more.
     pub(crate) fn goes_by_reference(&self) -> bool {
         match self.form() {
-            SHARED => true,
+            LENT => true,
             // SAFETY: the form says which field was written.
             FOREIGN if unsafe { (*(&raw const self.body.foreign).cast::<Foreign>()).free.is_some() } => true,
             _ => self.body().len() >= LARGE_BODY_LEN,
@@ -419,9 +422,11 @@ impl Message {
 
     fn copy(&mut self) -> Self {
         self.share();
-        let mut copy = if self.form() == SHARED {
-            // SAFETY: the form says that it is.
-            unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() }.into()
+        let mut copy = if self.form() >= OWNED {
+            // SAFETY: it is shared now.
+            let mut copy: Self = unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() }.into();
+            copy.kind = VALID | self.form();
+            copy
         } else {
             let mut copy = Self::with_form(self.form());
             // SAFETY: it is no other form, so this is the field in use.

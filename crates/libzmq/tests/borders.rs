@@ -145,6 +145,33 @@ fn memory_of_the_applications_is_held_until_it_is_sent() {
 }
 
 #[test]
+fn a_small_body_that_messages_share_is_nobody_elses_when_it_is_sent() {
+    const SHARED: c_int = 3;
+    for (len, is_held) in [(10, 0), (100, 0), (BODY_LEN, 1)] {
+        let pair = Pair::of([0, 0], "inproc://shared");
+        let (library, [here, there]) = (&pair.library, pair.ends);
+        let (mut message, mut copy) = (Msg::zeroed(), Msg::zeroed());
+        let body = vec![7_u8; len];
+        // SAFETY: see `Pair::of`.
+        unsafe {
+            assert_eq!((library.send)(there, body.as_ptr().cast(), len, 0), len as c_int);
+            assert_eq!((library.msg_init)(message.pointer()), 0);
+            assert_eq!((library.msg_recv)(message.pointer(), here, 0), len as c_int);
+            assert_eq!((library.msg_init)(copy.pointer()), 0);
+            assert_eq!((library.msg_copy)(copy.pointer(), message.pointer()), 0);
+            assert_eq!((library.msg_send)(copy.pointer(), here, 0), len as c_int);
+            assert_eq!((library.msg_get)(message.pointer(), SHARED), is_held, "{len} bytes");
+            assert_eq!((library.msg_close)(message.pointer()), 0);
+            assert_eq!((library.msg_init)(copy.pointer()), 0);
+            assert_eq!((library.msg_recv)(copy.pointer(), there, 0), len as c_int);
+            assert_eq!(slice::from_raw_parts((library.msg_data)(copy.pointer()).cast::<u8>(), len), body);
+            assert_eq!((library.msg_close)(copy.pointer()), 0);
+        }
+        pair.end();
+    }
+}
+
+#[test]
 fn closing_ends_the_calls_of_other_threads() {
     let pair = Pair::of([7, 8], "tcp://127.0.0.1:*");
     thread::scope(|scope| {
