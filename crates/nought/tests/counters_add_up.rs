@@ -23,13 +23,16 @@ fn messages_and_bytes() {
             push.send(vec![1; index]).unwrap();
             recv(&pull);
         }
+        if transport != Transport::Inproc {
+            // Whoever writes counts the last of them when the peer may have it already.
+            until("all written bytes are read", || push.stats().totals.bytes_out == pull.stats().totals.bytes_in);
+        }
         let (sent, received) = (push.stats().totals, pull.stats().totals);
         assert_eq!((sent.messages_out, received.messages_in), (1000, 1000), "{transport}");
         assert_eq!((sent.messages_in, received.messages_out), (0, 0), "{transport}");
         let bodies: u64 = (0..1000).sum();
         assert!(sent.bytes_out >= bodies, "{transport}: {}", sent.bytes_out);
         if transport != Transport::Inproc {
-            until("all written bytes are read", || push.stats().totals.bytes_out == pull.stats().totals.bytes_in);
             // Short frames have two bytes of header, the others nine; the handshake is 64 bytes and READY.
             assert_eq!(sent.bytes_out, bodies + 256 * 2 + 744 * 9 + 64 + 28, "{transport}");
         }
@@ -205,7 +208,8 @@ fn counts_of_many_threads() {
         });
         assert_eq!(push.stats().totals.messages_out, 20_000, "{transport}");
         assert_eq!(pull.stats().totals.messages_in, 20_000, "{transport}");
-        assert_eq!(push.peers()[0].send_queue_len, 0, "{transport}");
+        // What is received may still count as being written with whoever writes.
+        until("nothing is left to send", || push.peers()[0].send_queue_len == 0);
         assert_eq!(pull.peers()[0].recv_queue_len, 0, "{transport}");
     }
 }
