@@ -54,6 +54,11 @@ fn with_traffic(context: &Context, transport: Transport, meanwhile: impl FnOnce(
     });
 }
 
+/// Whoever is closed counts until the driver has ended it, and a context has its limit.
+fn most_are_gone(context: &Context) {
+    until("most of them have said goodbye", || context.sockets() < 500);
+}
+
 #[test]
 fn that_connect_to_the_busy_socket() {
     let _bounded = watchdog(LIMIT);
@@ -70,7 +75,7 @@ fn that_connect_to_the_busy_socket() {
                     })
                     .collect();
                 drop(sockets);
-                until("most of them have said goodbye", || context.sockets() < 500);
+                most_are_gone(&context);
             }
             // Their linger time is for ever, and the busy socket takes what they sent.
             until("all of them are gone", || context.sockets() == 2);
@@ -102,6 +107,8 @@ fn that_talk_among_themselves() {
                 for request in &requesters {
                     assert_eq!(recv(request), "question", "{transport}");
                 }
+                drop((router, requesters));
+                most_are_gone(&context);
             }
         });
     }
@@ -130,6 +137,7 @@ fn of_every_type_at_any_moment() {
                         let (a, b) = types[rng.below(types.len() as u64) as usize];
                         let (a, b) = if rng.one_in(2) { (a, b) } else { (b, a) };
                         come_and_go(context, &mut rng, transport, a, b);
+                        most_are_gone(context);
                     }
                 });
             }
