@@ -1274,6 +1274,8 @@ const QUEUES: &[Scenario] = &[
             Recv("pull"),
             SendSurely("push", &["123456789"]),
             Lost("pull", 1),
+            // Until it has seen the end, it sends to where nobody reads any more.
+            Lost("push", 1),
             SendSurely("push", &["after"]),
             Recv("pull"),
         ],
