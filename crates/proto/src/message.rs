@@ -110,6 +110,7 @@ impl Message {
     }
 
     /// The first frame, to be changed or taken.
+    #[inline]
     pub fn first_mut(&mut self) -> Option<&mut Frame> {
         match &mut self.0 {
             Parts::One(frame) => Some(frame),
@@ -160,6 +161,7 @@ impl Message {
     // ---- the address
 
     /// Whom it goes to or comes from.
+    #[inline]
     pub fn address(&self) -> Option<&Address> {
         match &self.0 {
             Parts::Addressed(addressed) => Some(&addressed.address),

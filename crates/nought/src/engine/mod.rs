@@ -275,6 +275,7 @@ impl Core {
     }
 
     /// The same, and says whose message it is; see [`nought_proto::Socket::recv_from`].
+    #[inline]
     pub(crate) fn recv_from_now(
         &self,
         state: &mut State,

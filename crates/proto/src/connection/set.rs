@@ -538,28 +538,42 @@ impl Connections {
     /// Puts the next message of the connection into `into`, whatever CONFLATE says: it may be a subscription.
     #[inline]
     pub(crate) fn cut_next(&mut self, id: ConnectionId, into: &mut Message) -> bool {
-        if self.get(id).is_none_or(|connection| connection.inbound.messages() == 0) && !self.refill_for_messages(id) {
-            return false;
+        let Some(connection) = find_mut(&mut self.slots, id) else { return false };
+        if !connection.inbound.cut(connection.version, into) {
+            return self.refill_for_messages(id) && self.cut_next(id, into);
         }
-        let Some(slot) = self.slots.get_mut(id.index()) else { return false };
-        let Some(connection) = slot.connection.as_deref_mut() else { return false };
-        connection.inbound.cut(connection.version, into);
         connection.counters.messages_in += 1;
         connection.note_consumed();
-        if connection.inbound.messages() == 0 {
-            self.waste.append(&mut connection.inbound.spent);
-            if let Outbox::Wire(_) = connection.outbox {
-                connection.inbound.release(&mut self.spares);
-            }
-            if matches!(connection.stage, Stage::Gone) {
-                self.drained.push(id);
-            }
+        let (is_paused, left) = (connection.read_paused, connection.inbound.messages());
+        if left == 0 {
+            self.note_drained(id);
         }
-        if connection.read_paused && connection.inbound.messages() * 2 <= self.options.recv_hwm as usize {
+        if is_paused && left * 2 <= self.options.recv_hwm as usize {
+            self.read_on(id);
+        }
+        true
+    }
+
+    /// Enough is taken of a connection that was not read because of it.
+    #[cold]
+    fn read_on(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.get_mut(id) {
             connection.read_paused = false;
             self.resumed.push_back(id);
         }
-        true
+    }
+
+    /// All that has been scanned of the connection is taken.
+    #[cold]
+    fn note_drained(&mut self, id: ConnectionId) {
+        let Some(connection) = find_mut(&mut self.slots, id) else { return };
+        self.waste.append(&mut connection.inbound.spent);
+        if let Outbox::Wire(_) = connection.outbox {
+            connection.inbound.release(&mut self.spares);
+        }
+        if matches!(connection.stage, Stage::Gone) {
+            self.drained.push(id);
+        }
     }
 
     /// The same for messages that have been scanned, and no other: a pipe behind them is not looked at, in which
