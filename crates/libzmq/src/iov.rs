@@ -71,7 +71,7 @@ pub(crate) unsafe extern "C" fn zmq_recviov(
         let mut received = 0;
         for frame in frames {
             let has_more = call.recv_frame(flags, socket::AskForPeer::No, |received| {
-                allocate(frame, received.frame).map(|()| received.has_more)
+                allocate(frame, received.frame).map(|()| received.beside.has_more)
             })??;
             received += 1;
             if !has_more {

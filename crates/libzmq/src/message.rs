@@ -382,15 +382,22 @@ impl Message {
         if self.may_end_in_a_call() || *self.extra.get_mut() != 0 {
             *former = Some(self.take());
         }
-        let body = frame.as_slice();
-        if body.len() <= INLINE_LEN_MAX {
-            // SAFETY: the body fits, and is not of this message; the form that is noted next is that of a body here.
+        if let Some((bytes, len)) = frame.in_place() {
+            // SAFETY: the bytes are as many as fit, and not of this message; the form that is noted next is that of a body
+            // here.
             unsafe {
                 self.end_body();
-                ptr::copy_nonoverlapping(body.as_ptr(), (&raw mut self.body.inline).cast(), body.len());
+                ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut self.body.inline).cast(), bytes.len());
             }
-            self.kind = VALID | body.len() as u8;
-        } else if body.len() < LARGE_BODY_LEN {
+            self.kind = VALID | len as u8;
+        } else if frame.len() <= INLINE_LEN_MAX {
+            // SAFETY: as above.
+            unsafe {
+                self.end_body();
+                ptr::copy_nonoverlapping(frame.as_ptr(), (&raw mut self.body.inline).cast(), frame.len());
+            }
+            self.kind = VALID | frame.len() as u8;
+        } else if frame.len() < LARGE_BODY_LEN {
             // The memory of the message before is for the next one: a stream into one message takes no allocation.
             frame.swap_into(self.become_owned());
         } else {

@@ -294,6 +294,11 @@ thread_local! {
 /// A frame that was received, to be taken.
 pub(crate) struct Received<'f> {
     pub(crate) frame: &'f mut Frame,
+    pub(crate) beside: Beside,
+}
+
+/// What is known of a frame beside its body.
+pub(crate) struct Beside {
     pub(crate) has_more: bool,
     peer: Option<Arc<PeerInfo>>,
     address: Option<Box<Address>>,
@@ -314,39 +319,58 @@ impl SocketHandle {
         ask: AskForPeer<'_>,
         take: impl FnOnce(Received<'_>) -> T,
     ) -> Result<T> {
-        if self.has_rest()
-            && let Some((mut frame, has_more, peer)) = self.next_of_rest()
-        {
-            return Ok(take(Received { frame: &mut frame, has_more, peer, address: None }));
-        }
-        let mut message = RECEIVED.take().unwrap_or_else(|| Box::new(Message::empty_frame()));
-        let taken = self.recv_first_frame(&mut message, flags, ask, take);
-        RECEIVED.set(Some(message));
-        taken
+        RECEIVED.with(|place| {
+            let mut message = place.take().unwrap_or_else(|| Box::new(Message::empty_frame()));
+            // A frame of several does not stay in the message.
+            let mut part = None;
+            let received = self.recv_next_frame(&mut message, &mut part, flags, ask);
+            let taken = received.and_then(|beside| {
+                let frame = part.as_mut().or_else(|| message.first_mut()).ok_or(Errno::AGAIN)?;
+                Ok(take(Received { frame, beside }))
+            });
+            drop(part);
+            place.set(Some(message));
+            taken
+        })
     }
 
-    #[inline]
-    fn recv_first_frame<T>(
+    /// Puts the next frame into `message`, as its only one; or, if it is one of several, into `part`.
+    #[inline(always)]
+    fn recv_next_frame(
         &self,
         message: &mut Message,
+        part: &mut Option<Frame>,
         flags: c_int,
         ask: AskForPeer<'_>,
-        take: impl FnOnce(Received<'_>) -> T,
-    ) -> Result<T> {
-        let peer = self.recv_whole(message, flags, ask)?;
-        if message.len() > 1 {
-            let mut frame = message.pop_front().unwrap_or_default();
-            match self.socket_type {
-                SocketType::Stream => *lock(&self.last_peer) = frame.to_vec(),
-                SocketType::Dgram => frame = with_zero_behind(frame),
-                _ => {}
-            }
-            self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
-            return Ok(take(Received { frame: &mut frame, has_more: true, peer, address: None }));
+    ) -> Result<Beside> {
+        if self.has_rest()
+            && let Some(beside) = self.next_of_rest(part)
+        {
+            return Ok(beside);
         }
-        let address = message.address().cloned().map(Box::new);
-        let frame = message.first_mut().ok_or(Errno::AGAIN)?;
-        Ok(take(Received { frame, has_more: false, peer, address }))
+        let peer = self.recv_whole(message, flags, ask)?;
+        if message.address().is_some() {
+            let address = message.address().cloned().map(Box::new);
+            return Ok(Beside { has_more: false, peer, address });
+        }
+        if message.len() > 1 {
+            return Ok(self.split(message, part, peer));
+        }
+        Ok(Beside { has_more: false, peer, address: None })
+    }
+
+    /// Takes the first frame of several out, and keeps the others.
+    #[cold]
+    fn split(&self, message: &mut Message, part: &mut Option<Frame>, peer: Option<Arc<PeerInfo>>) -> Beside {
+        let mut frame = message.pop_front().unwrap_or_default();
+        match self.socket_type {
+            SocketType::Stream => *lock(&self.last_peer) = frame.to_vec(),
+            SocketType::Dgram => frame = with_zero_behind(frame),
+            _ => {}
+        }
+        *part = Some(frame);
+        self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
+        Beside { has_more: true, peer, address: None }
     }
 
     #[inline]
@@ -372,12 +396,13 @@ impl SocketHandle {
         self.rest.is_there.store(true, Ordering::Relaxed);
     }
 
-    fn next_of_rest(&self) -> Option<(Frame, bool, Option<Arc<PeerInfo>>)> {
+    #[cold]
+    fn next_of_rest(&self, part: &mut Option<Frame>) -> Option<Beside> {
         let mut rest = lock(&self.rest.frames);
-        let frame = rest.0.pop_front();
+        *part = rest.0.pop_front();
         let has_more = !rest.0.is_empty();
         self.rest.is_there.store(has_more, Ordering::Relaxed);
-        frame.map(|frame| (frame, has_more, rest.1.clone()))
+        part.is_some().then(|| Beside { has_more, peer: rest.1.clone(), address: None })
     }
 
     fn recv_into(&self, buffer: *mut u8, len: usize, flags: c_int) -> Result<c_int> {
@@ -398,8 +423,9 @@ impl SocketHandle {
         let mut peer = place.take_peer();
         let mut former = None;
         let received = self.recv_frame(flags, AskForPeer::Yes(&mut peer), |received| {
-            place.hold(received.frame, received.has_more, received.peer, &mut former);
-            received.address.iter().for_each(|address| place.note(address));
+            let Beside { has_more, peer, address } = received.beside;
+            place.hold(received.frame, has_more, peer, &mut former);
+            address.iter().for_each(|address| place.note(address));
         });
         if received.is_err() {
             place.put_peer_back(peer);
