@@ -17,6 +17,7 @@
 
 mod barrier;
 mod gate;
+mod own;
 mod place;
 mod sync;
 mod token;
@@ -24,6 +25,7 @@ mod token;
 use std::{
     cell::UnsafeCell,
     marker::PhantomData,
+    mem::ManuallyDrop,
     ops::{Deref, DerefMut},
     sync::atomic::Ordering,
 };
@@ -122,8 +124,9 @@ pub struct Guard<'a, T> {
 /// The way by which a guard's holder came in.
 enum Entry<'a> {
     /// On this seat.
-    Owner(usize),
-    Mutex(MutexGuard<'a, Rivalry>),
+    Owner(&'a AtomicBool),
+    /// Taken out where the guard is dropped, and nowhere else.
+    Mutex(ManuallyDrop<MutexGuard<'a, Rivalry>>),
 }
 
 impl<T> BiasedLock<T> {
@@ -155,11 +158,11 @@ impl<T> BiasedLock<T> {
         }
         let rivalry = sync::try_lock(&self.mutex)?;
         let former = self.disown();
-        if former != Owner::NOBODY && self.is_taken(former.seat()) {
+        if former != Owner::NOBODY && is_taken(self.seat_of(former)) {
             self.owner.store(former.0, Ordering::Relaxed);
             return None;
         }
-        Some(self.guard(Entry::Mutex(rivalry)))
+        Some(self.guard(Entry::Mutex(ManuallyDrop::new(rivalry))))
     }
 
     #[inline]
@@ -167,18 +170,23 @@ impl<T> BiasedLock<T> {
         Guard { lock: self, entry, on_its_thread: PhantomData }
     }
 
+    #[inline]
+    fn seat_of(&self, owner: Owner) -> &AtomicBool {
+        &self.seats[owner.seat()]
+    }
+
     /// Returns the seat that was taken.
     #[inline]
-    fn enter_as_owner(&self) -> Option<usize> {
+    fn enter_as_owner(&self) -> Option<&AtomicBool> {
         let owner = Owner(self.owner.load(Ordering::Relaxed));
         if owner.token() != token::known() {
             return None;
         }
-        let seat = owner.seat();
-        if self.seats[seat].load(Ordering::Relaxed) {
+        let seat = self.seat_of(owner);
+        if seat.load(Ordering::Relaxed) {
             return None;
         }
-        self.seats[seat].store(true, Ordering::Relaxed);
+        seat.store(true, Ordering::Relaxed);
         barrier::light();
         if self.owner.load(Ordering::Acquire) == owner.0 {
             return Some(seat);
@@ -188,8 +196,8 @@ impl<T> BiasedLock<T> {
     }
 
     #[inline]
-    fn leave_as_owner(&self, seat: usize) {
-        self.seats[seat].store(false, Ordering::Release);
+    fn leave_as_owner(&self, seat: &AtomicBool) {
+        seat.store(false, Ordering::Release);
         barrier::light();
         if self.owner.load(Ordering::Relaxed) == Owner::NOBODY.0 {
             self.wake_rival();
@@ -209,9 +217,9 @@ impl<T> BiasedLock<T> {
         let rivalry = sync::lock(&self.mutex);
         let former = self.disown();
         if former != Owner::NOBODY {
-            self.await_leaving(former.seat());
+            self.await_leaving(self.seat_of(former));
         }
-        self.guard(Entry::Mutex(rivalry))
+        self.guard(Entry::Mutex(ManuallyDrop::new(rivalry)))
     }
 
     /// Takes the ownership away from whoever has it, who may still be inside. Only with the mutex.
@@ -224,22 +232,23 @@ impl<T> BiasedLock<T> {
         owner
     }
 
-    fn is_taken(&self, seat: usize) -> bool {
-        self.seats[seat].load(Ordering::Acquire)
-    }
-
     /// Waits until the former owner has left its seat.
-    fn await_leaving(&self, seat: usize) {
+    fn await_leaving(&self, seat: &AtomicBool) {
         for _ in 0..LOOKS_MAX {
-            if !self.is_taken(seat) {
+            if !is_taken(seat) {
                 return;
             }
             std::hint::spin_loop();
         }
         let mut sleep = sync::lock(&self.sleep);
-        while self.is_taken(seat) {
+        while is_taken(seat) {
             sleep = sync::wait(&self.owner_left, sleep);
         }
+    }
+
+    #[cold]
+    fn leave_by_mutex(&self, mut rivalry: MutexGuard<'_, Rivalry>) {
+        self.note(&mut rivalry);
     }
 
     /// Counts how often a thread comes in a row, and makes it the owner. Only with the mutex, when its guard is done.
@@ -255,6 +264,10 @@ impl<T> BiasedLock<T> {
             self.owner.store(Owner::new(token, seat).0, Ordering::Relaxed);
         }
     }
+}
+
+fn is_taken(seat: &AtomicBool) -> bool {
+    seat.load(Ordering::Acquire)
 }
 
 impl Rivalry {
@@ -288,9 +301,9 @@ impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         match &mut self.entry {
-            Entry::Owner(seat) => self.lock.leave_as_owner(*seat),
-            // The mutex is let go after this.
-            Entry::Mutex(rivalry) => self.lock.note(rivalry),
+            Entry::Owner(seat) => self.lock.leave_as_owner(seat),
+            // SAFETY: it is not used again: the guard is gone.
+            Entry::Mutex(rivalry) => self.lock.leave_by_mutex(unsafe { ManuallyDrop::take(rivalry) }),
         }
     }
 }

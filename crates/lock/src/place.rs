@@ -2,10 +2,11 @@
 //!
 //! Who looks at all places pays for that, with a system call. A thread has its place until it ends; then it is another's.
 
-use std::{cell::Cell, sync::atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::{
     barrier,
+    own::Own,
     sync::{AtomicBool, AtomicUsize},
 };
 
@@ -96,7 +97,7 @@ struct Tenancy(Option<&'static Place>);
 
 impl Drop for Tenancy {
     fn drop(&mut self) {
-        let _ = PLACE.try_with(|place| place.set(None));
+        Own::forget_place();
         // A thread that ends behind a gate leaves its place there for good.
         if let Some(place) = self.0.filter(|place| place.is_free()) {
             place.is_taken.store(false, Ordering::Release);
@@ -106,21 +107,18 @@ impl Drop for Tenancy {
 
 #[cfg(not(loom))]
 thread_local! {
-    /// What `TENANCY` holds. It has no end, so that it is read without asking whether it is still there.
-    static PLACE: Cell<Option<&'static Place>> = const { Cell::new(None) };
     static TENANCY: Tenancy = Tenancy(Places::all().take());
 }
 
 #[cfg(loom)]
 loom::thread_local! {
-    static PLACE: Cell<Option<&'static Place>> = Cell::new(None);
     static TENANCY: Tenancy = Tenancy(Places::all().take());
 }
 
 /// This thread's place, if it has one, and is behind no gate.
 #[inline]
 pub(crate) fn free() -> Option<&'static Place> {
-    let place = PLACE.with(Cell::get).or_else(move_in)?;
+    let place = Own::with(|own| own.place.get()).or_else(move_in)?;
     place.is_free().then_some(place)
 }
 
@@ -128,6 +126,6 @@ pub(crate) fn free() -> Option<&'static Place> {
 #[cold]
 fn move_in() -> Option<&'static Place> {
     let place = TENANCY.try_with(|tenancy| tenancy.0).ok().flatten();
-    PLACE.with(|own| own.set(place));
+    Own::with(|own| own.place.set(place));
     place
 }
