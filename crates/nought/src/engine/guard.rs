@@ -63,18 +63,18 @@ impl<'a> Guard<'a> {
     }
 }
 
-impl Guard<'_> {
+impl State {
     /// Whether foreign code waits for the lock's end.
     #[inline]
     pub(super) fn has_deferred(&self) -> bool {
-        !self.locked.waiters.after_unlock.farewells.is_empty() || self.locked.machine.has_waste()
+        !self.waiters.after_unlock.farewells.is_empty() || self.machine.has_waste()
     }
 
     #[cold]
-    fn take_after_unlock(&mut self) {
-        let farewells = std::mem::take(&mut self.locked.waiters.after_unlock.farewells);
-        let waste = self.locked.machine.take_waste();
-        self.after_unlock = Deferred(Some(Box::new(AfterUnlock { farewells, waste })));
+    fn take_after_unlock(&mut self) -> Box<AfterUnlock> {
+        let farewells = std::mem::take(&mut self.waiters.after_unlock.farewells);
+        let waste = self.machine.take_waste();
+        Box::new(AfterUnlock { farewells, waste })
     }
 }
 
@@ -98,7 +98,7 @@ impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.has_deferred() {
-            self.take_after_unlock();
+            self.after_unlock = Deferred(Some(self.locked.take_after_unlock()));
         }
     }
 }

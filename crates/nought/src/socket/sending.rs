@@ -6,7 +6,7 @@ use nought_proto::{Frame, Message, Outgoing, pattern::SendRefusal};
 
 use super::{Addresses, CanSend, SendsToGroups, Socket, Waits, kind::Ability};
 use crate::{
-    engine::{Guard, State, wait::Ended, waiters::Interest},
+    engine::{Core, Guard, State, wait::Ended, waiters::Interest},
     error::{SendError, SendErrorKind},
 };
 
@@ -122,7 +122,7 @@ impl<K: CanSend> Socket<K> {
         let mut state = self.core.lock();
         for (sent, message) in chunk.iter().enumerate() {
             if let Err(refusal) = self.core.send_now(&mut state, message) {
-                self.send_when_possible(state, message, refusal, Waits::AsSet).map_err(|kind| (sent, kind))?;
+                self.core.send_when_possible(state, message, refusal, Waits::AsSet).map_err(|kind| (sent, kind))?;
                 state = self.core.lock();
             } else {
                 state = self.core.settle_rest(state);
@@ -134,28 +134,28 @@ impl<K: CanSend> Socket<K> {
 
     #[inline]
     fn send_with(&self, message: Outgoing<'_>, waits: Waits) -> Result<(), SendError> {
-        let mut state = self.core.lock();
-        match self.core.send_now(&mut state, &message) {
+        // It stays where it is: to move what was just written piece by piece would cost more than its encoding.
+        match self.core.send(&message, waits) {
+            Ok(()) => Ok(()),
+            Err(kind) => Err(unsent(message, kind)),
+        }
+    }
+}
+
+impl Core {
+    /// Sends a message, and waits for room if need be.
+    fn send(&self, message: &Outgoing<'_>, waits: Waits) -> Result<(), SendErrorKind> {
+        let mut state = self.lock();
+        match self.send_now(&mut state, message) {
             Ok(()) => {
-                self.core.finish(state);
+                self.finish(state);
                 Ok(())
             }
-            Err(refusal) => self.send_slowly(state, message, refusal, waits),
+            Err(refusal) => self.send_when_possible(state, message, refusal, waits),
         }
     }
 
     #[cold]
-    fn send_slowly(
-        &self,
-        state: Guard<'_>,
-        message: Outgoing<'_>,
-        refusal: SendRefusal,
-        waits: Waits,
-    ) -> Result<(), SendError> {
-        let sent = self.send_when_possible(state, &message, refusal, waits);
-        sent.map_err(|kind| SendError::new(kind, message.into_message()))
-    }
-
     fn send_when_possible(
         &self,
         state: Guard<'_>,
@@ -170,8 +170,7 @@ impl<K: CanSend> Socket<K> {
             return Err(refusal.into());
         }
         let patience = waits.patience(state.options.send_timeout);
-        let (state, result) =
-            self.core.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, message));
+        let (state, result) = self.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, message));
         drop(state);
         match result {
             Ok(sent) => sent.map_err(Into::into),
@@ -181,11 +180,17 @@ impl<K: CanSend> Socket<K> {
 
     /// `None` says that it has to wait.
     pub(super) fn attempt_send(&self, state: &mut State, message: &Outgoing<'_>) -> Option<Result<(), SendRefusal>> {
-        match self.core.send_now(state, message) {
+        match self.send_now(state, message) {
             Err(SendRefusal::WouldBlock) => None,
             result => Some(result),
         }
     }
+}
+
+/// The error of a message that was not sent.
+#[cold]
+fn unsent(message: Outgoing<'_>, kind: SendErrorKind) -> SendError {
+    SendError::new(kind, message.into_message())
 }
 
 impl Waits {

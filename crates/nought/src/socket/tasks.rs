@@ -82,7 +82,7 @@ impl<K: CanSend> Socket<K> {
             AtOnce::NotNow => {}
         }
         let mut wait = TaskWait::new(self.core(), Interest::Send);
-        let result = poll_fn(|context| wait.poll(context, |state| self.attempt_send(state, &message))).await;
+        let result = poll_fn(|context| wait.poll(context, |state| self.core().attempt_send(state, &message))).await;
         drop(wait);
         match result {
             Ok(Ok(())) => Ok(()),
@@ -224,7 +224,7 @@ impl<K: CanSend> Messenger<'_, K> {
     fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(message) = self.held.take() else { return Poll::Ready(Ok(())) };
         let outgoing = Outgoing::Owned(message);
-        let polled = self.wait.poll(context, |state| self.socket.attempt_send(state, &outgoing));
+        let polled = self.wait.poll(context, |state| self.socket.core().attempt_send(state, &outgoing));
         let message = outgoing.into_message();
         let result = match polled {
             Poll::Pending => {
