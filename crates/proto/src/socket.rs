@@ -134,9 +134,11 @@ impl Socket {
 
     #[inline]
     fn check_frames(&self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
-        if let Outgoing::Body(_) = message {
-            return Ok(());
-        }
+        if let Outgoing::Body(_) = message { Ok(()) } else { self.check_frames_of(message) }
+    }
+
+    #[inline(never)]
+    fn check_frames_of(&self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         match message.len() {
             0 => Err(SendRefusal::Malformed),
             2.. if self.connections.options.conflate || self.socket_type.is_single_frame() => {

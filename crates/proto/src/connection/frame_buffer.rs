@@ -126,13 +126,14 @@ impl FrameBuffer {
     #[inline]
     pub(crate) fn push_message(&mut self, version: Version, envelope: &[Frame], message: &Outgoing<'_>, skip: usize) {
         if let (Outgoing::Body(body), []) = (message, envelope) {
-            self.push_frame(version, false, Body::Slice(body));
+            self.push_slice(version, false, body);
         } else {
             self.push_frames(version, envelope, message, skip);
         }
         self.messages += 1;
     }
 
+    #[inline(never)]
     fn push_frames(&mut self, version: Version, envelope: &[Frame], message: &Outgoing<'_>, skip: usize) {
         let rest = message.len().saturating_sub(skip);
         for (index, frame) in envelope.iter().enumerate() {
@@ -170,8 +171,14 @@ impl FrameBuffer {
                 _ => frame.as_slice(),
             },
         };
-        Header::encode(version, more, slice.len(), &mut self.bytes);
-        self.bytes.extend_from_slice(slice);
+        self.push_slice(version, more, slice);
+    }
+
+    /// Appends one frame, with its body among the bytes.
+    #[inline]
+    fn push_slice(&mut self, version: Version, more: bool, body: &[u8]) {
+        Header::encode(version, more, body.len(), &mut self.bytes);
+        self.bytes.extend_from_slice(body);
     }
 
     fn push_large(&mut self, version: Version, more: bool, body: Bytes) {

@@ -10,6 +10,7 @@ pub(crate) mod heartbeat;
 mod inbound;
 mod peer_credentials;
 mod pipe;
+mod run;
 mod set;
 mod spares;
 mod table;
@@ -36,13 +37,12 @@ pub use self::{
     table::ConnectionTable,
     waste::Waste,
 };
-use self::{handshake::Handshake, heartbeat::Heartbeat};
+use self::{handshake::Handshake, heartbeat::Heartbeat, run::Room};
 use crate::{
     error::{Incompatibility, ProtocolError},
     frame::Frame,
     limits::{
-        DRAINING_LEN_MAX, HANDSHAKE_READ_LEN, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX,
-        XPUB_BACKLOG_MAX,
+        HANDSHAKE_READ_LEN, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
     mechanism::{Cipher, Credentials, Mechanism, Opener, Role, Sealer},
     options::Options,
@@ -59,6 +59,8 @@ pub struct Connection {
     peer: Arc<PeerInfo>,
     pub(crate) inbound: Inbound,
     outbox: Outbox,
+    /// How far messages can be written to the outbox without a look at anything else.
+    run: Room,
     /// The version for which the outbox is encoded.
     outbox_version: Version,
     /// What goes before the outbox: the handshake's bytes, or an ERROR.
@@ -202,6 +204,7 @@ impl Connection {
             peer: Arc::default(),
             inbound: Inbound::default(),
             outbox: Outbox::Wire(FrameBuffer::default()),
+            run: Room::default(),
             outbox_version: Version::V3_1,
             prelude: Vec::new(),
             unsent: None,
@@ -317,12 +320,18 @@ impl Connection {
     }
 
     fn queued(&self) -> Load {
+        let mut load = self.on_its_way();
+        if let Outbox::Wire(frames) = &self.outbox {
+            load.add(frames.messages, frames.len());
+        }
+        load
+    }
+
+    /// What has left the outbox, and is not with the transport yet.
+    fn on_its_way(&self) -> Load {
         let mut load = self.in_flight;
         if let Some(output) = &self.unsent {
             load.add(output.messages_left(), output.remaining());
-        }
-        if let Outbox::Wire(frames) = &self.outbox {
-            load.add(frames.messages, frames.len());
         }
         load
     }
@@ -334,16 +343,6 @@ impl Connection {
             Outbox::Wire(frames) if self.opener.is_some() => len - frames.len() + frames.sealed_len(),
             _ => len,
         }
-    }
-
-    #[inline]
-    fn has_room(&self, options: &Options) -> bool {
-        let load = self.queued();
-        if options.conflate || self.draining && load.bytes < DRAINING_LEN_MAX {
-            return true;
-        }
-        (options.send_hwm == 0 || load.messages < options.send_hwm as usize)
-            && (options.send_hwm_bytes == 0 || load.bytes < options.send_hwm_bytes)
     }
 
     /// Whether a high-water mark says not to read on now.

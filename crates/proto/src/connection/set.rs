@@ -13,6 +13,7 @@ use super::{
     Pipe, Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
+    run::Room,
 };
 use crate::{
     error::{Misbehaviour, ProtocolError},
@@ -136,9 +137,18 @@ struct Slot {
     connection: Option<Box<Connection>>,
 }
 
-/// The connection, if it is still there; of the slots alone, so that the rest of the set can be used beside it.
+/// The connection, if it is still there; of the slots alone, so that the rest of the set can be used beside it. This ends
+/// its run: whatever is changed now is looked at before the next message is written.
 #[inline]
 fn find_mut(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
+    let connection = find_in_run(slots, id)?;
+    connection.run = Room::default();
+    Some(connection)
+}
+
+/// The same for who writes the next message of the run.
+#[inline]
+fn find_in_run(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
     let slot = slots.get_mut(id.index())?;
     slot.connection.as_deref_mut().filter(|_| id.is_of(slot.generation))
 }
@@ -195,6 +205,7 @@ impl Connections {
         slot.connection.as_deref().filter(|_| id.is_of(slot.generation))
     }
 
+    /// The connection, if it is still there. This ends its [run](super::run).
     #[inline]
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         find_mut(&mut self.slots, id)
@@ -278,10 +289,15 @@ impl Connections {
         skip: usize,
     ) -> Written {
         if message.borrows_large_body() && self.has_pipe_with_room(id) {
-            let shared = Outgoing::Owned(self.share_bodies(message));
-            return self.write_with(id, |frames, version| frames.push_message(version, envelope, &shared, skip));
+            return self.write_shared(id, envelope, message, skip);
         }
         self.write_with(id, |frames, version| frames.push_message(version, envelope, message, skip))
+    }
+
+    #[inline(never)]
+    fn write_shared(&mut self, id: ConnectionId, envelope: &[Frame], message: &Outgoing<'_>, skip: usize) -> Written {
+        let shared = Outgoing::Owned(self.share_bodies(message));
+        self.write_with(id, |frames, version| frames.push_message(version, envelope, &shared, skip))
     }
 
     /// Whether a large body is handed on by reference. Not copied for that is one which has to wait, as often as its sender
@@ -337,47 +353,38 @@ impl Connections {
 
     #[inline]
     fn write_with(&mut self, id: ConnectionId, push: impl FnOnce(&mut FrameBuffer, Version)) -> Written {
-        let found = find_mut(&mut self.slots, id);
-        let Some(connection) = found.filter(|connection| connection.takes_output()) else { return Written::Gone };
-        if let Outbox::Memory(pipes) = &mut connection.outbox {
-            pipes.note_writing();
-            if let Some(batched) = &mut self.batched
-                && pipes.batch.has_place(&pipes.out, &mut self.waste)
-            {
-                if pipes.batch.is_empty() {
-                    batched.push(id);
-                }
-                let len = pipes.batch.add(&pipes.out, &mut self.waste, |frames| push(frames, Version::V3_1));
-                connection.note_written(Written::Yes, len);
-                return Written::Yes;
+        let Some(connection) = find_in_run(&mut self.slots, id) else { return Written::Gone };
+        if !connection.is_in_run() {
+            if !connection.takes_output() {
+                return Written::Gone;
             }
-            pipes.batch.note_written();
-            let change = pipes.out.write_message(&mut self.waste, |frames| push(frames, Version::V3_1));
-            connection.note_replaced(change.replaced);
-            connection.note_written(change.written, change.added_len);
-            return change.written;
+            if let Outbox::Memory(pipes) = &mut connection.outbox {
+                pipes.note_writing();
+                if let Some(batched) = &mut self.batched
+                    && pipes.batch.has_place(&pipes.out, &mut self.waste)
+                {
+                    if pipes.batch.is_empty() {
+                        batched.push(id);
+                    }
+                    let len = pipes.batch.add(&pipes.out, &mut self.waste, |frames| push(frames, Version::V3_1));
+                    connection.note_written(Written::Yes, len);
+                    return Written::Yes;
+                }
+                pipes.batch.note_written();
+                let change = pipes.out.write_message(&mut self.waste, |frames| push(frames, Version::V3_1));
+                connection.note_replaced(change.replaced);
+                connection.note_written(change.written, change.added_len);
+                return change.written;
+            }
+            if !connection.begin_run(&self.options, &mut self.spares, &mut self.waste) {
+                connection.note_written(Written::Full, 0);
+                return Written::Full;
+            }
         }
-        if !connection.has_room(&self.options) {
-            connection.note_written(Written::Full, 0);
-            return Written::Full;
-        }
-        let version = connection.outbox_version;
         let Outbox::Wire(frames) = &mut connection.outbox else { unreachable!("memory was dealt with above") };
-        if self.options.conflate && frames.messages > 0 {
-            connection.counters.conflated += frames.messages as u64;
-            connection.counters.messages_out -= frames.messages as u64;
-            frames.retain_commands(version, &mut self.waste);
-            connection.greetings = 0;
-        }
-        if frames.capacity() == 0
-            && let Some(spare) = self.spares.take_to_write()
-        {
-            frames.give_spare(spare);
-        }
-        let was_empty = frames.is_empty();
-        push(frames, version);
+        push(frames, connection.outbox_version);
         connection.counters.messages_out += 1;
-        if was_empty || frames.len() >= WRITE_LEN {
+        if frames.messages == 1 || frames.len() >= WRITE_LEN {
             self.want_flush(id);
         }
         Written::Yes

@@ -96,14 +96,18 @@ pub(crate) fn header_len(body_len: usize) -> usize {
 fn encode_v2(flags: u8, body_len: usize, into: &mut Vec<u8>) {
     match u8::try_from(body_len) {
         Ok(short) => into.extend_from_slice(&[flags, short]),
-        Err(_) => {
-            let mut header = [flags | LONG; 9];
-            header[1..].copy_from_slice(&(body_len as u64).to_be_bytes());
-            into.extend_from_slice(&header);
-        }
+        Err(_) => encode_v2_long(flags, body_len, into),
     }
 }
 
+#[inline(never)]
+fn encode_v2_long(flags: u8, body_len: usize, into: &mut Vec<u8>) {
+    let mut header = [flags | LONG; 9];
+    header[1..].copy_from_slice(&(body_len as u64).to_be_bytes());
+    into.extend_from_slice(&header);
+}
+
+#[inline(never)]
 fn encode_v1(more: bool, body_len: usize, into: &mut Vec<u8>) {
     let frame_len = body_len as u64 + 1;
     match u8::try_from(frame_len) {

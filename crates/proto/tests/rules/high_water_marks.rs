@@ -62,6 +62,35 @@ fn a_live_change_applies_to_connections_that_are_there() {
     assert_eq!(net.fill(push, "x"), 0);
 }
 
+#[test]
+fn a_mark_that_is_lowered_within_a_stream_counts_for_the_next_message() {
+    let mut net = Net::new();
+    let push = net.socket(SocketType::Push);
+    net.at(push).open(None);
+    (0..4).for_each(|_| net.try_send(push, "x").unwrap());
+    net.at(push).set_options(|options| options.send_hwm = 5);
+    assert_eq!(net.fill(push, "x"), 1);
+    net.at(push).set_options(|options| (options.send_hwm, options.send_hwm_bytes) = (0, 7 * 3));
+    assert_eq!(net.fill(push, "x"), 2);
+}
+
+#[test]
+fn the_mark_counts_again_for_a_stream_whose_transport_stops_within_it() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 10);
+    let pull = net.socket(SocketType::Pull);
+    let link = net.connect(push, pull);
+    let id = net.id(link);
+    net.try_send(push, "first").unwrap();
+    let mut output = net.at(push).begin_write(id).unwrap();
+    // As far as is known, the transport takes all.
+    (0..4).for_each(|_| net.try_send(push, "x").unwrap());
+    output.advance(1);
+    net.at(push).end_write(id, output);
+    assert_eq!(net.fill(push, "x"), 5);
+    assert_eq!(net.recv_all(pull).len(), 10);
+}
+
 /// A transport that has stopped taking bytes, after it took all that was there.
 fn stopped(hwm: u32) -> (Net, Node, Node, crate::harness::Link) {
     let mut net = Net::new();

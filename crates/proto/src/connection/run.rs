@@ -1,0 +1,84 @@
+//! Runs: messages that are written to a connection one after the other, and nothing else happens to it meanwhile.
+//!
+//! Whether a message finds room hangs on much: on the peer, on what is on its way, on options. Nothing of that changes
+//! from one message to the next, but what the outbox holds. So whoever looks notes how much that may be, and what comes
+//! then goes straight there. Whoever gets at the connection otherwise ends the run
+//! (see [`Connections::get_mut`](super::Connections::get_mut)).
+
+use super::{Connection, FrameBuffer, Load, Outbox, Spares, Waste};
+use crate::{limits::DRAINING_LEN_MAX, options::Options};
+
+/// The outbox has room while it holds fewer messages and bytes than these.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Room {
+    messages: usize,
+    len: usize,
+}
+
+impl Room {
+    const BOUNDLESS: Self = Self { messages: usize::MAX, len: usize::MAX };
+
+    #[inline]
+    pub(super) fn is_left_by(self, frames: &FrameBuffer) -> bool {
+        frames.messages < self.messages && frames.len() < self.len
+    }
+
+    /// What high-water marks leave beside what is on its way.
+    fn by_hwms(options: &Options, on_its_way: Load) -> Self {
+        let left = |hwm: usize, used| if hwm == 0 { usize::MAX } else { hwm.saturating_sub(used) };
+        Self {
+            messages: left(options.send_hwm as usize, on_its_way.messages),
+            len: left(options.send_hwm_bytes, on_its_way.bytes),
+        }
+    }
+}
+
+impl Connection {
+    /// Whether the outbox of a connection through a transport can be written to as it was before.
+    #[inline]
+    pub(super) fn is_in_run(&self) -> bool {
+        matches!(&self.outbox, Outbox::Wire(frames) if self.run.is_left_by(frames))
+    }
+
+    /// Begins one, if there is room for a message.
+    #[inline(never)]
+    pub(super) fn begin_run(&mut self, options: &Options, spares: &mut Spares, waste: &mut Waste) -> bool {
+        let room = self.room(options);
+        let Outbox::Wire(frames) = &mut self.outbox else { return false };
+        if !room.is_left_by(frames) {
+            return false;
+        }
+        if !options.conflate {
+            self.run = room;
+        } else if frames.messages > 0 {
+            // Each message replaces the one before.
+            self.counters.conflated += frames.messages as u64;
+            self.counters.messages_out -= frames.messages as u64;
+            frames.retain_commands(self.outbox_version, waste);
+            self.greetings = 0;
+        }
+        if frames.capacity() == 0
+            && let Some(spare) = spares.take_to_write()
+        {
+            frames.give_spare(spare);
+        }
+        true
+    }
+
+    /// Whether there is room for a message through a transport.
+    pub(super) fn has_room(&self, options: &Options) -> bool {
+        matches!(&self.outbox, Outbox::Wire(frames) if self.room(options).is_left_by(frames))
+    }
+
+    fn room(&self, options: &Options) -> Room {
+        if options.conflate {
+            return Room::BOUNDLESS;
+        }
+        let on_its_way = self.on_its_way();
+        let while_draining = Room { len: DRAINING_LEN_MAX.saturating_sub(on_its_way.bytes), ..Room::BOUNDLESS };
+        match &self.outbox {
+            Outbox::Wire(frames) if self.draining && while_draining.is_left_by(frames) => while_draining,
+            _ => Room::by_hwms(options, on_its_way),
+        }
+    }
+}
