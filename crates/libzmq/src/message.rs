@@ -119,7 +119,7 @@ unsafe impl Send for Allocated {}
 unsafe impl Sync for Allocated {}
 
 impl Allocated {
-    #[inline]
+    #[inline(never)]
     fn of(len: usize) -> Result<Self> {
         if isize::try_from(len).is_err() {
             return Err(Errno::NO_MEMORY);
@@ -206,10 +206,12 @@ impl Message {
         Self { body, kind: VALID | form, extra: AtomicU64::new(0) }
     }
 
+    #[inline]
     fn form(&self) -> u8 {
         self.kind & FORM
     }
 
+    #[inline]
     fn is_valid(&self) -> bool {
         self.kind & VALID != 0 && self.form() <= LENT
     }
@@ -218,7 +220,7 @@ impl Message {
         self.kind & MORE != 0
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn body(&self) -> &[u8] {
         // SAFETY: the form says which field of the union was written, and what is in it is aligned: it stands at the
         // front of a message, which is aligned as they are.
@@ -254,6 +256,16 @@ impl Message {
     /// Becomes empty.
     #[inline]
     pub(crate) fn clear(&mut self) {
+        if self.form() < OWNED && *self.extra.get_mut() == 0 {
+            // Nothing has to end.
+            self.kind = VALID;
+        } else {
+            self.end_content();
+        }
+    }
+
+    #[inline(never)]
+    fn end_content(&mut self) {
         if self.may_end_in_a_call() {
             return drop(self.take());
         }
@@ -333,6 +345,7 @@ impl Message {
 
     /// Whether the body is handed on by reference: if it is long, or if somebody is to be told when it is not needed any
     /// more. What several messages share is else copied: to count its owners would cost more.
+    #[inline]
     pub(crate) fn goes_by_reference(&self) -> bool {
         match self.form() {
             LENT => true,

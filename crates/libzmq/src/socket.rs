@@ -127,6 +127,7 @@ impl SocketHandle {
     }
 
     /// Whether messages say to whom they go beside their frames.
+    #[inline]
     fn addresses(&self) -> bool {
         matches!(self.socket_type, SocketType::Server | SocketType::Peer | SocketType::Radio)
     }
@@ -152,13 +153,24 @@ impl SocketHandle {
         if self.is_thread_safe() {
             return self.send_one(Outgoing::Body(body), flags);
         }
-        if flags & SNDMORE != 0 || self.begun.is_there.load(Ordering::Relaxed) {
+        if !self.is_whole(flags) {
             return self.send_part(Frame::copy_from_slice(body), flags);
         }
-        self.send_whole(Outgoing::Body(body), flags)
+        self.send_whole(body, flags)
     }
 
+    #[inline]
     fn send_message(&self, message: &mut message::Message, flags: c_int) -> Result<()> {
+        if self.is_whole(flags) && !self.addresses() && !message.goes_by_reference() {
+            self.check_size(message.body())?;
+            return self.send_whole(message.body(), flags);
+        }
+        self.send_with_frame(message, flags)
+    }
+
+    /// Sends a message that is a part of one, or says to whom it goes, or goes by reference.
+    #[inline(never)]
+    fn send_with_frame(&self, message: &mut message::Message, flags: c_int) -> Result<()> {
         self.check_size(message.body())?;
         if self.addresses() {
             let address = message.address();
@@ -169,13 +181,16 @@ impl SocketHandle {
         if self.is_thread_safe() && flags & SNDMORE != 0 {
             return Err(Errno::INVALID);
         }
-        if flags & SNDMORE != 0 || self.begun.is_there.load(Ordering::Relaxed) {
+        if !self.is_whole(flags) {
             return self.send_part(message.share_frame(), flags);
         }
-        if message.goes_by_reference() {
-            return self.send_whole(Outgoing::Owned(message.share_frame().into()), flags);
-        }
-        self.send_whole(Outgoing::Body(message.body()), flags)
+        self.send_whole(Outgoing::Owned(message.share_frame().into()), flags)
+    }
+
+    /// Whether a frame that is sent with these flags is a message.
+    #[inline]
+    fn is_whole(&self, flags: c_int) -> bool {
+        flags & SNDMORE == 0 && !self.begun.is_there.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -191,11 +206,11 @@ impl SocketHandle {
         self.send_whole(message, flags)
     }
 
-    #[inline]
-    fn send_whole(&self, message: Outgoing<'_>, flags: c_int) -> Result<()> {
+    #[inline(always)]
+    fn send_whole<'m>(&self, message: impl Into<Outgoing<'m>>, flags: c_int) -> Result<()> {
         self.check_turn()?;
         let sent = if flags & DONTWAIT == 0 { self.socket.send(message) } else { self.socket.try_send(message) };
-        sent.or_else(|error| self.unless_dropped(error.kind()))
+        if let Err(error) = sent { self.unless_dropped(error.kind()) } else { Ok(()) }
     }
 
     fn send_part(&self, frame: Frame, flags: c_int) -> Result<()> {
@@ -270,6 +285,7 @@ impl SocketHandle {
     }
 
     /// A message for a named peer that has no more than the name is dropped, as in libzmq.
+    #[cold]
     fn unless_dropped(&self, kind: SendErrorKind) -> Result<()> {
         match (kind, self.socket_type) {
             (SendErrorKind::Malformed, SocketType::Router | SocketType::Stream) => {
@@ -452,7 +468,7 @@ pub(crate) fn length(len: usize) -> c_int {
 }
 
 /// Begins a call with a socket.
-#[inline]
+#[inline(always)]
 pub(crate) fn enter(socket: *mut c_void) -> Result<handle::Call<SocketHandle>> {
     handle::enter(socket)
 }
