@@ -444,14 +444,14 @@ impl Inbound {
     /// scanned before.
     #[inline]
     fn cut_frame(&mut self, version: Version, into: &mut Frame) -> bool {
-        // Nearly all frames of small messages: no flags, a short length.
-        if let [0, body_len, body @ ..] = &self.frames.bytes[self.start..]
+        // Nearly all frames of small messages: no flag but MORE, a short length.
+        if let [more @ 0..=1, body_len, body @ ..] = &self.frames.bytes[self.start..]
             && version != Version::V1_0
         {
-            let body_len = usize::from(*body_len);
+            let (more, body_len) = (*more == 1, usize::from(*body_len));
             into.copy_prefix(body, body_len);
             self.start += 2 + body_len;
-            return false;
+            return more;
         }
         self.cut_any_frame(version, into)
     }

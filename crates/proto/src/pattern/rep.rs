@@ -17,6 +17,8 @@ pub(super) struct Rep {
     envelope: Vec<Frame>,
     /// A request that was looked at before it was asked for.
     request: Option<(Message, ConnectionId)>,
+    /// What the last such was given in exchange for: memory for the next.
+    spare: Message,
 }
 
 #[derive(Default)]
@@ -93,7 +95,7 @@ impl Pattern for Rep {
         }
         let peer = match self.request.take() {
             Some((request, peer)) => {
-                *into = request;
+                self.spare = std::mem::replace(into, request);
                 peer
             }
             None => self.next_request(connections, into).ok_or(RecvRefusal::WouldBlock)?,
@@ -114,10 +116,14 @@ impl Pattern for Rep {
             return false;
         }
         if self.request.is_none() {
-            let mut request = Message::new();
-            self.request = self.next_request(connections, &mut request).map(|peer| (request, peer));
-            connections.prefetched_from = self.request.as_ref().map(|(_, peer)| *peer);
+            let mut request = std::mem::take(&mut self.spare);
+            let Some(peer) = self.next_request(connections, &mut request) else {
+                self.spare = request;
+                return false;
+            };
+            connections.prefetched_from = Some(peer);
+            self.request = Some((request, peer));
         }
-        self.request.is_some()
+        true
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Req {
     is_numbered: bool,
     /// A reply that was looked at before it was asked for.
     reply: Option<(Message, ConnectionId)>,
+    /// What the last such was given in exchange for: memory for the next.
+    spare: Message,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,7 @@ impl Req {
             request_number: options.id_seed,
             is_numbered: false,
             reply: None,
+            spare: Message::new(),
         }
     }
 
@@ -45,37 +48,51 @@ impl Req {
 
     /// Drops replies to earlier requests, so that none is taken for the reply to the next one.
     fn drop_stale_replies(&mut self, connections: &mut Connections) {
-        if let Some((reply, id)) = self.reply.take() {
-            drop_reply(connections, id, reply);
+        if let Some((mut reply, id)) = self.reply.take() {
+            drop_reply(connections, id, &mut reply);
         }
         let mut stale = Message::new();
         while let Some(id) = self.dealer.next_message(connections, &mut stale) {
-            drop_reply(connections, id, std::mem::take(&mut stale));
+            drop_reply(connections, id, &mut stale);
         }
     }
 
     fn prefetch(&mut self, connections: &mut Connections) -> bool {
         let Turn::Recv(expected) = self.turn else { return false };
-        while self.reply.is_none() {
-            let mut reply = Message::new();
-            let Some(id) = self.dealer.next_message(connections, &mut reply) else { return false };
-            if expected.is_some_and(|expected| expected != id) {
-                drop_reply(connections, id, reply);
-                continue;
-            }
-            match self.open(connections, &mut reply) {
-                Envelope::Ours => {
-                    connections.prefetched_from = Some(id);
-                    self.reply = Some((reply, id));
-                }
-                Envelope::Stale => drop_reply(connections, id, reply),
-                Envelope::Malformed => {
-                    drop_reply(connections, id, reply);
-                    connections.fail(id, Misbehaviour::Envelope.into());
-                }
-            }
+        if self.reply.is_none() {
+            let mut reply = std::mem::take(&mut self.spare);
+            let Some(id) = self.next_reply(connections, expected, &mut reply) else {
+                self.spare = reply;
+                return false;
+            };
+            connections.prefetched_from = Some(id);
+            self.reply = Some((reply, id));
         }
         true
+    }
+
+    /// Puts the reply, without its envelope, into `into`, and says whose it is.
+    fn next_reply(
+        &mut self,
+        connections: &mut Connections,
+        expected: Option<ConnectionId>,
+        into: &mut Message,
+    ) -> Option<ConnectionId> {
+        loop {
+            let id = self.dealer.next_message(connections, into)?;
+            let envelope = if expected.is_none_or(|expected| expected == id) {
+                self.open(connections, into)
+            } else {
+                Envelope::Stale
+            };
+            if let Envelope::Ours = envelope {
+                return Some(id);
+            }
+            drop_reply(connections, id, into);
+            if let Envelope::Malformed = envelope {
+                connections.fail(id, Misbehaviour::Envelope.into());
+            }
+        }
     }
 
     /// Takes the envelope off. One that is sound and not of this request's form is that of an earlier request, from
@@ -95,8 +112,8 @@ impl Req {
     }
 }
 
-fn drop_reply(connections: &mut Connections, from: ConnectionId, mut reply: Message) {
-    connections.drop_message(&mut reply);
+fn drop_reply(connections: &mut Connections, from: ConnectionId, reply: &mut Message) {
+    connections.drop_message(reply);
     connections.count(from, |counters| counters.dropped_on_arrival += 1);
 }
 
@@ -160,14 +177,16 @@ impl Pattern for Req {
     }
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
-        if self.turn == Turn::Send {
-            return Err(RecvRefusal::OutOfTurn);
-        }
-        self.prefetch(connections);
-        let (reply, id) = self.reply.take().ok_or(RecvRefusal::WouldBlock)?;
+        let Turn::Recv(expected) = self.turn else { return Err(RecvRefusal::OutOfTurn) };
+        let id = match self.reply.take() {
+            Some((reply, id)) => {
+                self.spare = std::mem::replace(into, reply);
+                id
+            }
+            None => self.next_reply(connections, expected, into).ok_or(RecvRefusal::WouldBlock)?,
+        };
         self.turn = Turn::Send;
         connections.push_event(Event::TurnChanged);
-        *into = reply;
         connections.received_from = Some(id);
         Ok(())
     }
