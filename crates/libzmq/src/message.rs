@@ -266,14 +266,28 @@ impl Message {
 
     #[inline(never)]
     fn end_content(&mut self) {
-        if self.may_end_in_a_call() {
-            return drop(self.take());
+        match self.form() {
+            FOREIGN => drop(self.take()),
+            SHARED | LENT => drop(self.take_shared()),
+            _ => {
+                // The 64 bytes, which were just written in small pieces, need not be moved.
+                // SAFETY: the form is another next.
+                unsafe { self.end_body() };
+                self.kind = VALID;
+                self.end_extra();
+            }
         }
-        // The 64 bytes, which were just written in small pieces, need not be moved.
-        // SAFETY: the form is another next.
-        unsafe { self.end_body() };
+    }
+
+    /// Takes the body out, which is shared, and leaves an empty message: the end of that body may be a call of the
+    /// application's.
+    #[inline]
+    fn take_shared(&mut self) -> Bytes {
+        // SAFETY: the form says that it was written, and is another next: it is read once, here.
+        let body = unsafe { (&raw const self.body.shared).cast::<Bytes>().read() };
         self.kind = VALID;
         self.end_extra();
+        body
     }
 
     /// Whether the end of the body may be the application's code.
@@ -313,13 +327,23 @@ impl Message {
         unsafe { &mut *(&raw mut self.body.owned).cast::<Vec<u8>>() }
     }
 
-    /// Makes the body one that can be held by several.
-    fn share(&mut self) {
+    /// Makes the body one that can be held by several, and holds it once more; `None` if it stands in the message.
+    #[inline]
+    fn share(&mut self) -> Option<Bytes> {
         if self.form() < OWNED {
-            return;
+            return None;
         }
+        if !matches!(self.form(), SHARED | LENT) {
+            self.become_shared();
+        }
+        // SAFETY: it is shared now.
+        Some(unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() })
+    }
+
+    #[cold]
+    fn become_shared(&mut self) {
         let more = self.kind & MORE;
-        let form = if matches!(self.form(), FOREIGN | LENT) { LENT } else { SHARED };
+        let form = if self.form() == FOREIGN { LENT } else { SHARED };
         let extra = mem::take(self.extra.get_mut());
         let body = self.take().into_bytes();
         self.body.shared = ManuallyDrop::new(Unaligned(body));
@@ -375,12 +399,8 @@ impl Message {
 
     /// The frame to be sent; what goes by reference is shared with the message.
     pub(crate) fn share_frame(&mut self) -> Frame {
-        if !self.goes_by_reference() {
-            return Frame::copy_from_slice(self.body());
-        }
-        self.share();
-        // SAFETY: it is shared now.
-        Frame::held(unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() })
+        let shared = if self.goes_by_reference() { self.share() } else { None };
+        shared.map_or_else(|| Frame::copy_from_slice(self.body()), Frame::held)
     }
 
     /// Holds what was received. What is to end for that goes to `former`: it may end in a call of the application's.
@@ -440,25 +460,33 @@ impl Message {
         }
     }
 
-    fn copy(&mut self) -> Self {
-        self.share();
-        let mut copy = if self.form() >= OWNED {
-            // SAFETY: it is shared now.
-            let mut copy: Self = unsafe { (*(&raw const self.body.shared).cast::<Bytes>()).clone() }.into();
-            copy.kind = VALID | self.form();
-            copy
-        } else {
-            let mut copy = Self::with_form(self.form());
-            // SAFETY: it is no other form, so this is the field in use.
-            copy.body.inline = unsafe { self.body.inline };
-            copy
-        };
-        copy.kind |= self.kind & MORE;
+    /// A copy of a message in which the body stands.
+    fn copy_with_body(&self) -> Self {
+        let mut copy = Self::with_form(self.form());
+        // SAFETY: the form says that this is the field in use.
+        copy.body.inline = unsafe { self.body.inline };
+        copy.kind = self.kind;
         *copy.extra.get_mut() = self.copy_extra().into_word();
         copy
     }
 
+    /// Becomes the copy of a message whose body is shared, by parts: to move 64 bytes that were just written in small
+    /// pieces stalls the processor.
+    #[inline]
+    fn become_copy(&mut self, kind: u8, body: Bytes, extra: Extra) {
+        self.clear();
+        self.body.shared = ManuallyDrop::new(Unaligned(body));
+        self.kind = kind;
+        *self.extra.get_mut() = extra.into_word();
+    }
+
+    #[inline]
     fn copy_extra(&self) -> Extra {
+        if self.extra.load(Ordering::Acquire) == 0 { Extra::Nothing } else { self.copy_what_is_known() }
+    }
+
+    #[cold]
+    fn copy_what_is_known(&self) -> Extra {
         match (self.record(), self.peer()) {
             (Some(Record { routing_id, group, peer, .. }), _) if *routing_id != 0 || !group.is_empty() => {
                 let record =
@@ -768,9 +796,16 @@ pub(crate) unsafe extern "C" fn zmq_msg_move(destination: *mut Message, source: 
 pub(crate) unsafe extern "C" fn zmq_msg_copy(destination: *mut Message, source: *mut Message) -> c_int {
     border::unit(|| {
         // SAFETY: as the caller says; the first is not used while the second is.
-        let copy = unsafe { borrow(source) }?.copy();
+        let source = unsafe { borrow(source) }?;
+        let Some(body) = source.share() else {
+            let copy = source.copy_with_body();
+            // SAFETY: as the caller says.
+            *unsafe { borrow(destination) }? = copy;
+            return Ok(());
+        };
+        let (kind, extra) = (source.kind, source.copy_extra());
         // SAFETY: as the caller says.
-        *unsafe { borrow(destination) }? = copy;
+        unsafe { borrow(destination) }?.become_copy(kind, body, extra);
         Ok(())
     })
 }
