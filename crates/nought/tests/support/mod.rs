@@ -15,9 +15,11 @@ pub mod rng;
 
 use std::{
     fmt,
+    hash::{BuildHasher, RandomState},
     io::{self, Write},
     path::PathBuf,
     sync::{
+        LazyLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
@@ -114,10 +116,12 @@ impl fmt::Display for Transport {
     }
 }
 
-/// A name that no other test of any process has.
+/// A name that no other test of any process has, or has had: the system gives the number of a process to another one
+/// later, and that would find what a killed one has left.
 pub fn unique() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("test-{:016x}-{}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A path in the directory for temporary files that nobody has.
