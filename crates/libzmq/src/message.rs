@@ -415,7 +415,8 @@ impl Message {
         if self.may_end_in_a_call() || *self.extra.get_mut() != 0 {
             *former = Some(self.take());
         }
-        if let Some((bytes, len)) = frame.in_place() {
+        let in_place: Option<(&[u8; INLINE_LEN_MAX], usize)> = frame.in_place();
+        if let Some((bytes, len)) = in_place {
             // SAFETY: the bytes are as many as fit, and not of this message; the form that is noted next is that of a body
             // here.
             unsafe {

@@ -376,7 +376,7 @@ impl SocketHandle {
     }
 
     /// Takes the first frame of several out, and keeps the others.
-    #[cold]
+    #[inline(never)]
     fn split(&self, message: &mut Message, part: &mut Option<Frame>, peer: Option<Arc<PeerInfo>>) -> Beside {
         let mut frame = message.pop_front().unwrap_or_default();
         match self.socket_type {
@@ -412,7 +412,7 @@ impl SocketHandle {
         self.rest.is_there.store(true, Ordering::Relaxed);
     }
 
-    #[cold]
+    #[inline(never)]
     fn next_of_rest(&self, part: &mut Option<Frame>) -> Option<Beside> {
         let mut rest = lock(&self.rest.frames);
         *part = rest.0.pop_front();
