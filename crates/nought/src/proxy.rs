@@ -10,7 +10,7 @@ use nought_proto::{Message, Outgoing, connection::Waste, pattern::SendRefusal};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::{
-    engine::{Core, Guard, wait::Patience, waiters::Interest},
+    engine::{Core, Guard, State, wait::Patience, waiters::Interest},
     poll::{PollEvent, PollKey, Poller, Readiness, Room, Wanted},
     socket::{CanSend, Kind, Socket},
 };
@@ -405,11 +405,8 @@ impl Capture<'_> {
 impl<'s> Observer<'s> {
     fn wait_to_send(self, state: Guard<'s>, copy: &Outgoing<'_>) -> (Guard<'s>, Result<(), SendRefusal>) {
         let patience = Patience::new(state.options.send_timeout);
-        let (state, sent) =
-            self.socket.wait_for(state, Interest::Send, patience, |state| match self.socket.send_now(state, copy) {
-                Err(SendRefusal::WouldBlock) => None,
-                sent => Some(sent),
-            });
+        let attempt = |state: &mut State| self.socket.attempt_send(state, copy);
+        let (state, sent) = self.socket.wait_for(state, Interest::Send, patience, attempt);
         (state, sent.unwrap_or(Err(SendRefusal::WouldBlock)))
     }
 }

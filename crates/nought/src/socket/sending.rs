@@ -179,7 +179,7 @@ impl Core {
     }
 
     /// `None` says that it has to wait.
-    pub(super) fn attempt_send(&self, state: &mut State, message: &Outgoing<'_>) -> Option<Result<(), SendRefusal>> {
+    pub(crate) fn attempt_send(&self, state: &mut State, message: &Outgoing<'_>) -> Option<Result<(), SendRefusal>> {
         match self.send_now(state, message) {
             Err(SendRefusal::WouldBlock) => None,
             result => Some(result),
