@@ -448,7 +448,7 @@ fn messages_of_one_frame_are_told_apart_from_others() {
 
 // ---- over TLS
 
-/// Over TLS, with an authority that is named, or the system's; and not without.
+/// Over TLS, with a certificate that is named, or the system's authorities; and not without, which both sides tell.
 #[test]
 fn wss_takes_its_certificates_from_files() {
     let folder = Folder::new();
@@ -463,6 +463,10 @@ fn wss_takes_its_certificates_from_files() {
     let mut pull = start(&["cat", "pull", "-n", "3", "--bind", "wss://127.0.0.1:*", "--cert", &cert, "--key", &key]);
     let endpoint = pull.endpoint();
     let push = |more: &[&str]| run(&[&["cat", "push", "-c", &endpoint], more].concat());
+    let mut distrustful = start(&["cat", "push", "-c", &endpoint, "not sent"]);
+    distrustful.error_line("the peer's certificate is refused: it leads to no authority");
+    pull.error_line("the peer refuses the certificate of this side");
+    drop(distrustful);
     push(&["--trust", &cert, "by the address"]).ok();
     push(&["--trust", &cert, "--host-name", "cat.example", "by the name"]).ok();
     let mut of_the_system = Command::new(env!("CARGO_BIN_EXE_nought"));

@@ -1,6 +1,7 @@
 //! What happens to the connections, told to the user.
 
 use std::{
+    io,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -33,11 +34,11 @@ impl Events {
             let mut told = String::new();
             while let Ok(event) = monitor.recv() {
                 watched.note(&event);
-                let text = event.to_string();
-                // The same fault comes back with each new attempt to connect.
-                if is_verbose || (needs_the_user(&event.kind) && text != told) {
-                    output::tell(&text);
-                    told = text;
+                let what = event.kind.to_string();
+                // The same fault comes back with each new attempt to connect, from another port.
+                if is_verbose || (needs_the_user(&event) && what != told) {
+                    output::tell(&event.to_string());
+                    told = what;
                 }
             }
         });
@@ -56,6 +57,7 @@ impl Events {
             SocketEventKind::ConnectFailed { .. }
             | SocketEventKind::HandshakeFailed { .. }
             | SocketEventKind::AcceptFailed { .. } => *trouble = Some(event.to_string()),
+            SocketEventKind::Disconnected { .. } if !event.was_established => *trouble = Some(event.to_string()),
             _ => {}
         }
     }
@@ -72,11 +74,15 @@ impl Watcher {
 }
 
 /// Whether it will hardly get better by itself.
-fn needs_the_user(kind: &SocketEventKind) -> bool {
-    matches!(
-        kind,
+fn needs_the_user(event: &SocketEvent) -> bool {
+    match &event.kind {
         SocketEventKind::HandshakeFailed { .. }
-            | SocketEventKind::AcceptFailed { .. }
-            | SocketEventKind::Disconnected { reason: DisconnectReason::Protocol(_) }
-    )
+        | SocketEventKind::AcceptFailed { .. }
+        | SocketEventKind::Disconnected { reason: DisconnectReason::Protocol(_) } => true,
+        // TLS or WebSocket did not come about.
+        SocketEventKind::Disconnected { reason: DisconnectReason::Transport(error) } => {
+            !event.was_established && error.kind() == io::ErrorKind::InvalidData
+        }
+        _ => false,
+    }
 }

@@ -20,7 +20,11 @@ use rustls::{
     server::NoServerSessionStorage,
 };
 
-use super::{Channel, Listener, by_identity::ByIdentity, verifier::Verifier};
+use super::{
+    Channel, Listener,
+    by_identity::ByIdentity,
+    verifier::{Verifier, is_that_of_an_authority},
+};
 
 /// What is spoken within TLS, as it is told to the peer (RFC 7301): a server of another protocol takes no such client.
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -563,10 +567,7 @@ fn fault(error: &rustls::Error, is_handshaking: bool) -> io::Error {
             | InvalidMessage::UnknownProtocolVersion
             | InvalidMessage::MessageTooLarge,
         ) if is_handshaking => "the peer does not speak TLS: one side is wss://, and the other is not".to_owned(),
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the peer's certificate is refused: it leads to no authority that wss_trust trusts".to_owned()
-        }
-        rustls::Error::InvalidCertificate(why) => format!("the peer's certificate is refused: {why}"),
+        rustls::Error::InvalidCertificate(why) => format!("the peer's certificate is refused: {}", objection(why)),
         rustls::Error::AlertReceived(
             alert @ (Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateExpired | Alert::CertificateUnknown),
         ) => format!("the peer refuses the certificate of this side ({alert:?})"),
@@ -574,6 +575,16 @@ fn fault(error: &rustls::Error, is_handshaking: bool) -> io::Error {
         other => format!("TLS: {other}"),
     };
     io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+fn objection(why: &CertificateError) -> String {
+    match why {
+        CertificateError::UnknownIssuer => "it leads to no authority that wss_trust trusts".to_owned(),
+        why if is_that_of_an_authority(why) => {
+            "it is an authority's own, and wss_trust does not name it itself".to_owned()
+        }
+        why => why.to_string(),
+    }
 }
 
 #[cfg(test)]

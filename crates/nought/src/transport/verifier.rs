@@ -85,10 +85,11 @@ fn judge_named(
     certificate: &CertificateDer<'_>,
     name: &ServerName<'_>,
 ) -> Result<ServerCertVerified, Error> {
-    let judged = if is_that_of_an_authority(&error) {
-        verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
-    } else {
-        Err(error)
+    let judged = match error {
+        Error::InvalidCertificate(why) if is_that_of_an_authority(&why) => {
+            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
+        }
+        error => Err(error),
     };
     match judged {
         Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }))
@@ -98,8 +99,9 @@ fn judge_named(
     Ok(ServerCertVerified::assertion())
 }
 
-fn is_that_of_an_authority(error: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(OtherError(why))) = error else { return false };
+/// Whether a certificate is refused because it may sign others, and is none of a server's alone.
+pub(super) fn is_that_of_an_authority(why: &CertificateError) -> bool {
+    let CertificateError::Other(OtherError(why)) = why else { return false };
     why.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
