@@ -70,9 +70,8 @@ pub(crate) unsafe extern "C" fn zmq_recviov(
         unsafe { *count = 0 };
         let mut received = 0;
         for frame in frames {
-            let has_more = call.recv_frame(flags, socket::AskForPeer::No, |received| {
-                allocate(frame, received.frame).map(|()| received.beside.has_more)
-            })??;
+            let has_more =
+                call.recv_frame(flags, |received, has_more| allocate(frame, received).map(|()| has_more))??;
             received += 1;
             if !has_more {
                 break;

@@ -253,11 +253,16 @@ impl Message {
         mem::replace(self, Self::empty())
     }
 
+    /// Whether it can be forgotten.
+    #[inline]
+    fn has_nothing_to_end(&mut self) -> bool {
+        self.form() < OWNED && *self.extra.get_mut() == 0
+    }
+
     /// Becomes empty.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        if self.form() < OWNED && *self.extra.get_mut() == 0 {
-            // Nothing has to end.
+        if self.has_nothing_to_end() {
             self.kind = VALID;
         } else {
             self.end_content();
@@ -403,42 +408,53 @@ impl Message {
         shared.map_or_else(|| Frame::copy_from_slice(self.body()), Frame::held)
     }
 
-    /// Holds what was received. What is to end for that goes to `former`: it may end in a call of the application's.
+    /// Takes out the memory of a body that stands apart, for the next one to be received into. The message is empty then.
     #[inline]
-    pub(crate) fn hold(
-        &mut self,
-        frame: &mut Frame,
-        more: bool,
-        peer: Option<Arc<PeerInfo>>,
-        former: &mut Option<Self>,
-    ) {
-        if self.may_end_in_a_call() || *self.extra.get_mut() != 0 {
-            *former = Some(self.take());
+    pub(crate) fn take_memory(&mut self) -> Option<Vec<u8>> {
+        if self.form() != OWNED {
+            return None;
         }
+        self.kind = VALID;
+        // SAFETY: the form said that it was written, and is another now: it is read once, here.
+        Some(unsafe { (&raw const self.body.owned).cast::<Vec<u8>>().read() })
+    }
+
+    /// Holds what was received. Returns what was there, where its end may be a call of the application's.
+    #[inline(always)]
+    pub(crate) fn hold(&mut self, frame: &mut Frame, more: bool, peer: Option<Arc<PeerInfo>>) -> Option<Self> {
         let in_place: Option<(&[u8; INLINE_LEN_MAX], usize)> = frame.in_place();
-        if let Some((bytes, len)) = in_place {
-            // SAFETY: the bytes are as many as fit, and not of this message; the form that is noted next is that of a body
-            // here.
-            unsafe {
-                self.end_body();
-                ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut self.body.inline).cast(), bytes.len());
+        let former = match in_place {
+            Some((bytes, len)) if self.has_nothing_to_end() => {
+                // SAFETY: the bytes are as many as fit, and not of this message, in which nothing else is in use; the form
+                // that is noted next is that of a body here.
+                unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut self.body.inline).cast(), bytes.len()) };
+                self.kind = VALID | len as u8;
+                None
             }
-            self.kind = VALID | len as u8;
-        } else if frame.len() <= INLINE_LEN_MAX {
-            // SAFETY: as above.
+            _ => self.hold_any(frame),
+        };
+        self.kind |= if more { MORE } else { 0 };
+        *self.extra.get_mut() = peer.map_or(0, |peer| Extra::Peer(peer).into_word());
+        former
+    }
+
+    #[inline]
+    fn hold_any(&mut self, frame: &mut Frame) -> Option<Self> {
+        let former = (self.may_end_in_a_call() || *self.extra.get_mut() != 0).then(|| self.take());
+        if frame.len() <= INLINE_LEN_MAX {
+            // SAFETY: they are no more bytes than fit, and not of this message; the form that is noted next is that of a
+            // body here.
             unsafe {
                 self.end_body();
                 ptr::copy_nonoverlapping(frame.as_ptr(), (&raw mut self.body.inline).cast(), frame.len());
             }
             self.kind = VALID | frame.len() as u8;
         } else if frame.len() < LARGE_BODY_LEN {
-            // The memory of the message before is for the next one: a stream into one message takes no allocation.
             frame.swap_into(self.become_owned());
         } else {
             *self = mem::take(frame).into_bytes().into();
         }
-        self.kind |= if more { MORE } else { 0 };
-        *self.extra.get_mut() = peer.map_or(0, |peer| Extra::Peer(peer).into_word());
+        former
     }
 
     /// Takes the peer that sent it out, if nothing more is known.

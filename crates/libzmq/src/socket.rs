@@ -159,7 +159,7 @@ impl SocketHandle {
         self.send_whole(body, flags)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_message(&self, message: &mut message::Message, flags: c_int) -> Result<()> {
         if self.is_whole(flags) && !self.addresses() && !message.goes_by_reference() {
             self.check_size(message.body())?;
@@ -307,42 +307,24 @@ thread_local! {
     static RECEIVED: Cell<Option<Box<Message>>> = const { Cell::new(None) };
 }
 
-/// A frame that was received, to be taken.
-pub(crate) struct Received<'f> {
-    pub(crate) frame: &'f mut Frame,
-    pub(crate) beside: Beside,
-}
-
-/// What is known of a frame beside its body.
-pub(crate) struct Beside {
-    pub(crate) has_more: bool,
-    peer: Option<Arc<PeerInfo>>,
+/// What is known of a frame beside its body and its peer.
+struct Beside {
+    has_more: bool,
     address: Option<Box<Address>>,
 }
 
-/// Whether to ask whose message it is; with whose the last one was, which is quickest to say of the next.
-pub(crate) enum AskForPeer<'p> {
-    Yes(&'p mut Option<Arc<PeerInfo>>),
-    No,
-}
-
 impl SocketHandle {
-    /// Receives a frame, and gives it to `take`.
+    /// Receives a frame, and gives it to `take`, and whether it has more behind it.
     #[inline]
-    pub(crate) fn recv_frame<T>(
-        &self,
-        flags: c_int,
-        ask: AskForPeer<'_>,
-        take: impl FnOnce(Received<'_>) -> T,
-    ) -> Result<T> {
+    pub(crate) fn recv_frame<T>(&self, flags: c_int, take: impl FnOnce(&mut Frame, bool) -> T) -> Result<T> {
         RECEIVED.with(|place| {
             let mut message = place.take().unwrap_or_else(|| Box::new(Message::empty_frame()));
             // A frame of several does not stay in the message.
             let mut part = None;
-            let received = self.recv_next_frame(&mut message, &mut part, flags, ask);
+            let received = self.recv_next_frame(&mut message, &mut part, None, flags);
             let taken = received.and_then(|beside| {
                 let frame = part.as_mut().or_else(|| message.first_mut()).ok_or(Errno::AGAIN)?;
-                Ok(take(Received { frame, beside }))
+                Ok(take(frame, beside.has_more))
             });
             drop(part);
             place.set(Some(message));
@@ -350,34 +332,57 @@ impl SocketHandle {
         })
     }
 
-    /// Puts the next frame into `message`, as its only one; or, if it is one of several, into `part`.
+    /// Puts the next frame into `message`, as its only one; or, if it is one of several, into `part`. If `peer` is asked
+    /// for, it is with whose the last one was that it is quickest to say whose this is.
     #[inline(always)]
     fn recv_next_frame(
         &self,
         message: &mut Message,
         part: &mut Option<Frame>,
+        mut peer: Option<&mut Option<Arc<PeerInfo>>>,
         flags: c_int,
-        ask: AskForPeer<'_>,
     ) -> Result<Beside> {
         if self.has_rest()
-            && let Some(beside) = self.next_of_rest(part)
+            && let Some(has_more) = self.next_of_rest(part, peer.as_deref_mut())
         {
-            return Ok(beside);
+            return Ok(Beside { has_more, address: None });
         }
-        let peer = self.recv_whole(message, flags, ask)?;
-        if message.address().is_some() {
-            let address = message.address().cloned().map(Box::new);
-            return Ok(Beside { has_more: false, peer, address });
+        self.recv_whole(message, peer.as_deref_mut(), flags)?;
+        if message.address().is_none() && message.len() == 1 {
+            return Ok(Beside { has_more: false, address: None });
         }
-        if message.len() > 1 {
-            return Ok(self.split(message, part, peer));
+        Ok(self.take_apart(message, part, peer))
+    }
+
+    #[inline(always)]
+    fn recv_whole(&self, message: &mut Message, peer: Option<&mut Option<Arc<PeerInfo>>>, flags: c_int) -> Result<()> {
+        match (peer, flags & DONTWAIT == 0) {
+            (Some(peer), true) => self.socket.recv_from_into(message, peer)?,
+            (Some(peer), false) => self.socket.try_recv_from_into(message, peer)?,
+            (None, true) => self.socket.recv_into(message)?,
+            (None, false) => self.socket.try_recv_into(message)?,
         }
-        Ok(Beside { has_more: false, peer, address: None })
+        Ok(())
+    }
+
+    /// Of a message that is more than a frame, takes out what is to be fetched first.
+    #[inline(never)]
+    fn take_apart(
+        &self,
+        message: &mut Message,
+        part: &mut Option<Frame>,
+        peer: Option<&mut Option<Arc<PeerInfo>>>,
+    ) -> Beside {
+        let address = message.address().cloned().map(Box::new);
+        let has_more = address.is_none() && message.len() > 1;
+        if has_more {
+            self.split(message, part, peer.cloned().flatten());
+        }
+        Beside { has_more, address }
     }
 
     /// Takes the first frame of several out, and keeps the others.
-    #[inline(never)]
-    fn split(&self, message: &mut Message, part: &mut Option<Frame>, peer: Option<Arc<PeerInfo>>) -> Beside {
+    fn split(&self, message: &mut Message, part: &mut Option<Frame>, peer: Option<Arc<PeerInfo>>) {
         let mut frame = message.pop_front().unwrap_or_default();
         match self.socket_type {
             SocketType::Stream => *lock(&self.last_peer) = frame.to_vec(),
@@ -385,25 +390,7 @@ impl SocketHandle {
             _ => {}
         }
         *part = Some(frame);
-        self.keep_rest(mem::replace(message, Message::empty_frame()), peer.clone());
-        Beside { has_more: true, peer, address: None }
-    }
-
-    #[inline]
-    fn recv_whole(&self, message: &mut Message, flags: c_int, ask: AskForPeer<'_>) -> Result<Option<Arc<PeerInfo>>> {
-        let waits = flags & DONTWAIT == 0;
-        match (ask, waits) {
-            (AskForPeer::No, true) => self.socket.recv_into(message)?,
-            (AskForPeer::No, false) => self.socket.try_recv_into(message)?,
-            (AskForPeer::Yes(peer), waits) => {
-                match waits {
-                    true => self.socket.recv_from_into(message, peer)?,
-                    false => self.socket.try_recv_from_into(message, peer)?,
-                }
-                return Ok(peer.take());
-            }
-        }
-        Ok(None)
+        self.keep_rest(mem::replace(message, Message::empty_frame()), peer);
     }
 
     fn keep_rest(&self, rest: Message, peer: Option<Arc<PeerInfo>>) {
@@ -412,43 +399,53 @@ impl SocketHandle {
         self.rest.is_there.store(true, Ordering::Relaxed);
     }
 
+    /// Puts the next frame of the message into `part`, and whose it is into `peer`; says whether there are more behind it.
     #[inline(never)]
-    fn next_of_rest(&self, part: &mut Option<Frame>) -> Option<Beside> {
+    fn next_of_rest(&self, part: &mut Option<Frame>, peer: Option<&mut Option<Arc<PeerInfo>>>) -> Option<bool> {
         let mut rest = lock(&self.rest.frames);
         *part = rest.0.pop_front();
         let has_more = !rest.0.is_empty();
         self.rest.is_there.store(has_more, Ordering::Relaxed);
-        part.is_some().then(|| Beside { has_more, peer: rest.1.clone(), address: None })
+        part.as_ref()?;
+        if let Some(peer) = peer {
+            peer.clone_from(&rest.1);
+        }
+        Some(has_more)
     }
 
     fn recv_into(&self, buffer: *mut u8, len: usize, flags: c_int) -> Result<c_int> {
-        self.recv_frame(flags, AskForPeer::No, |received| {
-            let body = received.frame.as_slice();
+        self.recv_frame(flags, |frame, _has_more| {
+            let body = frame.as_slice();
             // SAFETY: zmq_recv's caller says that the buffer has this length; the frame is not in it.
             unsafe { ptr::copy_nonoverlapping(body.as_ptr(), buffer, body.len().min(len)) };
             let body_len = body.len();
             if body_len >= LARGE_BODY_LEN {
                 // Its memory is the socket's, to be used for the next.
-                *received.frame = Frame::new();
+                *frame = Frame::new();
             }
             length(body_len)
         })
     }
 
+    /// Receives into the memory of the message that was there before; a body that stood apart from it is gone then, even
+    /// if none comes.
+    #[inline(always)]
     fn recv_message(&self, place: &mut message::Message, flags: c_int) -> Result<c_int> {
         let mut peer = place.take_peer();
-        let mut former = None;
-        let received = self.recv_frame(flags, AskForPeer::Yes(&mut peer), |received| {
-            let Beside { has_more, peer, address } = received.beside;
-            place.hold(received.frame, has_more, peer, &mut former);
-            address.iter().for_each(|address| place.note(address));
-        });
-        if received.is_err() {
-            place.put_peer_back(peer);
+        let mut message = Message::empty_frame();
+        if let (Some(memory), Some(frame)) = (place.take_memory(), message.first_mut()) {
+            *frame = Frame::with_memory(memory);
         }
+        let mut part = None;
+        let received = self.recv_next_frame(&mut message, &mut part, Some(&mut peer), flags);
+        let beside = received.inspect_err(|_| place.put_peer_back(peer.take()))?;
+        let frame = part.as_mut().or_else(|| message.first_mut()).ok_or(Errno::AGAIN)?;
+        let len = frame.len();
+        let former = place.hold(frame, beside.has_more, peer);
+        beside.address.iter().for_each(|address| place.note(address));
         // When all is done: that may be a call of the application's.
         drop(former);
-        received.map(|()| length(place.body().len()))
+        Ok(length(len))
     }
 }
 

@@ -48,6 +48,15 @@ impl Frame {
         Self(Repr::Held(body))
     }
 
+    /// An empty frame with memory for the next body that is received into it, where that stands apart from its frame.
+    ///
+    /// What was in the vector is gone. [`swap_into`](Self::swap_into) takes the body out again.
+    #[inline]
+    pub fn with_memory(mut memory: Vec<u8>) -> Self {
+        memory.clear();
+        Self(Repr::Owned(memory))
+    }
+
     /// A frame with a copy of `body`.
     pub fn copy_from_slice(body: &[u8]) -> Self {
         if body.len() <= INLINE_LEN_MAX {
@@ -144,7 +153,7 @@ impl Frame {
         taken.clear();
         match &mut self.0 {
             Repr::Owned(body) => std::mem::swap(body, taken),
-            _ => *taken = std::mem::replace(self, Self(Repr::Owned(std::mem::take(taken)))).into_vec(),
+            _ => *taken = std::mem::replace(self, Self::with_memory(std::mem::take(taken))).into_vec(),
         }
     }
 
@@ -318,6 +327,18 @@ mod tests {
             assert_eq!(frame, second, "{name}");
             assert_eq!(frame.as_ptr(), given, "{name}");
         }
+    }
+
+    #[test]
+    fn memory_that_a_frame_was_made_of_holds_the_next_body() {
+        let memory = vec![1; 100];
+        let given = memory.as_ptr();
+        let mut frame = Frame::with_memory(memory);
+        assert!(frame.is_empty());
+        frame.copy_prefix(&[2; 70], 70);
+        assert_eq!((&frame[..], frame.as_ptr()), (&[2; 70][..], given));
+        frame.copy_prefix(&[3; 100], 5);
+        assert_eq!(frame, [3; 5]);
     }
 
     #[test]
