@@ -180,32 +180,20 @@ impl Socket {
         received
     }
 
-    /// Puts the next message into `into`, and whose it is into `peer`; `None`: it tells of a peer that is gone. If that is
-    /// another one than the `peer` of before, gives that back.
+    /// Puts the next message into `into`, and whose it is into `peer`; `None`: it tells of a peer that is gone. Where the
+    /// peer is the one that is there, it is left alone.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is none; `peer` is as it was.
     #[inline]
-    pub fn recv_from(
-        &mut self,
-        into: &mut Message,
-        peer: &mut Option<Arc<PeerInfo>>,
-    ) -> Result<Option<Arc<PeerInfo>>, RecvRefusal> {
+    pub fn recv_from(&mut self, into: &mut Message, peer: &mut Option<Arc<PeerInfo>>) -> Result<(), RecvRefusal> {
         let received = self.pattern.recv(&mut self.connections, into);
-        // Before the connection of a peer that is lost goes with its last message.
-        let former = if received.is_ok() { self.name_sender(peer) } else { None };
-        self.remove_drained();
-        received.map(|()| former)
-    }
-
-    /// Of a stream of messages from one peer, only the first brings another count of its owners.
-    #[inline]
-    fn name_sender(&self, peer: &mut Option<Arc<PeerInfo>>) -> Option<Arc<PeerInfo>> {
-        let sender = self.connections.received_from.and_then(|id| self.connections.peer(id));
-        if peer.as_ref().map(Arc::as_ptr) == sender.map(Arc::as_ptr) {
-            return None;
+        if received.is_ok() {
+            // Before the connection of a peer that is lost goes with its last message.
+            self.connections.name_sender(peer);
         }
-        std::mem::replace(peer, sender.cloned())
+        self.remove_drained();
+        received
     }
 
     #[inline]

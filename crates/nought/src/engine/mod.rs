@@ -281,7 +281,7 @@ impl Core {
         state: &mut State,
         into: &mut Message,
         peer: &mut Option<Arc<PeerInfo>>,
-    ) -> Result<Option<Arc<PeerInfo>>, RecvRefusal> {
+    ) -> Result<(), RecvRefusal> {
         if state.terminated {
             return Err(RecvRefusal::WouldBlock);
         }
@@ -398,9 +398,7 @@ impl Core {
     }
 
     /// Ends a call that did what it was to do.
-    #[inline]
     pub(crate) fn finish(&self, state: Guard<'_>) {
-        // A guard that is moved is written to memory, which costs more than all the rest that most calls have to do here.
         if state.is_settled() { drop(state) } else { drop(self.settle(state)) }
     }
 
@@ -563,7 +561,7 @@ impl Core {
 impl State {
     /// Whether nothing has come since the last [`settle`](Core::settle).
     #[inline]
-    fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         !self.unsettled && !self.machine.wants_attention() && self.waiters.told.is_none()
     }
 

@@ -144,9 +144,11 @@ impl<K: CanSend> Socket<K> {
 
 impl Core {
     /// Sends a message, and waits for room if need be.
+    #[inline]
     fn send(&self, message: &Outgoing<'_>, waits: Waits) -> Result<(), SendErrorKind> {
         let mut state = self.lock();
         match self.send_now(&mut state, message) {
+            Ok(()) if state.is_settled() => Ok(()),
             Ok(()) => {
                 self.finish(state);
                 Ok(())

@@ -401,7 +401,9 @@ impl Inbound {
     }
 
     /// Puts the next whole message into `into`; `false` if there is none.
-    #[inline]
+    ///
+    /// Written into its callers: they have few registers in use, and as a function of its own it saves and restores all.
+    #[inline(always)]
     pub(crate) fn cut(&mut self, version: Version, into: &mut Message) -> bool {
         let Some(left) = self.frames.messages.checked_sub(1) else { return false };
         self.frames.messages = left;

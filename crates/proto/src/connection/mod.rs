@@ -61,6 +61,8 @@ pub struct Connection {
     outbox: Outbox,
     /// How far messages can be written to the outbox without a look at anything else.
     run: Room,
+    /// Messages that can be taken without a look at anything else, where it is the only connection that has some.
+    run_of_received: usize,
     /// The version for which the outbox is encoded.
     outbox_version: Version,
     /// What goes before the outbox: the handshake's bytes, or an ERROR.
@@ -205,6 +207,7 @@ impl Connection {
             inbound: Inbound::default(),
             outbox: Outbox::Wire(FrameBuffer::default()),
             run: Room::default(),
+            run_of_received: 0,
             outbox_version: Version::V3_1,
             prelude: Vec::new(),
             unsent: None,

@@ -1,8 +1,10 @@
-//! Runs: messages that are written to a connection one after the other, and nothing else happens to it meanwhile.
+//! Runs: messages that are written to a connection, or taken from it, one after the other, and nothing else happens to it
+//! meanwhile.
 //!
 //! Whether a message finds room hangs on much: on the peer, on what is on its way, on options. Nothing of that changes
 //! from one message to the next, but what the outbox holds. So whoever looks notes how much that may be, and what comes
-//! then goes straight there. Whoever gets at the connection otherwise ends the run
+//! then goes straight there. In the same way whoever takes a message from the only connection that has some notes how
+//! many behind it can be taken without a look at anything. Whoever gets at the connection otherwise ends its runs
 //! (see [`Connections::get_mut`](super::Connections::get_mut)).
 
 use super::{Connection, FrameBuffer, Load, Outbox, Spares, Waste};
@@ -63,6 +65,16 @@ impl Connection {
             frames.give_spare(spare);
         }
         true
+    }
+
+    /// How many messages are taken before one with which something is to be done: the last that has come, and, where the
+    /// peer is not read meanwhile, the one with which that goes on.
+    pub(super) fn messages_of_run(&self, options: &Options) -> usize {
+        let looked_at = if self.read_paused { options.recv_hwm as usize / 2 } else { 0 };
+        match &self.outbox {
+            Outbox::Wire(_) if !options.conflate => self.inbound.messages().saturating_sub(looked_at + 1),
+            _ => 0,
+        }
     }
 
     /// Whether there is room for a message through a transport.

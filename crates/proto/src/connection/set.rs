@@ -116,6 +116,10 @@ pub struct Connections {
     successors: HashMap<ConnectionId, ConnectionId>,
     /// Whose message was received last.
     pub(crate) received_from: Option<ConnectionId>,
+    /// Which connection messages are received from in a run.
+    receiving_from: Option<ConnectionId>,
+    /// Of the connection that was named last as a message's sender: where its peer stands, as long as it is there.
+    named: Option<(ConnectionId, usize)>,
     /// Whose message the pattern has taken before the application asked for it.
     pub(crate) prefetched_from: Option<ConnectionId>,
     /// Who that was, if the connection has gone since.
@@ -143,14 +147,19 @@ struct Slot {
 fn find_mut(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
     let connection = find_in_run(slots, id)?;
     connection.run = Room::default();
+    connection.run_of_received = 0;
     Some(connection)
 }
 
-/// The same for who writes the next message of the run.
+/// The same for who writes or takes the next message of the run.
 #[inline]
 fn find_in_run(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
     let slot = slots.get_mut(id.index())?;
     slot.connection.as_deref_mut().filter(|_| id.is_of(slot.generation))
+}
+
+fn address(peer: &Arc<PeerInfo>) -> usize {
+    Arc::as_ptr(peer).addr()
 }
 
 impl Connections {
@@ -174,6 +183,7 @@ impl Connections {
         let Some(mut connection) = slot.connection.take() else { return };
         slot.generation = slot.generation.next();
         self.free.push(id.index() as u32);
+        self.named.take_if(|(named, _)| *named == id);
         if let Some(timer) = connection.timer {
             self.timers.remove(&(timer, id));
         }
@@ -196,6 +206,25 @@ impl Connections {
     pub(crate) fn peer(&self, id: ConnectionId) -> Option<&Arc<PeerInfo>> {
         let gone = || self.prefetched_peer.as_ref().filter(|(gone, _)| *gone == id).map(|(_, peer)| peer);
         self.get(id).map(Connection::peer).or_else(gone)
+    }
+
+    /// Puts the sender of the message that was received last into `peer`. Of a stream of messages from one peer, only the
+    /// first looks for it, and brings another count of its owners.
+    #[inline]
+    pub(crate) fn name_sender(&mut self, peer: &mut Option<Arc<PeerInfo>>) {
+        let is_named = self.received_from.zip(peer.as_ref().map(address)) == self.named;
+        if !is_named || self.named.is_none() {
+            self.name_other_sender(peer);
+        }
+    }
+
+    #[inline(never)]
+    fn name_other_sender(&mut self, peer: &mut Option<Arc<PeerInfo>>) {
+        let sender = self.received_from.and_then(|id| self.peer(id));
+        if peer.as_ref().map(Arc::as_ptr) != sender.map(Arc::as_ptr) {
+            *peer = sender.cloned();
+        }
+        self.named = self.received_from.filter(|id| self.get(*id).is_some()).zip(peer.as_ref().map(address));
     }
 
     /// The connection, if it is still there.
@@ -545,7 +574,9 @@ impl Connections {
     /// Puts the next message of the connection into `into`, whatever CONFLATE says: it may be a subscription.
     #[inline]
     pub(crate) fn cut_next(&mut self, id: ConnectionId, into: &mut Message) -> bool {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return false };
+        let Some(connection) = find_in_run(&mut self.slots, id) else { return false };
+        // What is received makes no difference to what is sent.
+        connection.run_of_received = 0;
         if !connection.inbound.cut(connection.version, into) {
             return self.refill_for_messages(id) && self.cut_next(id, into);
         }
@@ -559,6 +590,28 @@ impl Connections {
             self.read_on(id);
         }
         true
+    }
+
+    /// Takes messages of this connection in a run, until another one has some, too.
+    pub(crate) fn begin_receiving(&mut self, id: ConnectionId) {
+        let Some(connection) = find_in_run(&mut self.slots, id) else { return };
+        connection.run_of_received = connection.messages_of_run(&self.options);
+        self.receiving_from = Some(id);
+    }
+
+    pub(crate) fn end_receiving(&mut self) {
+        self.receiving_from = None;
+    }
+
+    /// Puts the next message of the run into `into`, and says whose it is; `None` if there is no run.
+    #[inline]
+    pub(crate) fn receive_in_run(&mut self, into: &mut Message) -> Option<ConnectionId> {
+        let id = self.receiving_from?;
+        let connection = find_in_run(&mut self.slots, id)?;
+        connection.run_of_received = connection.run_of_received.checked_sub(1)?;
+        connection.counters.messages_in += 1;
+        connection.inbound.cut(connection.version, into);
+        Some(id)
     }
 
     /// Enough is taken of a connection that was not read because of it.

@@ -28,6 +28,7 @@ impl FairQueue {
         let Some(connection) = connections.get_mut(id) else { return };
         let is_new = !std::mem::replace(&mut connection.in_fair_queue, true);
         if is_new && connection.predecessor.is_none() {
+            connections.end_receiving();
             self.turns.push_back(id);
         }
     }
@@ -35,6 +36,15 @@ impl FairQueue {
     /// Puts the next message into `into`, and says whose it is.
     #[inline]
     pub(crate) fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
+        let received = connections.receive_in_run(into).or_else(|| self.recv_in_turn(connections, into));
+        if received.is_some() {
+            connections.received_from = received;
+        }
+        received
+    }
+
+    #[inline(never)]
+    fn recv_in_turn(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
         if self.turns.len() >= MANY {
             self.fetch_ahead(connections);
         }
@@ -43,8 +53,9 @@ impl FairQueue {
             if connections.cut(id, into) {
                 if self.turns.len() > 1 {
                     self.turns.rotate_left(1);
+                } else {
+                    connections.begin_receiving(id);
                 }
-                connections.received_from = Some(id);
                 return Some(id);
             }
             self.deactivate_front(connections);

@@ -1,6 +1,8 @@
 //! The exact order in which messages go to peers, and come from them (RFC 28, 30).
 
-use nought_proto::{SocketType, pattern::SendRefusal, socket::Reopen};
+use std::sync::Arc;
+
+use nought_proto::{Message, SocketType, connection::PeerInfo, pattern::SendRefusal, socket::Reopen};
 
 use crate::harness::{Net, bodies, numbered, wire};
 
@@ -269,4 +271,47 @@ fn a_connection_that_has_failed_gets_nothing_more_even_before_the_driver_knows()
         net.try_send(push, &body).unwrap();
     }
     assert_eq!(bodies(&net.recv_all(pull)), numbered(0..4));
+}
+
+#[test]
+fn who_comes_within_a_stream_of_another_has_turns_from_then_on() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Pull);
+    let [first, second] = [(); 2].map(|()| net.socket(SocketType::Push));
+    net.connect(first, pull);
+    net.connect(second, pull);
+    for body in numbered(0..6) {
+        net.send(first, &body);
+    }
+    assert_eq!([(); 3].map(|()| net.recv(pull)), ["0", "1", "2"].map(Message::from));
+    net.send(second, "x");
+    net.send(second, "y");
+    assert_eq!(bodies(&net.recv_all(pull)), ["3", "x", "4", "y", "5"]);
+}
+
+#[test]
+fn each_message_of_a_stream_says_whose_it_is_whoever_is_there_before() {
+    let mut net = Net::new();
+    let pull = net.socket(SocketType::Dealer);
+    let [first, second] =
+        ["first", "second"].map(|name| net.socket_with(SocketType::Dealer, |options| options.routing_id = name.into()));
+    net.connect(first, pull);
+    net.connect(second, pull);
+    for body in numbered(0..6) {
+        net.send(first, &body);
+    }
+    let recv = |net: &mut Net, peer: &mut Option<Arc<PeerInfo>>| {
+        net.at(pull).recv_from(&mut Message::new(), peer).unwrap();
+        peer.as_ref().map(|peer| String::from_utf8(peer.routing_id.to_vec()).unwrap()).unwrap()
+    };
+    let (mut place, mut other) = (None, None);
+    assert_eq!(recv(&mut net, &mut place), "first");
+    assert_eq!(recv(&mut net, &mut place), "first");
+    assert_eq!(recv(&mut net, &mut other), "first");
+    net.send(second, "x");
+    assert_eq!(recv(&mut net, &mut place), "first");
+    assert_eq!(recv(&mut net, &mut other), "second");
+    assert_eq!(recv(&mut net, &mut other), "first");
+    assert_eq!(recv(&mut net, &mut None), "first");
+    net.expect_none(pull);
 }
