@@ -4,19 +4,18 @@
 //! row, so that an address says by itself whether it is one: no other memory is ever read. One that is closed says so
 //! until very many others have been closed and it stands for something new, as a file descriptor does. So whatever is no
 //! handle is refused, and what a handle stood for is gone when the last call with it has returned.
+//!
+//! Nothing here is waited for: a child of the process may make handles of its own, whatever other threads were about when
+//! it was forked.
 
 use std::{
-    collections::VecDeque,
     ffi::c_void,
     ops::Deref,
     ptr,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
-use nought_lock::{Gate, Visit};
+use nought_lock::{Gate, Queue, Visit};
 
 use crate::{
     atomic_counter::Counter,
@@ -33,7 +32,7 @@ use crate::{
 const QUARANTINE: usize = 4096;
 
 /// How many handles there can be: more sockets than a process gets descriptors for where nobody has raised its limit.
-/// They take 16 MiB of addresses, and memory for those that were used.
+/// With the queue of those that are closed they take 18 MiB of addresses, and memory for those that were used.
 const SHELLS_MAX: usize = 1 << 18;
 
 /// What an application can hold a handle of.
@@ -85,28 +84,24 @@ nouns! {
 #[repr(align(64))]
 struct Shell(Gate<Box<Resident>>);
 
-/// What is behind a gate, and whose gate that is.
+/// What is behind a gate, and where in the row that is.
 struct Resident {
     thing: Thing,
-    shell: &'static Shell,
+    index: usize,
 }
 
 static SHELLS: [Shell; SHELLS_MAX] = [const { Shell(Gate::new()) }; SHELLS_MAX];
 
-/// How many of them have been used.
-static USED: AtomicUsize = AtomicUsize::new(0);
+/// The last of them that has been used. The first never is: 0 is no number of [`CLOSED`].
+static LAST_USED: AtomicUsize = AtomicUsize::new(0);
 
 /// Those whose handles are closed and whose calls have ended, the oldest first.
-static CLOSED: Mutex<VecDeque<&'static Shell>> = Mutex::new(VecDeque::new());
-
-fn closed() -> MutexGuard<'static, VecDeque<&'static Shell>> {
-    CLOSED.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static CLOSED: Queue<SHELLS_MAX> = Queue::new();
 
 impl Drop for Resident {
     fn drop(&mut self) {
         // There is nothing behind the gate any more.
-        closed().push_back(self.shell);
+        CLOSED.push(self.index);
     }
 }
 
@@ -118,23 +113,18 @@ pub(crate) struct Call<T: Noun> {
 
 /// A handle for something.
 pub(crate) fn open(noun: impl Noun) -> Result<*mut c_void> {
-    let shell = empty_shell().ok_or(Errno::TOO_MANY_FILES)?;
-    let opened = shell.0.open(Box::new(Resident { thing: noun.into(), shell }));
+    let index = empty_shell().ok_or(Errno::TOO_MANY_FILES)?;
+    let shell = &SHELLS[index];
+    let opened = shell.0.open(Box::new(Resident { thing: noun.into(), index }));
     assert!(opened.is_ok(), "only empty shells are given out, each once");
     Ok(ptr::from_ref(shell).cast_mut().cast())
 }
 
 /// One that has been closed for long, or was never used; when there are no more, one that was closed not long ago.
-fn empty_shell() -> Option<&'static Shell> {
-    let mut closed = closed();
-    if closed.len() > QUARANTINE {
-        return closed.pop_front();
-    }
-    let next = |used| (used < SHELLS_MAX).then_some(used + 1);
-    match USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
-        Ok(index) => Some(&SHELLS[index]),
-        Err(_) => closed.pop_front(),
-    }
+fn empty_shell() -> Option<usize> {
+    let next = |last: usize| (last + 1 < SHELLS_MAX).then_some(last + 1);
+    let unused = || LAST_USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().and_then(next);
+    CLOSED.pop_beyond(QUARANTINE).or_else(unused).or_else(|| CLOSED.pop_beyond(0))
 }
 
 /// Begins a call with a handle.

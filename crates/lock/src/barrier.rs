@@ -9,10 +9,7 @@
 #[cfg(not(loom))]
 mod imp {
     use std::{
-        sync::{
-            LazyLock,
-            atomic::{Ordering, compiler_fence},
-        },
+        sync::atomic::{AtomicU8, Ordering, compiler_fence},
         thread,
         time::Duration,
     };
@@ -21,6 +18,13 @@ mod imp {
 
     /// Long after this time no processor holds back a store any more.
     const STORES_ARE_SEEN: Duration = Duration::from_millis(10);
+
+    /// Whether the process has registered.
+    static IS_THERE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+    const UNKNOWN: u8 = 0;
+    const NO: u8 = 1;
+    const YES: u8 = 2;
 
     /// The frequent side.
     #[inline]
@@ -38,9 +42,18 @@ mod imp {
 
     /// Whether the system has this barrier.
     pub(crate) fn is_there() -> bool {
-        static IS_REGISTERED: LazyLock<bool> =
-            LazyLock::new(|| membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok());
-        *IS_REGISTERED
+        match IS_THERE.load(Ordering::Relaxed) {
+            UNKNOWN => register(),
+            known => known == YES,
+        }
+    }
+
+    /// Threads that come at the same time may each do it: it is the same for all, and nobody waits for another.
+    #[cold]
+    fn register() -> bool {
+        let is_there = membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok();
+        IS_THERE.store(if is_there { YES } else { NO }, Ordering::Relaxed);
+        is_there
     }
 }
 

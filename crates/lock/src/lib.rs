@@ -13,12 +13,16 @@
 //! assert_eq!(*lock.lock(), 1);
 //! ```
 //!
-//! A [`Gate`] does the same for what is used by many and may be taken away at any time.
+//! A [`Gate`] does the same for what is used by many and may be taken away at any time. A [`Queue`] has no lock at all.
+//!
+//! A process may be forked at any time: nothing here that a process has once is waited for by a child in which whoever was
+//! to finish it is not there.
 
 mod barrier;
 mod gate;
 mod own;
 mod place;
+mod queue;
 mod sync;
 mod token;
 
@@ -30,8 +34,11 @@ use std::{
     sync::atomic::Ordering,
 };
 
-pub use crate::gate::{Gate, Visit};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard};
+pub use crate::{
+    gate::{Gate, Visit},
+    queue::Queue,
+};
 
 /// How often in a row a thread comes by the mutex before it becomes the owner. Taking the ownership away costs about
 /// as much as thirty times by the mutex: threads in turns lose less than a third by that, and an owner that is

@@ -23,7 +23,7 @@ pub(crate) struct Place {
 
 /// All places.
 pub(crate) struct Places {
-    places: Box<[Place]>,
+    places: [Place; PLACES],
     /// As many of them as were ever taken, from the first on.
     used: AtomicUsize,
 }
@@ -51,21 +51,23 @@ impl Place {
 }
 
 impl Places {
-    fn new() -> Self {
-        let place = || Place { gate: AtomicUsize::new(0), is_taken: AtomicBool::new(false) };
-        Self { places: std::iter::repeat_with(place).take(PLACES).collect(), used: AtomicUsize::new(0) }
-    }
-
     #[cfg(not(loom))]
     pub(crate) fn all() -> &'static Self {
-        static ALL: std::sync::LazyLock<Places> = std::sync::LazyLock::new(Places::new);
+        static ALL: Places = Places {
+            places: [const { Place { gate: AtomicUsize::new(0), is_taken: AtomicBool::new(false) } }; PLACES],
+            used: AtomicUsize::new(0),
+        };
         &ALL
     }
 
     #[cfg(loom)]
     pub(crate) fn all() -> &'static Self {
+        fn new() -> Places {
+            let place = |_| Place { gate: AtomicUsize::new(0), is_taken: AtomicBool::new(false) };
+            Places { places: std::array::from_fn(place), used: AtomicUsize::new(0) }
+        }
         // The model checker drops its statics before the first thread's variables.
-        loom::lazy_static! { static ref ALL: &'static Places = Box::leak(Box::new(Places::new())); }
+        loom::lazy_static! { static ref ALL: &'static Places = Box::leak(Box::new(new())); }
         &ALL
     }
 

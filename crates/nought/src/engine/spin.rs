@@ -1,7 +1,9 @@
 //! How long to poll before sleeping, learned from how the last waits went.
 
 use std::{
-    sync::LazyLock,
+    num::NonZero,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,7 +28,7 @@ const SHARE_AFTER: Duration = Duration::from_micros(15);
 /// again if both ends are on one processor all the time, and the scheduler parts them only if both seem busy.
 pub(crate) fn let_others_run(lasted: Duration) {
     if lasted >= SHARE_AFTER {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -40,10 +42,8 @@ pub(crate) struct Spin {
 
 impl Spin {
     pub(crate) fn new(limit: Duration) -> Self {
-        static PROCESSORS: LazyLock<usize> =
-            LazyLock::new(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         // On one processor nothing can arrive while this thread polls.
-        let limit = if *PROCESSORS > 1 { limit } else { Duration::ZERO };
+        let limit = if processors() > 1 { limit } else { Duration::ZERO };
         Self { limit, credit: CREDIT_MAX / 2, waits: 0 }
     }
 
@@ -71,6 +71,20 @@ impl Spin {
         if since.elapsed() < SHORT_SLEEP {
             self.paid();
         }
+    }
+}
+
+/// How many processors there are. Threads that come at the same time each look, and none waits for another, which a child
+/// that was forked meanwhile would do for ever.
+fn processors() -> usize {
+    static FOUND: AtomicUsize = AtomicUsize::new(0);
+    match FOUND.load(Ordering::Relaxed) {
+        0 => {
+            let found = thread::available_parallelism().map_or(1, NonZero::get);
+            FOUND.store(found, Ordering::Relaxed);
+            found
+        }
+        found => found,
     }
 }
 

@@ -3,8 +3,9 @@
 use std::{
     fmt,
     io::{self, BufRead, IoSlice, Write},
+    ops::Deref,
     os::fd::BorrowedFd,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use nought_proto::{
@@ -88,7 +89,16 @@ impl fmt::Debug for TlsIdentity {
 ///
 /// Two of them are equal if they are clones of each other.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct TlsTrust(ByIdentity<Trust>);
+pub struct TlsTrust(Whose);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Whose {
+    System,
+    Own(ByIdentity<Trust>),
+}
+
+/// The same for all who trust the system alone.
+static SYSTEM: Trust = Trust { roots: Vec::new(), with_system: true, config: OnceLock::new() };
 
 struct Trust {
     roots: Vec<CertificateDer<'static>>,
@@ -100,9 +110,8 @@ impl TlsTrust {
     /// Those that the system trusts, or the environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name: read when a
     /// connection first needs them, and kept by the process.
     #[must_use]
-    pub fn system() -> Self {
-        static SYSTEM: LazyLock<TlsTrust> = LazyLock::new(|| TlsTrust::new(Vec::new(), true));
-        SYSTEM.clone()
+    pub const fn system() -> Self {
+        Self(Whose::System)
     }
 
     /// The certificates of authorities in this text of PEM, and no others. A server that shows one of them itself, byte
@@ -133,7 +142,7 @@ impl TlsTrust {
     }
 
     fn new(roots: Vec<CertificateDer<'static>>, with_system: bool) -> Self {
-        Self(ByIdentity::new(Trust { roots, with_system, config: OnceLock::new() }))
+        Self(Whose::Own(ByIdentity::new(Trust { roots, with_system, config: OnceLock::new() })))
     }
 
     /// Whether all that it needs has been read.
@@ -151,6 +160,17 @@ impl TlsTrust {
         }
         let config = self.0.config()?;
         Ok(Arc::clone(self.0.config.get_or_init(|| Arc::new(config))))
+    }
+}
+
+impl Deref for Whose {
+    type Target = Trust;
+
+    fn deref(&self) -> &Trust {
+        match self {
+            Self::System => &SYSTEM,
+            Self::Own(own) => own,
+        }
     }
 }
 
@@ -256,8 +276,7 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {}
 
 fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));
-    Arc::clone(&PROVIDER)
+    Arc::new(ring::default_provider())
 }
 
 fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
