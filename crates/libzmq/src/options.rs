@@ -441,7 +441,8 @@ const GREETING: &[SocketType] =
     &[SocketType::Dealer, SocketType::Router, SocketType::Server, SocketType::Client, SocketType::Peer];
 const SEEING_ENDS: &[SocketType] = &[SocketType::Router, SocketType::Server, SocketType::Peer];
 const SEEING_HICCUPS: &[SocketType] = &[SocketType::Dealer, SocketType::Client, SocketType::Peer];
-const SUBSCRIBING_BY_MESSAGE: &[SocketType] = &[SocketType::XPub, SocketType::XSub];
+const SUBSCRIBING_BY_MESSAGE: &[SocketType] = &[SocketType::Pub, SocketType::XPub, SocketType::XSub];
+// A PUB takes `ZMQ_XPUB_VERBOSE` and `ZMQ_XPUB_VERBOSER`: of the nothing that it receives they make no more.
 const PUBLISHERS: &[SocketType] = &[SocketType::Pub, SocketType::XPub];
 
 /// All options that are values.
@@ -479,7 +480,7 @@ static TABLE: &[Row] = &[
     row(66, Field::Int(|settings| &mut settings.handshake_ivl, not_negative)),
     row(SOCKS_PROXY, Field::Text(|settings| &mut settings.socks_proxy, |len| len > 0)),
     of(69, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_nodrop)),
-    of(71, PUBLISHERS, Field::Switch(|settings| &mut settings.xpub_manual)),
+    of(71, &[SocketType::XPub], Field::Switch(|settings| &mut settings.xpub_manual)),
     of(XPUB_WELCOME_MSG, PUBLISHERS, Field::Bytes(|settings| &mut settings.xpub_welcome_msg, |_| true)),
     of(73, &[SocketType::Stream], Field::Int(|settings| &mut settings.stream_notify, zero_or_one)),
     row(74, Field::AnySwitch(|settings| &mut settings.invert_matching)),
@@ -666,7 +667,7 @@ impl SocketHandle {
     fn change_subscription(&self, subscribe: bool, prefix: &[u8]) -> Result<()> {
         let takes_some = match self.socket_type {
             SocketType::Sub => true,
-            SocketType::XPub | SocketType::Pub => {
+            SocketType::XPub => {
                 let settings = self.settings();
                 settings.xpub_manual != 0 || settings.xpub_manual_last_value != 0
             }

@@ -18,6 +18,12 @@ fn is_comparable(option: c_int) -> bool {
     !(gssapi.contains(&option) || option == use_fd || drafts.contains(&option))
 }
 
+/// A PUB cannot be told of subscriptions that it is to put into force by hand, and libzmq's sends to nobody then: ours
+/// does not take the option.
+fn is_refused_here(socket_type: c_int, option: c_int) -> bool {
+    (socket_type, option) == (1, 71)
+}
+
 /// A socket in a context of its own.
 struct Open {
     library: Library,
@@ -89,7 +95,7 @@ fn options_are_set_and_told_alike() {
     let mut differences = Vec::new();
     for socket_type in 0..=11 {
         let [ours, theirs] = both(socket_type);
-        for option in (0..=92).filter(|&option| is_comparable(option)) {
+        for option in (0..=92).filter(|&option| is_comparable(option) && !is_refused_here(socket_type, option)) {
             // Names that start with a zero are kept for those that a ROUTER makes up (RFC 28), and none is longer than 255
             // bytes: they are refused here.
             let is_name = |value: &Vec<u8>| value.first() != Some(&0) && value.len() < 256;
@@ -120,6 +126,13 @@ fn options_are_set_and_told_alike() {
     differences.dedup();
     let first: Vec<_> = differences.iter().take(60).collect();
     assert!(differences.is_empty(), "{} differences: {first:#?}", differences.len());
+}
+
+#[test]
+fn a_pub_that_would_send_to_nobody_is_refused_here() {
+    let [ours, theirs] = both(1);
+    let one = 1_i32.to_ne_bytes();
+    assert_eq!((ours.set(71, &one), theirs.set(71, &one)), ((-1, libc::EINVAL), (0, 0)));
 }
 
 #[test]

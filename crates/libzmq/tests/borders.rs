@@ -11,7 +11,7 @@ use std::{
         mpsc::channel,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use support::{Drafts, EMTHREAD, ETERM, Library, Msg, c};
@@ -368,6 +368,35 @@ fn a_context_bounds_what_is_sent() {
         assert_eq!((library.msg_close)(message.pointer()), 0);
         assert_eq!((library.send)(ends[1], b"fit".as_ptr().cast(), 3, 0), 3);
         assert_eq!((library.recv)(ends[0], ptr::null_mut(), 0, 0), 3, "the first that comes");
+        ends.iter().for_each(|&socket| assert_eq!((library.close)(socket), 0));
+        assert_eq!((library.ctx_term)(context), 0);
+    }
+}
+
+#[test]
+fn a_pub_takes_a_subscription_that_comes_first_in_a_message() {
+    let (library, only_first) = (Library::nought(), 1_i32);
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        let context = (library.ctx_new)();
+        let ends = [1, 10].map(|socket_type| (library.socket)(context, socket_type));
+        for socket in ends {
+            assert_eq!((library.setsockopt)(socket, 108, (&raw const only_first).cast(), 4), 0);
+        }
+        let bound = c(&bind(&library, ends[0], "tcp://127.0.0.1:*"));
+        assert_eq!((library.connect)(ends[1], bound.as_ptr()), 0);
+        assert_eq!((library.send)(ends[1], b"\x01a".as_ptr().cast(), 2, SNDMORE), 2);
+        assert_eq!((library.send)(ends[1], b"news".as_ptr().cast(), 4, 0), 4);
+        let wait_ms: c_int = 1;
+        assert_eq!((library.setsockopt)(ends[1], 27, (&raw const wait_ms).cast(), 4), 0);
+        let arrives = || {
+            assert_eq!((library.send)(ends[0], b"ab".as_ptr().cast(), 2, 0), 2);
+            (library.recv)(ends[1], ptr::null_mut(), 0, 0) == 2
+        };
+        let begun = Instant::now();
+        while !arrives() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "there is no subscription");
+        }
         ends.iter().for_each(|&socket| assert_eq!((library.close)(socket), 0));
         assert_eq!((library.ctx_term)(context), 0);
     }

@@ -43,7 +43,7 @@ const OPTIONS: &[(&str, Set, &[SocketType])] = &[
     ("xpub_verboser", |b| b.xpub_verboser(true), &[XPub]),
     ("xpub_manual", |b| b.xpub_manual(true), &[XPub]),
     ("xpub_manual_last_value", |b| b.xpub_manual_last_value(true), &[XPub]),
-    ("only_first_subscribe", |b| b.only_first_subscribe(true), &[XPub, XSub]),
+    ("only_first_subscribe", |b| b.only_first_subscribe(true), &[Pub, XPub, XSub]),
     ("xpub_nodrop", |b| b.xpub_nodrop(true), &[Pub, XPub]),
     ("xpub_welcome", |b| b.xpub_welcome("x"), &[Pub, XPub]),
     ("invert_matching", |b| b.invert_matching(true), &[Pub, Sub, XPub]),

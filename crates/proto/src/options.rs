@@ -85,8 +85,8 @@ pub struct Options {
     pub xpub_manual: bool,
     /// XPUB: as with manual; and the first message after a subscription that took effect goes to that subscriber alone.
     pub xpub_manual_last_value: bool,
-    /// XPUB, XSUB: of a message of several frames, the first is a subscription or the end of one if it begins with 1 or 0,
-    /// and the others are a message. Otherwise none of them is a subscription.
+    /// PUB, XPUB, XSUB: of a message of several frames, the first is a subscription or the end of one if it begins with 1
+    /// or 0, and the others are a message. Otherwise none of them is a subscription.
     pub only_first_subscribe: bool,
     /// PUB, XPUB: a peer whose queue is full makes sending wait, where otherwise the message is dropped for it.
     pub xpub_nodrop: bool,
@@ -164,7 +164,7 @@ impl Options {
             message.take_if(|_| !types.contains(&socket_type));
         };
         self.conflate &= socket_type.can_conflate();
-        self.only_first_subscribe &= matches!(socket_type, XPub | XSub);
+        self.only_first_subscribe &= matches!(socket_type, Pub | XPub | XSub);
         self.probe_router &= matches!(socket_type, Req | Dealer | Router);
         self.router_notify_connect &= socket_type == Router;
         self.router_notify_disconnect &= socket_type == Router;

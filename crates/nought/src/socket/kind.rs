@@ -53,7 +53,7 @@ abilities! {
     SeesSubscriptions;
     /// Kinds that sort messages by subscriptions: PUB, XPUB and SUB.
     Matches;
-    /// Kinds for which subscriptions are messages: XPUB and XSUB.
+    /// Kinds for which subscriptions may be messages: XPUB and XSUB, and PUB, to which an XSUB may send them.
     SubscribesByMessage;
     /// Kinds that send subscriptions upstream: SUB and XSUB.
     SendsSubscriptions;
@@ -99,7 +99,7 @@ kinds! {
     /// One peer, both directions (RFC 31). Messages wait while there is no peer with room.
     Pair: CanSend CanReceive SpeaksZmtp;
     /// Distributes to all who subscribed; a subscriber whose queue is full misses messages (RFC 29).
-    Pub: CanSend SpeaksZmtp CanConflate Publishes Matches;
+    Pub: CanSend SpeaksZmtp CanConflate Publishes SubscribesByMessage Matches;
     /// Receives what it subscribed to (RFC 29).
     Sub: CanReceive CanSubscribe SpeaksZmtp CanConflate Matches SendsSubscriptions;
     /// Sends a request, then receives its reply (RFC 28).

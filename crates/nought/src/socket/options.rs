@@ -752,9 +752,9 @@ impl<K: Matches> SocketBuilder<K> {
 }
 
 impl<K: SubscribesByMessage> SocketBuilder<K> {
-    /// XPUB, XSUB: of a message of several frames, the first is a subscription, or the end of one, if it begins with a byte
-    /// 1 or 0; the XPUB receives the others as a message. It must be the same at both ends. Default: `false`, none of them
-    /// is.
+    /// PUB, XPUB, XSUB: of a message of several frames, the first is a subscription, or the end of one, if it begins with
+    /// a byte 1 or 0; the XPUB receives the others as a message. It must be the same at both ends. Default: `false`, none
+    /// of them is.
     pub fn only_first_subscribe(self, only_first: bool) -> Self {
         self.only(Ability::SubscribesByMessage, "only_first_subscribe")
             .protocol(|options| options.only_first_subscribe = only_first)

@@ -11,7 +11,7 @@ use crate::{
     message::{Message, Outgoing},
     options::Options,
     routing::{
-        Upward, count_drop, distribute,
+        PassedUp, PassedUpKind, Upward, count_drop, distribute,
         subscriptions::{Cancelled, Subscribed, Subscriptions},
     },
     wire::Version,
@@ -66,7 +66,7 @@ impl XPub {
         let table = if self.is_manual { &mut self.requests } else { &mut self.subscriptions };
         match apply(table, id, subscribe, prefix) {
             Ok(concerns_all) if concerns_all || verbose => {
-                self.upward.push(connections, notification(subscribe, prefix), id);
+                self.upward.push(connections, notification(subscribe, prefix, id));
             }
             Ok(_) | Err(SubscribeRefusal::Unknown) => {}
             Err(_) => return connections.fail(id, Misbehaviour::SubscriptionFlood.into()),
@@ -98,19 +98,19 @@ impl XPub {
                 [first @ (0 | 1), prefix @ ..] if connections.options.only_first_subscribe => {
                     self.change(connections, id, *first == 1, prefix);
                     message.pop_front().into_iter().for_each(|frame| connections.drop_frame(frame));
-                    self.upward.push(connections, std::mem::take(&mut message), id);
+                    self.upward.push(connections, data(&mut message, id));
                 }
-                _ => self.upward.push(connections, std::mem::take(&mut message), id),
+                _ => self.upward.push(connections, data(&mut message, id)),
             }
         }
     }
 
     /// What PUB does not pass up.
     pub(super) fn discard_upward(&mut self, connections: &mut Connections) {
-        while let Some((mut message, from)) = self.upward.pop(connections) {
-            let is_notification = matches!(message.as_slice(), [0 | 1, ..]) && message.len() == 1;
+        while let Some(PassedUp { mut message, from, kind }) = self.upward.pop(connections) {
             connections.drop_message(&mut message);
-            connections.count(from, |counters| counters.dropped_on_arrival += u64::from(!is_notification));
+            let is_lost = kind == PassedUpKind::Message;
+            connections.count(from, |counters| counters.dropped_on_arrival += u64::from(is_lost));
         }
     }
 
@@ -159,11 +159,15 @@ fn apply(
     }
 }
 
-fn notification(subscribe: bool, prefix: &[u8]) -> Message {
+fn notification(subscribe: bool, prefix: &[u8], from: ConnectionId) -> PassedUp {
     let mut body = Vec::with_capacity(1 + prefix.len());
     body.push(u8::from(subscribe));
     body.extend_from_slice(prefix);
-    Frame::from(body).into()
+    PassedUp { message: Frame::from(body).into(), from, kind: PassedUpKind::Subscription }
+}
+
+fn data(message: &mut Message, from: ConnectionId) -> PassedUp {
+    PassedUp { message: std::mem::take(message), from, kind: PassedUpKind::Message }
 }
 
 impl Pattern for XPub {
@@ -197,7 +201,7 @@ impl Pattern for XPub {
         let Self { subscriptions, requests, upward, is_manual, .. } = self;
         let heard_of = if *is_manual { &mut *requests } else { &mut *subscriptions };
         let each_is_heard_of = *is_manual || connections.options.xpub_verboser;
-        let pass_up = |prefix: &[u8]| upward.push(connections, notification(false, prefix), id);
+        let pass_up = |prefix: &[u8]| upward.push(connections, notification(false, prefix, id));
         if each_is_heard_of {
             heard_of.for_each_of(id, pass_up);
         } else {
@@ -233,10 +237,10 @@ impl Pattern for XPub {
     }
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
-        let (message, peer) = self.upward.pop(connections).ok_or(RecvRefusal::WouldBlock)?;
-        self.last_received_from = Some(peer);
+        let PassedUp { message, from, .. } = self.upward.pop(connections).ok_or(RecvRefusal::WouldBlock)?;
+        self.last_received_from = Some(from);
         *into = message;
-        connections.received_from = Some(peer);
+        connections.received_from = Some(from);
         Ok(())
     }
 

@@ -14,5 +14,5 @@ pub(crate) use self::{
     load_balancer::LoadBalancer,
     roomy::Roomy,
     upstream::{Upstream, Wish},
-    upward::Upward,
+    upward::{PassedUp, PassedUpKind, Upward},
 };

@@ -12,8 +12,25 @@ use crate::{
 /// share (see [`Connections::note_passed_up`]); what peers left that are gone, to all of them together.
 #[derive(Debug, Default)]
 pub(crate) struct Upward {
-    waiting: VecDeque<(Message, ConnectionId)>,
+    waiting: VecDeque<PassedUp>,
     len: usize,
+}
+
+/// Something for the application.
+#[derive(Debug)]
+pub(crate) struct PassedUp {
+    pub(crate) message: Message,
+    pub(crate) from: ConnectionId,
+    pub(crate) kind: PassedUpKind,
+}
+
+/// What it is: its bytes do not say, since a message may look like a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PassedUpKind {
+    /// A subscription or the end of one.
+    Subscription,
+    /// What a peer has sent as a message.
+    Message,
 }
 
 impl Upward {
@@ -21,19 +38,19 @@ impl Upward {
         self.waiting.is_empty()
     }
 
-    pub(crate) fn push(&mut self, connections: &mut Connections, message: Message, from: ConnectionId) {
-        let len = memory_of(&message);
+    pub(crate) fn push(&mut self, connections: &mut Connections, passed_up: PassedUp) {
+        let (from, len) = (passed_up.from, passed_up.memory());
         self.len += len;
-        self.waiting.push_back((message, from));
+        self.waiting.push_back(passed_up);
         connections.note_passed_up(from, len);
     }
 
-    pub(crate) fn pop(&mut self, connections: &mut Connections) -> Option<(Message, ConnectionId)> {
-        let (message, from) = self.waiting.pop_front()?;
-        let len = memory_of(&message);
+    pub(crate) fn pop(&mut self, connections: &mut Connections) -> Option<PassedUp> {
+        let passed_up = self.waiting.pop_front()?;
+        let len = passed_up.memory();
         self.len -= len;
-        connections.note_taken_up(from, len);
-        Some((message, from))
+        connections.note_taken_up(passed_up.from, len);
+        Some(passed_up)
     }
 
     /// Drops and counts the oldest of what waits, if it is more than `peers` and those that are gone may have: an
@@ -41,7 +58,7 @@ impl Upward {
     pub(crate) fn bound(&mut self, connections: &mut Connections, peers: usize) {
         let shares = peers + 1;
         while self.waiting.len() > shares * XPUB_BACKLOG_MAX || self.len > shares * XPUB_BACKLOG_LEN_MAX {
-            if let Some((mut message, _)) = self.pop(connections) {
+            if let Some(PassedUp { mut message, .. }) = self.pop(connections) {
                 connections.drop_message(&mut message);
             }
             connections.count_unaddressed(|counters| counters.dropped_on_arrival += 1);
@@ -49,6 +66,8 @@ impl Upward {
     }
 }
 
-fn memory_of(message: &Message) -> usize {
-    size_of::<(Message, ConnectionId)>() + message.body_len()
+impl PassedUp {
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.message.body_len()
+    }
 }

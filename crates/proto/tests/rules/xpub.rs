@@ -402,3 +402,22 @@ fn of_several_frames_the_first_alone_may_be_a_subscription() {
         assert_eq!(net.at(xpub).subscriptions(), 0);
     }
 }
+
+/// A PUB keeps to itself what comes with it, and counts that.
+#[test]
+fn of_several_frames_to_a_pub_the_first_alone_may_be_a_subscription() {
+    for only_first in [false, true] {
+        let mut net = Net::new();
+        let publisher = net.socket_with(SocketType::Pub, |options| options.only_first_subscribe = only_first);
+        let xsub = net.socket_with(SocketType::XSub, |options| options.only_first_subscribe = only_first);
+        net.connect(xsub, publisher);
+        net.send(xsub, ["\x01BC", "\x01CD"]);
+        assert_eq!(net.at(publisher).subscriptions(), usize::from(only_first));
+        assert_eq!(net.at(publisher).connections().totals().dropped_on_arrival, 1);
+        net.send(publisher, "BC news");
+        net.send(publisher, "CD news");
+        assert_eq!(net.recv_all(xsub).len(), usize::from(only_first));
+        net.send(xsub, ["\0BC", "more"]);
+        assert_eq!(net.at(publisher).subscriptions(), 0);
+    }
+}
