@@ -591,7 +591,7 @@ fn c_strings(peer: &PeerInfo) -> Vec<(String, CString)> {
     if let Some(address) = peer.address.as_deref().and_then(|address| host_of(address)) {
         push("Peer-Address", address.as_bytes());
     }
-    peer.user_id.iter().for_each(|user| push("User-Id", user.as_bytes()));
+    peer.user_id.iter().for_each(|user| push("User-Id", user));
     peer.granted.iter().for_each(|(name, value)| push(name, value));
     peer.metadata.iter().filter(|(name, _)| *name != "User-Id").for_each(|(name, value)| push(name, value));
     strings

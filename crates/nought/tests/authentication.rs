@@ -8,8 +8,8 @@ use std::{
 };
 
 use nought::{
-    Any, Context, Credentials, CurveClient, CurveServer, Denial, KeyPair, Message, Monitor, PlainClient, ProtocolError,
-    Pull, Push, Rep, Router, Security, Socket, SocketEventKind, SocketType, new_keys,
+    Any, Context, Credentials, CurveClient, CurveServer, Denial, Frame, KeyPair, Message, Monitor, PlainClient,
+    ProtocolError, Pull, Push, Rep, Router, Security, Socket, SocketEventKind, SocketType, new_keys,
     security::{AccessRules, AuthenticationError, Certificate},
     zap::{self, Reply, Request, Status},
 };
@@ -34,7 +34,7 @@ fn plain(password: &str) -> PlainClient {
     PlainClient::new("admin", password).unwrap()
 }
 
-fn comes_in(endpoint: &str, pull: &Socket<Pull>, security: impl Into<Security>) -> Option<String> {
+fn comes_in(endpoint: &str, pull: &Socket<Pull>, security: impl Into<Security>) -> Option<Frame> {
     let push = push(endpoint, security);
     push.send("x").unwrap();
     let (message, peer) = pull.recv_from().unwrap();
@@ -91,7 +91,7 @@ fn a_function_judges_and_the_user_id_is_on_the_message() {
     anna.send("x").unwrap();
     let (_, peer) = pull.recv_from().unwrap();
     let peer = peer.unwrap();
-    assert_eq!((peer.user_id.as_deref(), peer.granted.get("X-Rank")), (Some("anna"), Some(&b"7"[..])));
+    assert_eq!((&peer.user_id, peer.granted.get("X-Rank")), (&Some("anna".into()), Some(&b"7"[..])));
     let error = is_refused(&pull, &endpoint, CurveClient::new(server_key, stranger));
     assert_eq!(error, denied(Status::Failure, "unknown key"));
 }
@@ -118,7 +118,7 @@ fn a_rep_or_a_router_of_the_application_judges() {
         ["1.0", "1", "200", "OK", "joe", ""].iter().for_each(|frame| reply.push_back(*frame));
         handler.send(reply).unwrap();
         push.send("x").unwrap();
-        assert_eq!(pull.recv_from().unwrap().1.unwrap().user_id.as_deref(), Some("joe"));
+        assert_eq!(pull.recv_from().unwrap().1.unwrap().user_id, Some("joe".into()));
     }
 }
 
@@ -172,7 +172,7 @@ fn while_an_authenticator_thinks_all_others_go_on() {
     assert!(slow.try_recv().is_err());
     answer.send(()).unwrap();
     pusher.send("x").unwrap();
-    assert_eq!(slow.recv_from().unwrap().1.unwrap().user_id.as_deref(), Some("late"));
+    assert_eq!(slow.recv_from().unwrap().1.unwrap().user_id, Some("late".into()));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn an_authenticator_that_panics_lets_nobody_in_and_goes_on() {
     let (pull, endpoint) = pull(&context, Security::PlainServer);
     let error = is_refused(&pull, &endpoint, plain("wrong"));
     assert_eq!(error, denied(Status::InternalError, "the authenticator is out of order"));
-    assert_eq!(comes_in(&endpoint, &pull, plain("secret")).as_deref(), Some("joe"));
+    assert_eq!(comes_in(&endpoint, &pull, plain("secret")), Some("joe".into()));
 }
 
 #[test]
@@ -250,9 +250,12 @@ fn a_reply_that_is_none_lets_nobody_in() {
 fn rules_judge_by_address_and_password() {
     let context = Context::new();
     let rules = AccessRules::new().allow_address("127.0.0.1").plain_user("admin", "secret");
+    let rules = rules.plain_user(b"\xFFadmin", b"\xFFsecret");
     let authentication = context.authenticate(rules).unwrap();
     let (pull_plain, endpoint) = pull(&context, Security::PlainServer);
-    assert_eq!(comes_in(&endpoint, &pull_plain, plain("secret")).as_deref(), Some("admin"));
+    assert_eq!(comes_in(&endpoint, &pull_plain, plain("secret")), Some("admin".into()));
+    let no_text = PlainClient::new(b"\xFFadmin", b"\xFFsecret").unwrap();
+    assert_eq!(comes_in(&endpoint, &pull_plain, no_text), Some(b"\xFFadmin".into()));
     let wrong = denied(Status::Failure, "unknown user or wrong password");
     assert_eq!(is_refused(&pull_plain, &endpoint, plain("wrong")), wrong);
     assert_eq!(is_refused(&pull_plain, &endpoint, PlainClient::new("eve", "").unwrap()), wrong);
@@ -282,10 +285,10 @@ fn certificates_are_read_again_when_they_change() {
     let _authentication = context.authenticate(rules).unwrap();
     let (pull, endpoint) = pull(&context, CurveServer::new(server.clone()));
 
-    assert_eq!(comes_in(&endpoint, &pull, client(&anna)), Some(anna.public_key().to_string()));
+    assert_eq!(comes_in(&endpoint, &pull, client(&anna)), Some(anna.public_key().to_string().into()));
     assert_eq!(is_refused(&pull, &endpoint, client(&bert)), denied(Status::Failure, "unknown key"));
     Certificate::new(bert.clone()).save(directory.join("bert")).unwrap();
-    assert_eq!(comes_in(&endpoint, &pull, client(&bert)), Some(bert.public_key().to_string()));
+    assert_eq!(comes_in(&endpoint, &pull, client(&bert)), Some(bert.public_key().to_string().into()));
     fs::remove_file(directory.join("anna")).unwrap();
     assert_eq!(is_refused(&pull, &endpoint, client(&anna)), denied(Status::Failure, "unknown key"));
     fs::remove_dir_all(directory).unwrap();

@@ -33,8 +33,8 @@ pub struct Reply {
     pub status: Status,
     /// Why, for people; at most 255 bytes.
     pub text: String,
-    /// Who the peer is; empty for one that may not come in. At most 255 bytes.
-    pub user_id: String,
+    /// Who the peer is; empty for one that may not come in. At most 255 bytes, whatever they are.
+    pub user_id: Frame,
     /// What else the application is to know of the peer.
     pub metadata: Metadata,
 }
@@ -68,7 +68,7 @@ pub enum IllegalReply {
     RequestId,
     /// The status code is none of RFC 27.
     Status,
-    /// The user id is longer than 255 bytes, or no text.
+    /// The user id is longer than 255 bytes.
     UserId,
     /// The metadata is malformed.
     Metadata,
@@ -137,7 +137,7 @@ impl Request {
 
 impl Reply {
     /// The peer may come in, and is called `user_id`.
-    pub fn success(user_id: impl Into<String>) -> Self {
+    pub fn success(user_id: impl Into<Frame>) -> Self {
         Self { user_id: user_id.into(), ..Self::without_user(Status::Success, "OK") }
     }
 
@@ -157,7 +157,7 @@ impl Reply {
     }
 
     fn without_user(status: Status, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), user_id: String::new(), metadata: Metadata::new() }
+        Self { status, text: text.into(), user_id: Frame::default(), metadata: Metadata::new() }
     }
 
     /// The frames of the reply to the request with this id, as a REP sends it.
@@ -168,7 +168,7 @@ impl Reply {
             request_id,
             self.status.code().as_bytes(),
             shortened(&self.text),
-            shortened(&self.user_id),
+            &self.user_id[..self.user_id.len().min(STRING_LEN_MAX)],
             &metadata,
         ])
     }
@@ -178,19 +178,26 @@ impl Reply {
     /// # Errors
     /// The rule that it breaks.
     pub fn decode(message: &Message, request_id: &[u8]) -> Result<Self, IllegalReply> {
-        let frames: Vec<&[u8]> = message.frames().map(Frame::as_slice).collect();
-        let [&[], version, id, status, text, user_id, metadata] = frames[..] else { return Err(IllegalReply::Frames) };
-        if version != VERSION {
+        let frames: Vec<&Frame> = message.frames().collect();
+        let [delimiter, version, id, status, text, user_id, metadata] = frames[..] else {
+            return Err(IllegalReply::Frames);
+        };
+        if !delimiter.is_empty() {
+            return Err(IllegalReply::Frames);
+        }
+        if version.as_slice() != VERSION {
             return Err(IllegalReply::Version);
         }
-        if id != request_id {
+        if id.as_slice() != request_id {
             return Err(IllegalReply::RequestId);
         }
-        let user_id = str::from_utf8(user_id).ok().filter(|user_id| user_id.len() <= STRING_LEN_MAX);
+        if user_id.len() > STRING_LEN_MAX {
+            return Err(IllegalReply::UserId);
+        }
         Ok(Self {
             status: Status::decode(status).ok_or(IllegalReply::Status)?,
             text: String::from_utf8_lossy(text).into_owned(),
-            user_id: user_id.ok_or(IllegalReply::UserId)?.into(),
+            user_id: user_id.clone(),
             metadata: Metadata::decode(metadata).map_err(|_| IllegalReply::Metadata)?,
         })
     }
@@ -234,7 +241,7 @@ impl fmt::Display for IllegalReply {
             Self::Version => "its version is not 1.0",
             Self::RequestId => "its request id is not that of the request",
             Self::Status => "its status is none of 200, 300, 400 and 500",
-            Self::UserId => "its user id is no text of at most 255 bytes",
+            Self::UserId => "its user id is longer than 255 bytes",
             Self::Metadata => "its metadata is malformed",
         })
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use nought_proto::{
-    Credentials, PublicKey,
+    Credentials, Frame, PublicKey,
     wire::metadata::Metadata,
     zap::{Reply, Request},
 };
@@ -43,9 +43,9 @@ use super::{Authenticator, certificate, certificate::Certificate};
 pub struct AccessRules {
     allowed_addresses: HashSet<String>,
     denied_addresses: HashSet<String>,
-    users: HashMap<Vec<u8>, Zeroizing<String>>,
+    users: HashMap<Vec<u8>, Zeroizing<Vec<u8>>>,
     any_key: bool,
-    keys: HashMap<PublicKey, String>,
+    keys: HashMap<PublicKey, Frame>,
     certificates: Vec<Directory>,
 }
 
@@ -68,14 +68,14 @@ impl AccessRules {
         self
     }
 
-    /// PLAIN: a user with a password. The user's name is the user id of the peer.
-    pub fn plain_user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.users.insert(user.into().into_bytes(), Zeroizing::new(password.into()));
+    /// PLAIN: a user with a password, as text or as bytes. The user's name is the user id of the peer.
+    pub fn plain_user(mut self, user: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Self {
+        self.users.insert(user.into(), Zeroizing::new(password.into()));
         self
     }
 
     /// CURVE: a key that may come in, and the user id of the peer that has it.
-    pub fn curve_key(mut self, key: PublicKey, user_id: impl Into<String>) -> Self {
+    pub fn curve_key(mut self, key: PublicKey, user_id: impl Into<Frame>) -> Self {
         self.keys.insert(key, user_id.into());
         self
     }
@@ -107,10 +107,9 @@ impl AccessRules {
     fn judge_plain(&self, user: &[u8], password: &[u8]) -> Reply {
         // A user that is not there takes as long as one whose password is another, whatever its length.
         let expected = self.users.get(user);
-        let is_right =
-            padded(password)[..].ct_eq(&padded(expected.map_or(&[][..], |expected| expected.as_bytes()))[..]);
+        let is_right = padded(password)[..].ct_eq(&padded(expected.map_or(&[][..], |expected| &expected[..]))[..]);
         if expected.is_some() && bool::from(is_right) {
-            return Reply::success(String::from_utf8_lossy(user));
+            return Reply::success(user);
         }
         Reply::failure("unknown user or wrong password")
     }

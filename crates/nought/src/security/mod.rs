@@ -19,7 +19,7 @@
 //! push.send("hello")?;
 //! let (message, peer) = pull.recv_from()?;
 //! assert_eq!(message, "hello");
-//! assert_eq!(peer.and_then(|peer| peer.user_id.clone()).as_deref(), Some("anna"));
+//! assert_eq!(peer.and_then(|peer| peer.user_id.clone()), Some("anna".into()));
 //! # Ok(())
 //! # }
 //! ```

@@ -58,7 +58,7 @@ enum Judgement {
     /// It is being judged.
     Awaited,
     /// It is good, and this is what the authenticator has to say of the peer.
-    Passed { user_id: String, metadata: Metadata },
+    Passed { user_id: Frame, metadata: Metadata },
 }
 
 /// What comes of asking whether a peer may come in.
@@ -98,8 +98,8 @@ pub struct PeerInfo {
     pub routing_id: Frame,
     /// All properties of the peer's READY or INITIATE: what it says of itself.
     pub metadata: Metadata,
-    /// Who the peer is, as an authenticator says; `None`: nobody was asked.
-    pub user_id: Option<String>,
+    /// Who the peer is, as an authenticator says, mostly as text; `None`: nobody was asked.
+    pub user_id: Option<Frame>,
     /// Properties of the peer that the authenticator has given.
     pub granted: Metadata,
     /// The peer's endpoint, as in `tcp://192.0.2.1:49152`; an unnamed Unix socket is `ipc://`; within the process, the

@@ -418,7 +418,7 @@ fn an_authenticator_says_which_keys_may_come_in() {
     net.connect(push, pull);
     net.send(push, "x");
     assert_eq!(net.recv(pull), *"x");
-    assert_eq!(net.connections_of(pull)[0].user_id.as_deref(), Some("anna"));
+    assert_eq!(net.connections_of(pull)[0].user_id, Some("anna".into()));
 
     let stranger = net.socket_with(SocketType::Push, |options| {
         let server_key = PublicKey::from_bytes(public(SERVER_SECRET));

@@ -36,7 +36,7 @@ fn both_sides_agree_and_messages_flow() {
         net.send(push, "x");
         assert_eq!(net.recv(pull), *"x");
         let peer = net.connections_of(pull).pop().unwrap();
-        assert_eq!((peer.user_id.as_deref(), peer.socket_type), (Some("the admin"), Some(SocketType::Push)));
+        assert_eq!((&peer.user_id, peer.socket_type), (&Some("the admin".into()), Some(SocketType::Push)));
         assert_eq!(net.connection(push, link).peer().user_id, None);
     }
 }

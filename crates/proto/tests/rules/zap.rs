@@ -40,7 +40,7 @@ fn null_asks_if_there_is_a_domain() {
     net.feed(link, wire::message(&["x"]));
     assert_eq!(net.recv(pull), *"x");
     let peer = net.connection(pull, link).peer();
-    assert_eq!((peer.user_id.as_deref(), peer.granted.get("x-rank")), (Some("joe"), Some(&b"7"[..])));
+    assert_eq!((&peer.user_id, peer.granted.get("x-rank")), (&Some("joe".into()), Some(&b"7"[..])));
     assert_eq!(peer.metadata.get("X-Rank"), None, "what the peer says of itself is kept apart");
 
     let mut net = Net::new();
@@ -161,6 +161,10 @@ fn replies_are_read_as_the_rfc_has_them() {
         frames[index] = frame.to_owned();
         Reply::decode(&Message::from(frames), b"0001").map(|reply| reply.status)
     };
+    let any_bytes = Reply::success(b"\xFF\0joe");
+    let mut message = any_bytes.to_message(b"0001");
+    message.push_front("");
+    assert_eq!(Reply::decode(&message, b"0001"), Ok(any_bytes));
     assert_eq!(with(3, "300"), Ok(Status::TemporaryError));
     assert_eq!(with(3, "500"), Ok(Status::InternalError));
     assert_eq!(with(0, "x"), Err(IllegalReply::Frames));
