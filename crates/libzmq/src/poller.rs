@@ -61,6 +61,14 @@ impl Source {
         socket::enter(socket).map(|_| Self::Socket(socket))
     }
 
+    /// Why there is no such item.
+    fn why_not_there(self) -> Errno {
+        match self {
+            Self::Socket(socket) => socket::enter(socket).err().unwrap_or(Errno::INVALID),
+            Self::Descriptor(_) => Errno::INVALID,
+        }
+    }
+
     fn descriptor(fd: c_int) -> Result<Self> {
         if fd < 0 { Err(Errno(libc::EBADF)) } else { Ok(Self::Descriptor(fd)) }
     }
@@ -97,7 +105,7 @@ impl Poller {
 
     fn remove(&self, source: Source) -> Result<()> {
         let mut items = self.lock();
-        let position = items.all.iter().position(|item| item.source == source).ok_or(Errno::INVALID)?;
+        let position = items.all.iter().position(|item| item.source == source).ok_or_else(|| source.why_not_there())?;
         if let (Some(descriptor), Source::Socket(socket)) = (&items.descriptor, source) {
             descriptor.remove(socket)?;
         }
@@ -167,7 +175,7 @@ fn reset_descriptor(socket: *mut c_void) -> c_short {
     socket::enter(socket).map_or(0, |call| poll::events(call.complete(call.socket.readiness())))
 }
 
-/// An epoll instance with the descriptors of sockets. That of a socket which is closed leaves it by itself.
+/// An epoll instance with the descriptors of sockets.
 struct Descriptor(OwnedFd);
 
 impl Descriptor {
@@ -185,8 +193,12 @@ impl Descriptor {
         self.control(libc::EPOLL_CTL_ADD, socket)
     }
 
+    /// The descriptor of a socket that is closed has left by itself; and what is open by that handle now never came.
     fn remove(&self, socket: *mut c_void) -> Result<()> {
-        self.control(libc::EPOLL_CTL_DEL, socket)
+        match self.control(libc::EPOLL_CTL_DEL, socket) {
+            Err(Errno::NOT_A_SOCKET | Errno::NOT_FOUND) => Ok(()),
+            removed => removed,
+        }
     }
 
     fn control(&self, operation: c_int, socket: *mut c_void) -> Result<()> {
@@ -270,10 +282,10 @@ pub(crate) extern "C" fn zmq_poller_modify(poller: *mut c_void, socket: *mut c_v
     border::unit(|| with(poller, |poller| poller.modify(Source::socket(socket)?, events)))
 }
 
-/// Removes a socket.
+/// Removes a socket, be it closed by now.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn zmq_poller_remove(poller: *mut c_void, socket: *mut c_void) -> c_int {
-    border::unit(|| with(poller, |poller| poller.remove(Source::socket(socket)?)))
+    border::unit(|| with(poller, |poller| poller.remove(Source::Socket(socket))))
 }
 
 /// Adds a descriptor.

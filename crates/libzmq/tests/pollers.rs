@@ -131,6 +131,25 @@ fn there_may_be_place_for_no_event() {
     polled.end();
 }
 
+#[test]
+fn a_socket_that_is_closed_is_told_of_and_can_be_removed() {
+    for has_descriptor in [false, true] {
+        let polled = Polled::of(SERVER, POLLIN);
+        if has_descriptor {
+            assert_eq!(polled.descriptor().1, (0, 0));
+        }
+        let pair = polled.add([PULL, PUSH], "inproc://closed");
+        polled.close(pair);
+        assert_eq!(polled.wait(1, 0), (-1, libc::ENOTSOCK));
+        // SAFETY: see `Polled::with`.
+        let remove = || polled.library.outcome(unsafe { (polled.drafts.poller_remove)(polled.poller, pair[0]) });
+        assert_eq!(remove(), (0, 0));
+        assert_eq!(remove(), (-1, libc::ENOTSOCK), "it is not there any more, nor is it a socket");
+        assert_eq!(polled.wait(1, 0), (-1, libc::EAGAIN));
+        polled.end();
+    }
+}
+
 /// Whether a descriptor becomes readable within a time.
 fn is_readable(descriptor: c_int, millis: c_int) -> bool {
     let mut item = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
