@@ -213,9 +213,6 @@ impl Driver {
                 self.socket.judge(id, Verdict::Reply(Reply::success("somebody")), self.now);
                 continue;
             }
-            if event == Event::TurnChanged {
-                continue;
-            }
             self.events.push(match &event {
                 Event::Failed(_, error) => format!("failed: {error}"),
                 Event::Established(_) => "established".into(),

@@ -2,7 +2,7 @@
 
 use crate::{connection::ConnectionId, error::ProtocolError, zap};
 
-/// Something happened on a connection, or to the socket.
+/// Something happened on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -21,6 +21,4 @@ pub enum Event {
     /// The pattern has no more use for the connection once all is sent that is queued for it (a STREAM closed it):
     /// [`retire`](crate::Socket::retire) it.
     Retired(ConnectionId),
-    /// It is another's turn: a REQ may send again, a REP may send, or receive again. That may be what somebody waits for.
-    TurnChanged,
 }

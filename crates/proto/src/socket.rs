@@ -219,6 +219,18 @@ impl Socket {
         self.connections.room_epoch
     }
 
+    /// Whether it has become another's turn since [`note_turn`](Self::note_turn): a REQ may send again, a REP may send, or
+    /// receive again. That may be what somebody waits for, and is of no interest where nobody waits.
+    #[inline]
+    pub fn turn_changed(&self) -> bool {
+        self.connections.turn_changed
+    }
+
+    /// Those who wait are about to hear whose turn it is.
+    pub fn note_turn(&mut self) {
+        self.connections.turn_changed = false;
+    }
+
     /// The [`room_epoch`](Self::room_epoch) at which a message last found no room.
     pub fn refused_at(&self) -> Option<u64> {
         self.no_room_at

@@ -382,6 +382,7 @@ impl Core {
             self.see_that_somebody_reads_on(&mut state);
         }
         self.update_timer(&mut state);
+        state.machine.note_turn();
         self.tell_waiters(&mut state);
         if state.machine.wants_attention() {
             // To ask for those who wait whether there is a message may have dropped some, and made room for more.
@@ -559,10 +560,11 @@ impl Core {
 }
 
 impl State {
-    /// Whether nothing has come since the last [`settle`](Core::settle).
+    /// Whether nothing has come since the last [`settle`](Core::settle), and nobody has to be told of anything.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
-        !self.unsettled && !self.machine.wants_attention() && self.waiters.told.is_none()
+        let somebody_hears_of_the_turn = self.machine.turn_changed() && self.waiters.are_any();
+        !self.unsettled && !self.machine.wants_attention() && self.waiters.told.is_none() && !somebody_hears_of_the_turn
     }
 
     /// Whether links wait to be read or written without the kernel telling of them again.

@@ -86,7 +86,7 @@ impl Core {
         let mut now = Instant::now();
         let mut state = self.pump_before_waiting(state, now);
         if let Some(done) = attempt(&mut state) {
-            return (self.settle(state), Ok(done));
+            return (self.settle_rest(state), Ok(done));
         }
         let mut claimed = false;
         loop {
@@ -120,7 +120,7 @@ impl Core {
             }
             if let Some(done) = done {
                 self.leave(&mut state, claimed);
-                return (self.settle(state), Ok(done));
+                return (self.settle_rest(state), Ok(done));
             }
             if woken == Woken::BySignal && state.options.interruptible {
                 self.leave(&mut state, claimed);

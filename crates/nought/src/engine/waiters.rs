@@ -94,13 +94,14 @@ pub(super) struct Leader {
 }
 
 impl Waiters {
-    fn is_empty(&self) -> bool {
-        self.receiving == 0
-            && self.sending == 0
-            && self.pollers.is_empty()
-            && self.recv_wakers.is_empty()
-            && self.send_wakers.is_empty()
-            && self.told.is_none()
+    /// Whether anybody waits.
+    pub(super) fn are_any(&self) -> bool {
+        self.receiving > 0
+            || self.sending > 0
+            || !self.pollers.is_empty()
+            || !self.recv_wakers.is_empty()
+            || !self.send_wakers.is_empty()
+            || self.told.is_some()
     }
 
     pub(super) fn count(&mut self, interest: Interest) -> &mut u32 {
@@ -191,7 +192,7 @@ impl Core {
     /// Tells those whose wait is over.
     #[inline]
     pub(crate) fn tell_waiters(&self, state: &mut State) {
-        if !state.waiters.is_empty() {
+        if state.waiters.are_any() {
             self.tell_those_who_can_go_on(state);
         }
     }

@@ -126,6 +126,8 @@ pub struct Connections {
     prefetched_peer: Option<(ConnectionId, Arc<PeerInfo>)>,
     /// See [`Socket::room_epoch`](crate::Socket::room_epoch).
     pub(crate) room_epoch: u64,
+    /// See [`Socket::turn_changed`](crate::Socket::turn_changed).
+    pub(crate) turn_changed: bool,
     /// What connections that are gone have counted.
     past: super::Counters,
     scratch: FrameBuffer,

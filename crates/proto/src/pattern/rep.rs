@@ -3,7 +3,6 @@
 use super::{Pattern, RecvRefusal, SendRefusal, drop_prefetched};
 use crate::{
     connection::{ConnectionId, Connections, Written},
-    event::Event,
     frame::Frame,
     message::{Message, Outgoing},
     routing::FairQueue,
@@ -75,7 +74,7 @@ impl Pattern for Rep {
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         let Turn::Send(peer) = std::mem::take(&mut self.turn) else { return Err(SendRefusal::OutOfTurn) };
-        connections.push_event(Event::TurnChanged);
+        connections.turn_changed = true;
         // A requester that is gone, or does not read its replies, must not stop the service (RFC 28).
         match connections.write(peer, &self.envelope, message, 0) {
             Written::Yes => {}
@@ -102,7 +101,7 @@ impl Pattern for Rep {
         };
         self.open(connections, into);
         self.turn = Turn::Send(peer);
-        connections.push_event(Event::TurnChanged);
+        connections.turn_changed = true;
         connections.received_from = Some(peer);
         Ok(())
     }

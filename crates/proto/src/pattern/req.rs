@@ -5,7 +5,6 @@ use super::{Pattern, RecvRefusal, SendRefusal, dealer::Dealer, drop_prefetched};
 use crate::{
     connection::{ConnectionId, Connections},
     error::Misbehaviour,
-    event::Event,
     frame::Frame,
     message::{Message, Outgoing},
     options::Options,
@@ -186,7 +185,7 @@ impl Pattern for Req {
             None => self.next_reply(connections, expected, into).ok_or(RecvRefusal::WouldBlock)?,
         };
         self.turn = Turn::Send;
-        connections.push_event(Event::TurnChanged);
+        connections.turn_changed = true;
         connections.received_from = Some(id);
         Ok(())
     }
