@@ -154,7 +154,13 @@ impl Pattern for Req {
     }
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
-        self.check(connections, &[])?;
+        if !self.may_send(connections) {
+            return Err(SendRefusal::OutOfTurn);
+        }
+        // A request that finds no room takes the place of none, and what came for that one stays.
+        if self.turn != Turn::Send && !self.dealer.can_send(connections) {
+            return Err(SendRefusal::WouldBlock);
+        }
         // Before the request goes out: its own reply may come at once.
         self.drop_stale_replies(connections);
         let number = self.request_number.wrapping_add(1);

@@ -185,6 +185,25 @@ fn relaxed_a_reply_that_has_come_is_dropped_by_the_next_request() {
 }
 
 #[test]
+fn relaxed_a_reply_that_has_come_is_kept_when_the_next_request_finds_no_room() {
+    let mut net = Net::new();
+    let req = net.socket_with(SocketType::Req, |options| {
+        options.req_relaxed = true;
+        options.send_hwm = 1;
+    });
+    let link = net.connect_test(req);
+    net.feed(link, wire::hello("ROUTER"));
+    net.take(link);
+    // One byte of the request is taken, and no more.
+    net.room(link, 1);
+    net.send(req, "request");
+    net.feed(link, wire::message(&["", "reply"]));
+    assert!(net.at(req).can_recv());
+    assert_eq!(net.try_send(req, "again"), Err(SendRefusal::WouldBlock));
+    assert_eq!(net.recv(req), *"reply");
+}
+
+#[test]
 fn correlated_a_reply_needs_its_number() {
     for (frames, malformed) in [
         (&["\0\0\0\x07", "", "other"][..], false),
