@@ -95,6 +95,10 @@ impl Frame {
     fn copy_apart(&mut self, source: &[u8]) {
         let len = source.len();
         match &mut self.0 {
+            Repr::Inline { len: inline_len, bytes } if len <= INLINE_LEN_MAX => {
+                *inline_len = len as u8;
+                bytes[..len].copy_from_slice(source);
+            }
             Repr::Owned(body)
                 if (INLINE_LEN_MAX + 1..LARGE_BODY_LEN).contains(&len) && body.capacity() / KEPT_PER_BYTE <= len =>
             {

@@ -247,10 +247,14 @@ impl Message {
         }
     }
 
-    /// Whether it is one frame that has memory of its own, as nearly all small ones are.
+    /// Whether all its frames have memory of their own, as nearly all small ones have.
     #[inline]
-    pub(crate) fn is_one_unshared(&self) -> bool {
-        matches!(&self.0, Parts::One(frame) if frame.shared().is_none())
+    pub(crate) fn is_unshared(&self) -> bool {
+        match &self.0 {
+            Parts::One(frame) => frame.shared().is_none(),
+            Parts::Many(frames) => frames.iter().all(|frame| frame.shared().is_none()),
+            Parts::Addressed(_) => false,
+        }
     }
 
     /// The frames, and the name of its group, if it has one.

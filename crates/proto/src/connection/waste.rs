@@ -16,7 +16,7 @@ impl Waste {
     /// its own, to be used again.
     #[inline]
     pub fn end_bodies_of(message: &mut Message) {
-        if !message.is_one_unshared() {
+        if !message.is_unshared() {
             Self::default().take_all_of(message);
         }
     }
@@ -34,7 +34,7 @@ impl Waste {
 
     #[inline]
     pub(crate) fn take_message(&mut self, message: &mut Message) {
-        if !message.is_one_unshared() {
+        if !message.is_unshared() {
             self.take_all_of(message);
         }
     }
