@@ -189,10 +189,11 @@ impl Core {
             }
             polls += 1;
             drop(state);
+            // The clock comes first: mail that is found is not kept waiting by it.
+            now = Instant::now();
             if self.mail.stays_empty() {
                 spin::let_others_run(now.saturating_duration_since(since));
             }
-            now = Instant::now();
             state = self.lock();
         }
     }
