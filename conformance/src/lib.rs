@@ -10,6 +10,8 @@ use std::{
 
 use nought::{Any, RecvError, SendErrorKind, SocketEventKind, SocketType};
 
+use ports::Port;
+
 #[path = "../../crates/nought/tests/support/ports.rs"]
 mod ports;
 
@@ -512,6 +514,7 @@ pub struct Place {
     /// The endpoint, without wildcards.
     pub endpoint: String,
     path: Option<PathBuf>,
+    _port: Option<Port>,
 }
 
 impl Transport {
@@ -521,12 +524,15 @@ impl Transport {
     /// An endpoint for both `bind` and `connect`, whichever is first.
     pub fn place(self) -> Place {
         match self {
-            Self::Tcp => Place { endpoint: format!("tcp://127.0.0.1:{}", ports::free_port()), path: None },
+            Self::Tcp => {
+                let port = Port::free();
+                Place { endpoint: format!("tcp://127.0.0.1:{}", port.number), path: None, _port: Some(port) }
+            }
             Self::Ipc => {
                 let path = std::env::temp_dir().join(format!("nought-conformance-{}", unique()));
-                Place { endpoint: format!("ipc://{}", path.display()), path: Some(path) }
+                Place { endpoint: format!("ipc://{}", path.display()), path: Some(path), _port: None }
             }
-            Self::Inproc => Place { endpoint: format!("inproc://place-{}", unique()), path: None },
+            Self::Inproc => Place { endpoint: format!("inproc://place-{}", unique()), path: None, _port: None },
         }
     }
 }

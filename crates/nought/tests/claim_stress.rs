@@ -32,16 +32,15 @@ use support::{
 
 /// The driver looks twice, 5 ms apart, before it takes a socket back.
 const TICK: Duration = Duration::from_millis(10);
-/// What being scheduled may take beyond that on two processors with other work to do: several slices of others.
+/// What being scheduled takes beyond that on two processors with other work to do: several slices of others. What is later
+/// is told and no more, since the machine is not always ours.
 const SCHEDULING: Duration = Duration::from_millis(30);
 /// What it may take at the worst, for one or the other.
 const ALLOWANCE: Duration = Duration::from_millis(1500);
-/// Messages that may be later than the tick and scheduling explain: the machine is not always ours. A wake-up that is
-/// lost is made good by the end of some other call's wait at the earliest (0.3 s or more), so that losing one in a few
-/// hundred shows here, and losing one for good in [`LOST`].
-const LATE_MAX: u64 = 3;
 /// A wake-up that has not come by then is lost.
 const LOST: Duration = Duration::from_secs(10);
+/// A wait that ends by itself so late makes no lost wake-up good.
+const LONG: Duration = Duration::from_secs(60);
 const RECEIVERS: usize = 3;
 const SENDERS: usize = 3;
 const END: &str = "end";
@@ -50,9 +49,9 @@ fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// The share of one of the twelve runs.
+/// The share of one of the fifteen runs.
 fn share() -> Duration {
-    Duration::from_secs(from_environment("NOUGHT_STRESS_SECONDS", 20)) / 12
+    Duration::from_secs(from_environment("NOUGHT_STRESS_SECONDS", 20)) / 15
 }
 
 fn seed() -> u64 {
@@ -95,9 +94,24 @@ impl Style {
         }
     }
 
+    /// Only such as wait until there is something: where all do, a wake-up that is lost is lost for good.
+    fn patient(rng: &mut Rng) -> Self {
+        #[cfg(feature = "tokio")]
+        if rng.one_in(4) {
+            return if rng.one_in(2) { Self::Tokio } else { Self::CancelledTokio(LONG) };
+        }
+        match rng.below(5) {
+            0 => Self::Blocking,
+            1 => Self::WithTimeout(LONG),
+            2 => Self::Polling(if rng.one_in(2) { None } else { Some(LONG) }),
+            3 => Self::Async,
+            _ => Self::CancelledAsync(LONG),
+        }
+    }
+
     /// Only threads that block.
     fn threads_only(rng: &mut Rng) -> Self {
-        if rng.one_in(4) { Self::WithTimeout(Duration::from_secs(3)) } else { Self::Blocking }
+        if rng.one_in(4) { Self::WithTimeout(LONG) } else { Self::Blocking }
     }
 }
 
@@ -279,7 +293,6 @@ impl Arena {
         let latest = Duration::from_nanos(self.latest.load(Ordering::SeqCst));
         let (late, received) = (self.late.load(Ordering::SeqCst), self.received.load(Ordering::SeqCst));
         println!("{what}: {received} messages, {late} later than {:?}, the latest by {latest:?}", TICK + SCHEDULING);
-        assert!(late <= LATE_MAX, "{what}: {late} of {received} messages were later than the tick explains");
         assert!(latest < TICK + ALLOWANCE, "{what}: a message came {latest:?} late");
         assert!(received > 50, "{what}: only {received} messages");
     }
@@ -359,6 +372,14 @@ fn threads_that_block() {
 }
 
 #[test]
+fn callers_of_every_kind_that_wait() {
+    let _bounded = watchdog(share() * 3 + Duration::from_secs(60));
+    for transport in Transport::ALL {
+        many_receive_from_one(transport, Style::patient, "callers that wait");
+    }
+}
+
+#[test]
 fn callers_of_every_kind() {
     let _bounded = watchdog(share() * 3 + Duration::from_secs(60));
     for transport in Transport::ALL {
@@ -431,7 +452,7 @@ fn senders_who_wait_for_room() {
         let body = vec![0; 100_000];
         let mut received = 0;
         thread::scope(|scope| {
-            for caller in 0..SENDERS {
+            let senders: [_; SENDERS] = std::array::from_fn(|caller| {
                 let (push, arena, is_over, sent, body) = (&push, &arena, &is_over, &sent, &body);
                 scope.spawn(move || {
                     let mut rng = Rng::new(seed() * 100 + caller as u64);
@@ -442,8 +463,8 @@ fn senders_who_wait_for_room() {
                         arena.end(caller);
                         pause(&mut rng);
                     }
-                });
-            }
+                })
+            });
             let begun = Instant::now();
             let mut rng = Rng::new(seed());
             // However the senders wait: while one does and there is nothing to receive, there is room for it.
@@ -471,10 +492,13 @@ fn senders_who_wait_for_room() {
             }
             is_over.store(true, Ordering::SeqCst);
             // Those who still wait get their room.
-            while pull.recv_timeout(Duration::from_millis(500)).is_ok() {
-                received += 1;
+            while senders.iter().any(|sender| !sender.is_finished()) {
+                received += u64::from(pull.recv_timeout(Duration::from_millis(1)).is_ok());
             }
         });
+        while received < sent.load(Ordering::SeqCst) && pull.recv_timeout(LOST).is_ok() {
+            received += 1;
+        }
         while pull.recv_timeout(Duration::from_millis(100)).is_ok() {
             received += 1;
         }

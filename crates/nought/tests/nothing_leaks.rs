@@ -100,8 +100,9 @@ fn talk(context: &Context) {
 fn endpoints_that_come_and_go(context: &Context, files: &std::path::Path) {
     let pair = context.socket::<Pair>().unwrap();
     let path = format!("ipc://{}", files.join("endpoint").display());
+    let abstract_name = format!("ipc://@{}", files.display());
     for _ in 0..3 {
-        for endpoint in [&path, "tcp://127.0.0.1:*", "ipc://*", "inproc://leak", "ipc://@nought-leak-*"] {
+        for endpoint in [&path, "tcp://127.0.0.1:*", "ipc://*", "inproc://leak", &abstract_name] {
             let bound = pair.bind(endpoint).unwrap();
             pair.unbind(&bound).unwrap();
         }

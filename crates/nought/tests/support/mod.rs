@@ -19,7 +19,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     sync::{
-        LazyLock,
+        LazyLock, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
@@ -99,7 +99,7 @@ impl Transport {
     /// An endpoint to connect to before anybody binds it.
     pub fn future_endpoint(self) -> String {
         match self {
-            Self::Tcp => format!("tcp://127.0.0.1:{}", ports::free_port()),
+            Self::Tcp => format!("tcp://127.0.0.1:{}", held_port()),
             Self::Ipc => format!("ipc://{}", scratch_path("s").display()),
             Self::Inproc => self.endpoint(),
         }
@@ -127,6 +127,15 @@ pub fn unique() -> String {
 /// A path in the directory for temporary files that nobody has.
 pub fn scratch_path(extension: &str) -> PathBuf {
     std::env::temp_dir().join(format!("nought-{}.{extension}", unique()))
+}
+
+/// A port that is kept for this process until it ends.
+fn held_port() -> u16 {
+    static HELD: Mutex<Vec<ports::Port>> = Mutex::new(Vec::new());
+    let port = ports::Port::free();
+    let number = port.number;
+    HELD.lock().unwrap().push(port);
+    number
 }
 
 /// Two connected sockets: the first binds.

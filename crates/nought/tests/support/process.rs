@@ -72,9 +72,10 @@ impl Role {
 
     /// Starts a process in a role that may have only so many descriptors.
     pub fn start_limited(role: &str, arguments: &[&str], descriptors: u32) -> Self {
+        let needed = format!("the test needs {descriptors} descriptors: raise the limit (ulimit -n)");
+        let script = format!("ulimit -n {descriptors} || {{ echo '{needed}' >&2; exit 1; }}; exec \"$0\" \"$@\"");
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""));
-        shell.arg(std::env::current_exe().unwrap());
+        shell.arg("-c").arg(script).arg(std::env::current_exe().unwrap());
         Self::start_with(shell, role, arguments)
     }
 
