@@ -640,24 +640,29 @@ impl SocketHandle {
 
     /// Changes what was set, and puts it into force. What is refused, here or there, changes nothing.
     fn change(&self, change: impl Fn(&mut Settings) -> Result<()>) -> Result<()> {
+        let mut has_overwritten = false;
         loop {
             let before = Arc::clone(&self.settings());
             let mut after = Settings::clone(&before);
-            change(&mut after)?;
-            self.put_into_force(&after)?;
+            let changed = change(&mut after).and_then(|()| self.put_into_force(&after));
+            if changed.is_err() {
+                // What another thread has set is in force again.
+                return if has_overwritten { self.apply().and(changed) } else { changed };
+            }
             let mut settings = self.settings();
             if Arc::ptr_eq(&settings, &before) {
                 *settings = Arc::new(after);
                 return Ok(());
             }
             // Another thread has changed something meanwhile: once more, on top of that.
+            has_overwritten = true;
         }
     }
 
-    /// Puts what was set into force once more.
+    /// Puts what was set into force once more; as a change of its own, so that another thread that changes something
+    /// meanwhile sees that it may have been overwritten.
     pub(crate) fn apply(&self) -> Result<()> {
-        let settings = Arc::clone(&self.settings());
-        self.put_into_force(&settings)
+        self.change(|_| Ok(()))
     }
 
     fn put_into_force(&self, settings: &Settings) -> Result<()> {

@@ -808,7 +808,10 @@ mod tests {
         context::{zmq_ctx_new, zmq_ctx_term},
         options::zmq_setsockopt,
     };
-    use std::ffi::CStr;
+    use std::{ffi::CStr, sync::Barrier, thread};
+
+    const SNDHWM: c_int = 23;
+    const RCVHWM: c_int = 24;
 
     fn open(context: *mut c_void, socket_type: SocketType) -> *mut c_void {
         let socket = zmq_socket(context, c_int::from(socket_type.number()));
@@ -831,6 +834,35 @@ mod tests {
         assert_eq!((enter(push).unwrap().send_body(b"two", DONTWAIT), lost(push)), (Ok(()), 1));
         [push, pull].iter().for_each(|&socket| assert_eq!(zmq_close(socket), 0));
         assert_eq!(zmq_ctx_term(context), 0);
+    }
+
+    #[test]
+    fn what_threads_have_set_at_once_is_in_force_when_they_have_returned() {
+        let context = zmq_ctx_new();
+        let push = open(context, SocketType::Push).expose_provenance();
+        let push = || ptr::with_exposed_provenance_mut(push);
+        let set = |option: c_int, value: c_int| {
+            // SAFETY: there are so many bytes.
+            assert_eq!(unsafe { zmq_setsockopt(push(), option, (&raw const value).cast(), size_of::<c_int>()) }, 0);
+        };
+        for round in 1..2000 {
+            let begin = Barrier::new(3);
+            thread::scope(|scope| {
+                for option in [SNDHWM, RCVHWM] {
+                    let (set, begin) = (&set, &begin);
+                    scope.spawn(move || {
+                        begin.wait();
+                        set(option, round);
+                    });
+                }
+                // As a call does that has changed an option for itself.
+                begin.wait();
+                enter(push()).unwrap().apply().unwrap();
+            });
+            let in_force = enter(push()).unwrap().socket.settings();
+            assert_eq!([in_force.send_hwm, in_force.recv_hwm], [round.unsigned_abs(); 2]);
+        }
+        assert_eq!((zmq_close(push()), zmq_ctx_term(context)), (0, 0));
     }
 
     #[test]
