@@ -183,7 +183,7 @@ impl<T> BiasedLock<T> {
     }
 
     /// Returns the seat that was taken.
-    #[inline]
+    #[inline(always)]
     fn enter_as_owner(&self) -> Option<&AtomicBool> {
         let owner = Owner(self.owner.load(Ordering::Relaxed));
         if owner.token() != token::known() {

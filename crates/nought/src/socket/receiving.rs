@@ -109,6 +109,7 @@ impl<K: CanReceive> Socket<K> {
     ///
     /// # Errors
     /// Why there is none; `message` then holds nothing of use, and `peer` is as it was.
+    #[inline]
     pub fn recv_from_into(&self, message: &mut Message, peer: &mut Option<Arc<PeerInfo>>) -> Result<(), RecvError> {
         Waste::end_bodies_of(message);
         self.receive(Waits::AsSet, |state| self.core.recv_from_now(state, message, peer))
@@ -158,7 +159,9 @@ impl<K: CanReceive> Socket<K> {
     }
 
     /// Tries `attempt` at once, and then as often as that is worth it.
-    #[inline]
+    ///
+    /// Written into its callers, it finds the thread's variables together with what they want of them.
+    #[inline(always)]
     fn receive<T>(
         &self,
         waits: Waits,

@@ -132,7 +132,7 @@ impl<K: CanSend> Socket<K> {
         Ok(chunk.len())
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_with(&self, message: Outgoing<'_>, waits: Waits) -> Result<(), SendError> {
         // It stays where it is: to move what was just written piece by piece would cost more than its encoding.
         match self.core.send(&message, waits) {
@@ -144,7 +144,9 @@ impl<K: CanSend> Socket<K> {
 
 impl Core {
     /// Sends a message, and waits for room if need be.
-    #[inline]
+    ///
+    /// Written into its callers, it finds the thread's variables together with what they want of them.
+    #[inline(always)]
     fn send(&self, message: &Outgoing<'_>, waits: Waits) -> Result<(), SendErrorKind> {
         let mut state = self.lock();
         match self.send_now(&mut state, message) {

@@ -69,12 +69,13 @@ impl Connection {
 
     /// How many messages are taken before one with which something is to be done: the last that has come, and, where the
     /// peer is not read meanwhile, the one with which that goes on.
+    #[inline]
     pub(super) fn messages_of_run(&self, options: &Options) -> usize {
-        let looked_at = if self.read_paused { options.recv_hwm as usize / 2 } else { 0 };
-        match &self.outbox {
-            Outbox::Wire(_) if !options.conflate => self.inbound.messages().saturating_sub(looked_at + 1),
-            _ => 0,
+        if options.conflate || matches!(self.outbox, Outbox::Memory(_)) {
+            return 0;
         }
+        let looked_at = if self.read_paused { options.recv_hwm as usize / 2 } else { 0 };
+        self.inbound.messages().saturating_sub(looked_at + 1)
     }
 
     /// Whether there is room for a message through a transport.

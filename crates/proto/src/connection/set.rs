@@ -595,10 +595,11 @@ impl Connections {
     }
 
     /// Takes messages of this connection in a run, until another one has some, too.
+    #[inline]
     pub(crate) fn begin_receiving(&mut self, id: ConnectionId) {
         let Some(connection) = find_in_run(&mut self.slots, id) else { return };
         connection.run_of_received = connection.messages_of_run(&self.options);
-        self.receiving_from = Some(id);
+        self.receiving_from = (connection.run_of_received > 0).then_some(id);
     }
 
     pub(crate) fn end_receiving(&mut self) {

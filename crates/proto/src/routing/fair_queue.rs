@@ -93,3 +93,34 @@ impl FairQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{mechanism::Role, wire::Version};
+
+    #[test]
+    fn a_run_ends_when_another_connection_has_messages() {
+        let (mut queue, mut connections) = (FairQueue::default(), Connections::default());
+        let [first, second] = [(); 2].map(|()| connections.insert(Role::Client));
+        let come = |queue: &mut FairQueue, connections: &mut Connections, id, bodies: &[&str]| {
+            let inbound = &mut connections.get_mut(id).unwrap().inbound;
+            bodies.iter().for_each(|body| inbound.insert(Version::V3_1, body.as_bytes()));
+            queue.activate(connections, id);
+        };
+        let mut received = Vec::new();
+        let mut recv = |queue: &mut FairQueue, connections: &mut Connections| {
+            let mut message = Message::new();
+            let from = queue.recv(connections, &mut message).unwrap();
+            received.push((String::from_utf8(message.as_slice().to_vec()).unwrap(), from));
+        };
+        come(&mut queue, &mut connections, first, &["0", "1", "2", "3", "4"]);
+        (0..2).for_each(|_| recv(&mut queue, &mut connections));
+        come(&mut queue, &mut connections, second, &["x", "y"]);
+        (0..5).for_each(|_| recv(&mut queue, &mut connections));
+        let expected =
+            [("0", first), ("1", first), ("2", first), ("x", second), ("3", first), ("y", second), ("4", first)];
+        assert_eq!(received, expected.map(|(body, from)| (body.to_owned(), from)));
+        assert_eq!(connections.get(first).unwrap().counters().messages_in, 5);
+    }
+}
