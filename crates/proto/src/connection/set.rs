@@ -437,8 +437,14 @@ impl Connections {
         }
     }
 
-    /// Whether a message would find room; if not, the pattern hears of it when one does.
+    /// Whether a message would find room; if not, the pattern hears of it when one does. A [run](super::run) goes on.
+    #[inline]
     pub(crate) fn has_room(&mut self, id: ConnectionId) -> bool {
+        find_in_run(&mut self.slots, id).is_some_and(|connection| connection.is_in_run()) || self.finds_room(id)
+    }
+
+    #[inline(never)]
+    fn finds_room(&mut self, id: ConnectionId) -> bool {
         let found = find_mut(&mut self.slots, id);
         let Some(connection) = found.filter(|connection| connection.takes_output()) else { return false };
         let room = match &mut connection.outbox {

@@ -1,7 +1,7 @@
 //! XPUB: which subscriptions the application hears of, and what it can do about them.
 
 use nought_proto::{
-    Frame, Message, Options, SocketType,
+    Frame, Message, Options, Outgoing, SocketType,
     limits::{XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX},
     pattern::{SendRefusal, SubscribeRefusal},
 };
@@ -173,6 +173,31 @@ fn nodrop_a_full_subscriber_makes_the_sender_wait_and_nobody_gets_it() {
     net.send(xpub, "a");
     assert_eq!(net.take(one), wire::message(&["a"]).repeat(4));
     assert_eq!(net.take(two), wire::message(&["a"]));
+}
+
+#[test]
+fn nodrop_a_stream_of_messages_meets_each_subscribers_mark_as_it_is_now() {
+    let (mut net, xpub, [one, two]) = with_two(|options| {
+        options.xpub_nodrop = true;
+        options.send_hwm = 3;
+    });
+    for link in [one, two] {
+        net.feed(link, wire::subscribe("a"));
+    }
+    net.room(one, 1);
+    net.send(xpub, "a");
+    // Nothing is written meanwhile, so that one message comes straight after the other.
+    let fill = |net: &mut Net| (0..9).take_while(|_| net.at(xpub).send(&Outgoing::Body(b"a")).is_ok()).count();
+    assert_eq!(fill(&mut net), 2);
+    net.at(xpub).set_options(|options| options.send_hwm = 6);
+    assert_eq!(net.at(xpub).send(&Outgoing::Body(b"a")), Ok(()));
+    net.at(xpub).set_options(|options| options.send_hwm = 5);
+    assert_eq!(fill(&mut net), 1);
+    net.room(one, usize::MAX);
+    net.pump();
+    for link in [one, two] {
+        assert_eq!(net.take(link), wire::message(&["a"]).repeat(5));
+    }
 }
 
 /// An XPUB whose sender waits for the one subscriber, of this version, to "a".
