@@ -75,6 +75,26 @@ fn two_who_pop_and_push_again() {
     });
 }
 
+/// One is held up in a pop, until what it saw first is first again, with nothing behind it.
+#[test]
+fn one_who_pops_while_the_same_number_comes_again() {
+    model(3, || {
+        let queue = Arc::new(Queue::new());
+        (1..4).for_each(|number| queue.push(number));
+        assert_eq!(queue.pop_beyond(0), Some(1));
+        let other = spawn(&queue, |queue| queue.pop_beyond(0));
+        if let Some(number) = queue.pop_beyond(0) {
+            queue.push(number);
+        }
+        let own = queue.pop_beyond(0);
+        let others = other.join().unwrap();
+        queue.push(4);
+        let mut all: Vec<_> = own.into_iter().chain(others).chain(rest(&queue)).collect();
+        all.sort_unstable();
+        assert_eq!(all, [2, 3]);
+    });
+}
+
 #[test]
 fn three_of_whom_one_pops() {
     model(2, || {
