@@ -86,7 +86,7 @@ impl SocketHandle {
         let of_context = context.settings();
         let settings = Settings::new(&of_context, socket_type);
         let builder = context.running()?.any_socket_builder(socket_type);
-        let as_in_libzmq = builder.interruptible(true).any_type_in_process(true);
+        let as_in_libzmq = builder.interruptible(true).any_type_in_process(true).bursts_meet_hwm(true);
         let socket = settings.apply(socket_type, as_in_libzmq).build()?;
         Ok(Self {
             socket: ManuallyDrop::new(socket),
@@ -230,7 +230,10 @@ impl SocketHandle {
         let message = Outgoing::from(mem::take(&mut *frames));
         drop(frames);
         let waits = flags & DONTWAIT == 0;
-        let sent = if waits { self.socket.send(message) } else { self.socket.try_send(message) };
+        // The second try is for who has room, and had been given enough of a burst.
+        let try_to_send =
+            |message| self.socket.try_send(message).or_else(|error| self.socket.try_send(error.into_message()));
+        let sent = if waits { self.socket.send(message) } else { try_to_send(message) };
         let Err(error) = sent else { return Ok(()) };
         match error.kind() {
             // There was room when it began: the peer is gone, and the message with it, as in libzmq.

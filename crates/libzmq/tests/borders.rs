@@ -513,6 +513,69 @@ fn a_last_frame_that_found_no_room_is_sent_again_with_those_before_it() {
     pair.end();
 }
 
+/// Although the system takes all of them at once.
+#[test]
+fn sends_that_do_not_wait_meet_the_mark() {
+    const FD: c_int = 14;
+    const EVENTS: c_int = 15;
+    const SNDHWM: c_int = 23;
+    const SNDTIMEO: c_int = 28;
+    const DONTWAIT: c_int = 1;
+    for (flags, option, value) in [(DONTWAIT, SNDHWM, 2), (0, SNDTIMEO, 0)] {
+        let pair = Pair::of([8, 7], "tcp://127.0.0.1:*");
+        let library = pair.library;
+        let mark: c_int = 2;
+        let (mut descriptor, mut events, mut len): (c_int, c_int, _) = (-1, 0, size_of::<c_int>());
+        // SAFETY: see `Pair::of`; poll is given one entry.
+        unsafe {
+            assert_eq!((library.setsockopt)(pair.ends[0], SNDHWM, (&raw const mark).cast(), 4), 0);
+            // This one waits until they are connected.
+            assert_eq!((library.send)(pair.ends[0], b"x".as_ptr().cast(), 1, 0), 1);
+            assert_eq!((library.setsockopt)(pair.ends[0], option, (&raw const value).cast(), 4), 0);
+            assert_eq!((library.getsockopt)(pair.ends[0], FD, (&raw mut descriptor).cast(), &raw mut len), 0);
+            // After that the descriptor tells of what is new alone.
+            assert_eq!((library.getsockopt)(pair.ends[0], EVENTS, (&raw mut events).cast(), &raw mut len), 0);
+            let send = || library.outcome((library.send)(pair.ends[0], b"x".as_ptr().cast(), 1, flags));
+            let mut sent = 0;
+            for _ in 0..3 {
+                // A burst is over after a millisecond: of many one is quick enough.
+                let of_burst = (0..1000).map_while(|_| (send() == (1, 0)).then_some(())).count();
+                assert!((2..1000).contains(&of_burst), "{of_burst}");
+                sent += of_burst;
+            }
+            let mut awaited = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+            assert_eq!(libc::poll(&raw mut awaited, 1, 20_000), 1, "who waits for the descriptor goes on");
+            for _ in 0..=sent {
+                assert_eq!((library.recv)(pair.ends[1], ptr::null_mut(), 0, 0), 1);
+            }
+        }
+        pair.end();
+    }
+}
+
+/// As libzmq refuses no message that it has begun.
+#[test]
+fn a_last_frame_that_does_not_wait_meets_no_mark() {
+    const SNDHWM: c_int = 23;
+    const DONTWAIT: c_int = 1;
+    let pair = Pair::of([8, 7], "tcp://127.0.0.1:*");
+    let library = pair.library;
+    let mark: c_int = 1;
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        assert_eq!((library.setsockopt)(pair.ends[0], SNDHWM, (&raw const mark).cast(), 4), 0);
+        for _ in 0..1000 {
+            assert_eq!((library.send)(pair.ends[0], b"one".as_ptr().cast(), 3, SNDMORE), 3);
+            let sent = (library.send)(pair.ends[0], b"three".as_ptr().cast(), 5, DONTWAIT);
+            assert_eq!(library.outcome(sent), (5, 0));
+            for len in [3, 5] {
+                assert_eq!((library.recv)(pair.ends[1], ptr::null_mut(), 0, 0), len);
+            }
+        }
+    }
+    pair.end();
+}
+
 #[test]
 fn a_name_or_password_need_be_no_text() {
     const MECHANISM: c_int = 43;

@@ -456,6 +456,7 @@ impl Core {
     pub(crate) fn readiness(&self, interest: Readiness) -> Readiness {
         let mut state = self.lock();
         self.take_mail(&mut state);
+        state.machine.end_burst();
         if readiness(&mut state, interest.into()) == interest {
             // Nothing that the kernel might tell could add to it.
             drop(self.settle_rest(state));
@@ -469,6 +470,7 @@ impl Core {
     pub(crate) fn look_for_event_loop(&self) -> Readiness {
         let mut state = self.pump(self.lock(), Instant::now());
         self.reset_descriptor(&mut state);
+        state.machine.end_burst();
         readiness(&mut state, Readiness::BOTH.into())
     }
 
@@ -481,6 +483,7 @@ impl Core {
             self.take_mail(&mut state);
             state = self.settle(state);
         }
+        state.machine.end_burst();
         readiness(&mut state, wanted)
     }
 

@@ -266,3 +266,30 @@ fn a_dealer_waits_for_its_first_peer() {
         });
     }
 }
+
+/// Of messages that follow each other closely no more than the mark says, though all have gone; then the next at once.
+#[test]
+fn a_burst_meets_the_mark_where_that_is_asked_for() {
+    let _bounded = watchdog(LIMIT);
+    for meets in [true, false] {
+        let context = Context::new();
+        let pull = context.socket_builder::<Pull>().recv_hwm(0).build().unwrap();
+        let endpoint = pull.bind(&Transport::Tcp.endpoint()).unwrap();
+        let push = context.socket_builder::<Push>().send_hwm(2).bursts_meet_hwm(meets).build().unwrap();
+        push.connect(&endpoint).unwrap();
+        until("both are connected", || push.stats().peers == 1);
+        // A burst is over after a millisecond: of many one is quick enough.
+        let sent = fill(&push, 1000);
+        assert_eq!(sent < 1000, meets, "{sent}");
+        push.try_send("next").unwrap();
+        for _ in 0..100 {
+            // Whoever asks first is never refused.
+            assert!(push.readiness().writable);
+            push.try_send("more").unwrap();
+        }
+        (0..sent).for_each(|expected| assert_eq!(number(&recv(&pull)), expected));
+        assert_eq!(recv(&pull), "next");
+        // The context waits until all has gone out.
+        (0..100).for_each(|_| assert_eq!(recv(&pull), "more"));
+    }
+}

@@ -51,7 +51,9 @@ impl Socket {
         let pattern = pattern::new(socket_type, &options);
         let is_raw = is_raw(socket_type, &options);
         let connections = Connections::new(options, Shape::of(socket_type));
-        Self { socket_type, connections, pattern, is_raw, no_room_at: None }
+        let mut socket = Self { socket_type, connections, pattern, is_raw, no_room_at: None };
+        socket.set_mark_of_bursts();
+        socket
     }
 
     // ---- getters
@@ -124,6 +126,57 @@ impl Socket {
         count
     }
 
+    /// Attempts to send, or to [check](Self::check), as one of a burst: of the messages that follow each other without a
+    /// pause each peer is given no more than could wait for it, even if those before have gone already. That holds for
+    /// sockets that refuse what finds no room, but for STREAM, SERVER and PEER: none that drops it drops more.
+    ///
+    /// A burst ends with a message that is received, and where its driver says so: because there was a pause, or somebody
+    /// has looked what the socket is ready for.
+    ///
+    /// # Errors
+    /// As those of the attempt; [`SendRefusal::EndOfBurst`] if it is the burst alone that has no room. The next burst has
+    /// begun then.
+    pub fn in_burst(&mut self, attempt: impl FnOnce(&mut Self) -> Result<(), SendRefusal>) -> Result<(), SendRefusal> {
+        self.connections.burst.is_on = self.connections.burst.mark > 0;
+        let attempted = attempt(self);
+        self.connections.burst.is_on = false;
+        if self.connections.burst.met.is_empty() { attempted } else { self.go_on_after_burst(attempted) }
+    }
+
+    /// Gives those who have their share, and room, their turn in what comes next.
+    #[cold]
+    fn go_on_after_burst(&mut self, attempted: Result<(), SendRefusal>) -> Result<(), SendRefusal> {
+        for id in std::mem::take(&mut self.connections.burst.met) {
+            self.pattern.writable(&mut self.connections, id);
+        }
+        if attempted != Err(SendRefusal::WouldBlock) {
+            return attempted;
+        }
+        self.end_burst();
+        // The message finds room in the next burst.
+        self.connections.note_room();
+        Err(SendRefusal::EndOfBurst)
+    }
+
+    /// There was a pause: what is sent next begins a burst.
+    #[inline]
+    pub fn end_burst(&mut self) {
+        self.connections.burst.number += 1;
+    }
+
+    /// Whether a message that finds no room is refused, and not dropped.
+    fn refuses_for_room(&self) -> bool {
+        use SocketType::*;
+        let options = &self.connections.options;
+        match self.socket_type {
+            _ if options.conflate => false,
+            Router => options.router_mandatory && !self.is_raw,
+            Pub | XPub => options.xpub_nodrop,
+            Pair | Req | Dealer | Push | Client | Scatter | Channel => true,
+            _ => false,
+        }
+    }
+
     #[inline]
     fn note_refusal(&mut self, sent: Result<(), SendRefusal>) -> Result<(), SendRefusal> {
         if sent == Err(SendRefusal::WouldBlock) {
@@ -175,6 +228,7 @@ impl Socket {
     /// Why there is none.
     #[inline]
     pub fn recv(&mut self, into: &mut Message) -> Result<(), RecvRefusal> {
+        self.end_burst();
         let received = self.pattern.recv(&mut self.connections, into);
         self.remove_drained();
         received
@@ -187,6 +241,7 @@ impl Socket {
     /// Why there is none; `peer` is as it was.
     #[inline]
     pub fn recv_from(&mut self, into: &mut Message, peer: &mut Option<Arc<PeerInfo>>) -> Result<(), RecvRefusal> {
+        self.end_burst();
         let received = self.pattern.recv(&mut self.connections, into);
         if received.is_ok() {
             // Before the connection of a peer that is lost goes with its last message.
@@ -288,6 +343,7 @@ impl Socket {
         self.connections.note_room();
         self.connections.options.fit(self.socket_type);
         self.become_raw_or_not();
+        self.set_mark_of_bursts();
         self.pattern.options_changed(&self.connections.options);
         self.connections.apply_hwms();
         for id in self.connections.ids() {
@@ -295,6 +351,11 @@ impl Socket {
             self.connections.resume(id);
             self.connections.apply_heartbeat_interval(id);
         }
+    }
+
+    fn set_mark_of_bursts(&mut self) {
+        let send_hwm = self.connections.options.send_hwm;
+        self.connections.burst.mark = if self.refuses_for_room() { send_hwm } else { 0 };
     }
 
     /// A ROUTER that has no connection yet can still become raw, or be so no more.

@@ -5,6 +5,7 @@
 //! connection. A caller that has to wait *claims* the socket (see [`wait`]): its events then go to that caller and not
 //! to the driver, until the driver's tick finds that the caller stays away.
 
+pub(crate) mod burst;
 pub(crate) mod closing;
 pub(crate) mod datagrams;
 pub(crate) mod descriptor;
@@ -41,6 +42,7 @@ use rustix::event::epoll;
 
 pub(crate) use self::guard::Guard;
 use self::{
+    burst::Burst,
     closing::Retirement,
     descriptor::Descriptor,
     driver::Driver,
@@ -147,6 +149,7 @@ pub(crate) struct State {
     dirty: Vec<ConnectionId>,
     /// When output was last written or left to the driver.
     last_round: Option<Instant>,
+    burst: Burst,
     /// The driver knows of the dirty links.
     dirty_notified: bool,
     /// Asynchronous calls, for giving other tasks their turn.
@@ -188,6 +191,7 @@ impl Core {
             unblocked: Vec::new(),
             dirty: Vec::new(),
             last_round: None,
+            burst: Burst::default(),
             dirty_notified: false,
             calls: 0,
             #[cfg(feature = "tokio")]

@@ -85,6 +85,7 @@ impl Core {
     ) -> (Guard<'a>, Result<T, Ended>) {
         let mut now = Instant::now();
         let mut state = self.pump_before_waiting(state, now);
+        state.machine.end_burst();
         if let Some(done) = attempt(&mut state) {
             return (self.settle_rest(state), Ok(done));
         }

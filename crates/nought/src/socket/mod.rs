@@ -262,7 +262,9 @@ impl<K: ConnectsPeers> Socket<K> {
 impl<K: Routes> Socket<K> {
     /// ROUTER: whether there is room for messages to the peer of this name; `None`: there is no such peer.
     pub fn has_room_for(&self, routing_id: impl AsRef<[u8]>) -> Option<bool> {
-        self.core.look_up().machine.has_room_for(routing_id.as_ref())
+        let mut state = self.core.look_up();
+        state.machine.end_burst();
+        state.machine.has_room_for(routing_id.as_ref())
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) struct SocketOptions {
     pub(crate) spin: Duration,
     pub(crate) interruptible: bool,
     pub(crate) any_type_in_process: bool,
+    pub(crate) bursts_meet_hwm: bool,
 }
 
 /// When an endpoint is connected to no more.
@@ -81,6 +82,7 @@ impl Default for SocketOptions {
             spin: spin::LIMIT_DEFAULT,
             interruptible: false,
             any_type_in_process: false,
+            bursts_meet_hwm: false,
         }
     }
 }
@@ -329,6 +331,23 @@ impl<K: Kind> SocketBuilder<K> {
     /// Default: `false`.
     pub fn any_type_in_process(mut self, any: bool) -> Self {
         self.options.any_type_in_process = any;
+        self
+    }
+
+    /// Whether messages that have gone already count for the high-water mark of a burst: of sends that follow each other and
+    /// do not wait ([`try_send`](super::Socket::try_send), and [`send`](super::Socket::send) with a
+    /// [`send_timeout`](Self::send_timeout) of zero). Then a loop that sends until it is refused ends, however fast its peers
+    /// are: between two refusals each of them is given no more messages than the mark says, over inproc no more than both
+    /// sides' marks together. One call is refused, as if nobody had room, and the next begins another burst. One begins as
+    /// well with a message that is received, the question what the socket is ready for, and a wait for whatever it may be;
+    /// and nothing is refused of messages that took a millisecond or longer to come to the mark.
+    ///
+    /// What would be dropped, and not refused, is never dropped for this. No part is taken by STREAM, SERVER and PEER, by
+    /// [`send_batch`](super::Socket::send_batch), by [`send_timeout`](super::Socket::send_timeout), also with zero, and by
+    /// all that wait. libzmq does the same, as it seldom looks what its thread has taken. Default: `false`, the mark counts
+    /// what waits.
+    pub fn bursts_meet_hwm(mut self, meet: bool) -> Self {
+        self.options.bursts_meet_hwm = meet;
         self
     }
 

@@ -64,7 +64,14 @@ impl<K: CanSend> Socket<K> {
     }
 
     fn check_with(&self, first_frame: &[u8], waits: Waits) -> Result<(), SendErrorKind> {
-        let state = self.core.lock();
+        let mut state = self.core.lock();
+        if waits.is_burst(&state) {
+            let checked = self.core.check_in_burst(&mut state, first_frame);
+            if checked != Err(SendRefusal::WouldBlock) {
+                self.core.finish(state);
+                return checked.map_err(|refusal| waits.refused(refusal));
+            }
+        }
         let patience = waits.patience(state.options.send_timeout);
         let (state, result) = self.core.wait_for(state, Interest::Send, patience, |state| {
             if state.terminated {
@@ -149,7 +156,12 @@ impl Core {
     #[inline(always)]
     fn send(&self, message: &Outgoing<'_>, waits: Waits) -> Result<(), SendErrorKind> {
         let mut state = self.lock();
-        match self.send_now(&mut state, message) {
+        let sent = if waits.is_burst(&state) {
+            self.send_in_burst(&mut state, message)
+        } else {
+            self.send_now(&mut state, message)
+        };
+        match sent {
             Ok(()) if state.is_settled() => Ok(()),
             Ok(()) => {
                 self.finish(state);
@@ -171,7 +183,9 @@ impl Core {
             return Err(SendErrorKind::Terminated);
         }
         if refusal != SendRefusal::WouldBlock {
-            return Err(refusal.into());
+            // At the end of a burst those who wait for room are told that there is some.
+            self.finish(state);
+            return Err(waits.refused(refusal));
         }
         let patience = waits.patience(state.options.send_timeout);
         let (state, result) = self.wait_for(state, Interest::Send, patience, |state| self.attempt_send(state, message));
@@ -198,6 +212,25 @@ fn unsent(message: Outgoing<'_>, kind: SendErrorKind) -> SendError {
 }
 
 impl Waits {
+    /// Whether a message that is sent so is one of a burst.
+    #[inline]
+    fn is_burst(self, state: &State) -> bool {
+        let never_waits = match self {
+            Self::Never => true,
+            Self::For(_) => false,
+            Self::AsSet => state.options.send_timeout == Some(Duration::ZERO),
+        };
+        never_waits && state.options.bursts_meet_hwm
+    }
+
+    /// Why nothing was sent, of which waiting would have changed nothing.
+    fn refused(self, refusal: SendRefusal) -> SendErrorKind {
+        match refusal {
+            SendRefusal::EndOfBurst => self.ended(Ended::TimedOut),
+            refusal => refusal.into(),
+        }
+    }
+
     /// Why nothing was sent when the wait had ended.
     fn ended(self, ended: Ended) -> SendErrorKind {
         match ended {

@@ -95,6 +95,7 @@ settings! {
         spin: Duration,
         interruptible: bool,
         any_type_in_process: bool,
+        bursts_meet_hwm: bool,
     }
 }
 

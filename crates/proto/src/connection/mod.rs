@@ -3,6 +3,7 @@
 
 mod batch;
 mod body_pool;
+mod burst;
 mod counters;
 mod frame_buffer;
 mod handshake;
@@ -21,11 +22,13 @@ use std::{sync::Arc, time::Instant};
 pub(crate) use self::{
     batch::Batch,
     body_pool::BodyPool,
+    burst::Burst,
     handshake::Progress,
     inbound::{Inbound, MessageRules, ScannedCommand, Shape},
     pipe::{Taken, Written},
     spares::Spares,
 };
+use self::{burst::Share, handshake::Handshake, heartbeat::Heartbeat, run::Room};
 pub use self::{
     counters::Counters,
     frame_buffer::{FrameBuffer, Output},
@@ -37,7 +40,6 @@ pub use self::{
     table::ConnectionTable,
     waste::Waste,
 };
-use self::{handshake::Handshake, heartbeat::Heartbeat, run::Room};
 use crate::{
     error::{Incompatibility, ProtocolError},
     frame::Frame,
@@ -79,6 +81,8 @@ pub struct Connection {
     pub(crate) draining: bool,
     /// The pattern found no room and wants to know of it.
     wants_room: bool,
+    /// What it has been given of a burst.
+    share: Share,
     /// Reading was put off because of the high-water mark.
     read_paused: bool,
     /// What it keeps after it was lost.
@@ -216,6 +220,7 @@ impl Connection {
             opener: None,
             draining: false,
             wants_room: false,
+            share: Share::default(),
             read_paused: false,
             kept_len: 0,
             passed_up: Load::default(),

@@ -204,6 +204,11 @@ impl Pipe {
         shared.wake_reader();
     }
 
+    /// Messages that may be written and not consumed; 0: no limit.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.lock().capacity
+    }
+
     /// Whether a message would find room now; if not, the writer is told when one does.
     pub(crate) fn has_room(&self) -> bool {
         let mut shared = self.lock();

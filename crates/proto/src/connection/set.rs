@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Batch, Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN, PeerInfo,
-    Pipe, Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
+    Batch, Burst, Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN,
+    PeerInfo, Pipe, Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
     run::Room,
@@ -128,6 +128,8 @@ pub struct Connections {
     pub(crate) room_epoch: u64,
     /// See [`Socket::turn_changed`](crate::Socket::turn_changed).
     pub(crate) turn_changed: bool,
+    /// See [`Socket::in_burst`](crate::Socket::in_burst).
+    pub(crate) burst: Burst,
     /// What connections that are gone have counted.
     past: super::Counters,
     scratch: FrameBuffer,
@@ -385,6 +387,10 @@ impl Connections {
     #[inline]
     fn write_with(&mut self, id: ConnectionId, push: impl FnOnce(&mut FrameBuffer, Version)) -> Written {
         let Some(connection) = find_in_run(&mut self.slots, id) else { return Written::Gone };
+        // Before all else: a run may have no mark of its own.
+        if connection.meets(&mut self.burst, id, &self.options) {
+            return Written::Full;
+        }
         if !connection.is_in_run() {
             if !connection.takes_output() {
                 return Written::Gone;
@@ -405,6 +411,9 @@ impl Connections {
                 let change = pipes.out.write_message(&mut self.waste, |frames| push(frames, Version::V3_1));
                 connection.note_replaced(change.replaced);
                 connection.note_written(change.written, change.added_len);
+                if self.burst.is_on && change.written == Written::Yes {
+                    connection.share.add(&self.burst);
+                }
                 return change.written;
             }
             if !connection.begin_run(&self.options, &mut self.spares, &mut self.waste) {
@@ -415,6 +424,9 @@ impl Connections {
         let Outbox::Wire(frames) = &mut connection.outbox else { unreachable!("memory was dealt with above") };
         push(frames, connection.outbox_version);
         connection.counters.messages_out += 1;
+        if self.burst.is_on {
+            connection.share.add(&self.burst);
+        }
         if frames.messages == 1 || frames.len() >= WRITE_LEN {
             self.want_flush(id);
         }
@@ -440,7 +452,11 @@ impl Connections {
     /// Whether a message would find room; if not, the pattern hears of it when one does. A [run](super::run) goes on.
     #[inline]
     pub(crate) fn has_room(&mut self, id: ConnectionId) -> bool {
-        find_in_run(&mut self.slots, id).is_some_and(|connection| connection.is_in_run()) || self.finds_room(id)
+        let found = find_in_run(&mut self.slots, id);
+        if found.as_ref().is_some_and(|connection| connection.meets(&mut self.burst, id, &self.options)) {
+            return false;
+        }
+        found.is_some_and(|connection| connection.is_in_run()) || self.finds_room(id)
     }
 
     #[inline(never)]

@@ -185,6 +185,8 @@ fn drop_prefetched(
 pub enum SendRefusal {
     /// Nobody has room now.
     WouldBlock,
+    /// Those who have room have been given their share of a burst; see [`Socket::in_burst`](crate::Socket::in_burst).
+    EndOfBurst,
     /// It is not this socket's turn: REP answers what it received, REQ waits for its reply (RFC 28).
     OutOfTurn,
     /// ROUTER with mandatory, and STREAM: the peer named by the first frame is not there. SERVER and PEER: the peer that

@@ -1,7 +1,7 @@
 //! High-water marks count messages of each peer, exactly where nothing drains.
 
 use nought_proto::{
-    SocketType,
+    Outgoing, SocketType,
     limits::{DRAINING_LEN_MAX, READ_LEN_MAX},
     pattern::SendRefusal,
 };
@@ -138,6 +138,190 @@ fn a_transport_that_drains_may_hold_more_up_to_its_bound() {
     let sent = net.fill(push, &body);
     assert!(sent > 1 && sent <= DRAINING_LEN_MAX / 1000 + 1, "{sent}");
     assert_eq!(net.recv_all(pull).len(), sent);
+}
+
+/// Sends as one of a burst, and lets it travel.
+fn send_in_burst(net: &mut Net, node: Node, message: &[&str]) -> Result<(), SendRefusal> {
+    let message: Vec<&[u8]> = message.iter().map(|frame| frame.as_bytes()).collect();
+    let sent = net.at(node).in_burst(|socket| socket.send(&message[..].into()));
+    net.pump();
+    sent
+}
+
+#[test]
+fn a_burst_brings_each_peer_the_marks_messages_although_all_are_written() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 3);
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    for pull in pulls {
+        net.connect(push, pull);
+    }
+    for _ in 0..3 {
+        (0..6).for_each(|_| assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(())));
+        assert_eq!(send_in_burst(&mut net, push, &["x"]), Err(SendRefusal::EndOfBurst));
+        // Whoever is told so may go on at once, in whatever way.
+        assert_ne!(net.at(push).refused_at(), Some(net.at(push).room_epoch()), "nobody would wake who waits for room");
+        net.send(push, "x");
+        pulls.iter().for_each(|&pull| assert!(net.recv_all(pull).len() >= 3));
+    }
+}
+
+/// The pipe counts what has not been received, and all has been.
+#[test]
+fn a_burst_within_the_process_brings_what_both_marks_say() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 3);
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 2);
+    net.join(push, pull);
+    let mut send = || {
+        let sent = send_in_burst(&mut net, push, &["x"]);
+        assert_eq!(net.recv_all(pull).len(), usize::from(sent.is_ok()));
+        sent
+    };
+    for _ in 0..3 {
+        (0..5).for_each(|_| assert_eq!(send(), Ok(())));
+        assert_eq!(send(), Err(SendRefusal::EndOfBurst));
+    }
+}
+
+#[test]
+fn without_a_mark_a_burst_has_no_end() {
+    for in_process in [false, true] {
+        let mut net = Net::new();
+        let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 0);
+        let pull = net.socket(SocketType::Pull);
+        if in_process {
+            net.join(push, pull);
+        } else {
+            net.connect(push, pull);
+        }
+        (0..3000).for_each(|_| assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(())));
+    }
+}
+
+#[test]
+fn a_burst_ends_with_what_is_received() {
+    let mut net = Net::new();
+    let (here, there) =
+        (net.socket_with(SocketType::Pair, |options| options.send_hwm = 1), net.socket(SocketType::Pair));
+    net.connect(here, there);
+    for _ in 0..10 {
+        assert_eq!(send_in_burst(&mut net, here, &["x"]), Ok(()));
+        net.send(there, "y");
+        assert_eq!(net.recv_all(here), ["y"]);
+    }
+    assert_eq!(net.recv_all(there).len(), 10);
+}
+
+#[test]
+fn a_burst_ends_when_its_driver_says_so_and_not_with_a_look() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
+    let pull = net.socket(SocketType::Pull);
+    net.connect(push, pull);
+    for _ in 0..10 {
+        assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
+        net.at(push).end_burst();
+        assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
+        assert!(net.at(push).can_send());
+        assert_eq!(send_in_burst(&mut net, push, &["x"]), Err(SendRefusal::EndOfBurst));
+    }
+    assert_eq!(net.recv_all(pull).len(), 20);
+}
+
+/// What is written one after the other goes straight to the outbox; while a transport drains, without any mark.
+#[test]
+fn a_burst_meets_the_mark_within_a_run() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 3);
+    let pull = net.socket(SocketType::Pull);
+    net.connect(push, pull);
+    net.send(push, "the transport takes all of this one");
+    let mut send = || net.at(push).in_burst(|socket| socket.send(&Outgoing::Body(b"x")));
+    for _ in 0..3 {
+        (0..3).for_each(|_| assert_eq!(send(), Ok(())));
+        assert_eq!(send(), Err(SendRefusal::EndOfBurst));
+    }
+    net.pump();
+    assert_eq!(net.recv_all(pull).len(), 10);
+}
+
+/// That its subscribers are in a run is no answer to whether the burst has room for them.
+#[test]
+fn a_burst_of_a_publisher_that_may_drop_nothing_meets_the_mark_within_a_run() {
+    let mut net = Net::new();
+    let publisher = net.socket_with(SocketType::XPub, |options| (options.send_hwm, options.xpub_nodrop) = (3, true));
+    let sub = net.socket(SocketType::Sub);
+    let link = net.connect(sub, publisher);
+    net.at(sub).subscribe(b"").unwrap();
+    net.pump();
+    net.send(publisher, "the transport takes all of this one");
+    let mut send = || net.at(publisher).in_burst(|socket| socket.send(&Outgoing::Body(b"x")));
+    for _ in 0..3 {
+        (0..3).for_each(|_| assert_eq!(send(), Ok(())));
+        assert_eq!(send(), Err(SendRefusal::EndOfBurst));
+    }
+    net.pump();
+    assert_eq!(net.recv_all(sub).len(), 10);
+    assert_eq!(net.connection(publisher, link).counters().dropped_at_hwm, 0);
+}
+
+/// To go on with others, or with the next burst, is no hit, and nothing that somebody would have to hear of.
+#[test]
+fn a_burst_goes_on_with_those_who_have_not_had_their_share() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 4);
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    let mut links = vec![net.connect(push, pulls[0])];
+    (0..3).for_each(|_| assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(())));
+    links.push(net.connect(push, pulls[1]));
+    let epoch = net.at(push).room_epoch();
+    (0..5).for_each(|_| assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(())));
+    assert_eq!(net.at(push).room_epoch(), epoch);
+    assert_eq!(pulls.map(|pull| net.recv_all(pull).len()), [4, 4]);
+    assert_eq!(send_in_burst(&mut net, push, &["x"]), Err(SendRefusal::EndOfBurst));
+    (0..8).for_each(|_| assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(())));
+    assert_eq!(pulls.map(|pull| net.recv_all(pull).len()), [4, 4]);
+    links.into_iter().for_each(|link| assert_eq!(net.connection(push, link).counters().send_hwm_hits, 0));
+}
+
+/// A queue that is full is no burst that has ended: that there is room is told when there is some.
+#[test]
+fn a_burst_to_a_peer_yet_to_come_meets_the_mark_itself() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 2);
+    net.at(push).open(None);
+    (0..2).for_each(|_| assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(())));
+    assert!(send_in_burst(&mut net, push, &["x"]).is_err());
+    assert!(!net.at(push).can_send());
+    assert_eq!(send_in_burst(&mut net, push, &["x"]), Err(SendRefusal::WouldBlock));
+}
+
+#[test]
+fn a_burst_costs_no_message_where_what_finds_no_room_is_dropped() {
+    for refuses in [false, true] {
+        let mut net = Net::new();
+        let router = net.socket_with(SocketType::Router, |options| {
+            (options.send_hwm, options.router_mandatory) = (1, refuses);
+        });
+        let dealer = net.socket_with(SocketType::Dealer, |options| options.routing_id = "peer".into());
+        net.connect(dealer, router);
+        let publisher = net.socket_with(SocketType::XPub, |options| {
+            (options.send_hwm, options.xpub_nodrop) = (1, refuses);
+        });
+        let sub = net.socket(SocketType::Sub);
+        net.connect(sub, publisher);
+        net.at(sub).subscribe(b"").unwrap();
+        net.pump();
+        let second = if refuses { Err(SendRefusal::EndOfBurst) } else { Ok(()) };
+        for (sender, message, receiver) in [(router, &["peer", "x"][..], dealer), (publisher, &["x"], sub)] {
+            assert_eq!(send_in_burst(&mut net, sender, message), Ok(()));
+            let checked = net.at(sender).in_burst(|socket| socket.check(message[0].as_bytes()));
+            assert_eq!(checked, second);
+            assert_eq!(send_in_burst(&mut net, sender, message), Ok(()));
+            assert_eq!(net.recv_all(receiver).len(), 2);
+        }
+    }
 }
 
 #[test]
