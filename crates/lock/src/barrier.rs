@@ -48,12 +48,16 @@ mod imp {
         }
     }
 
-    /// Threads that come at the same time may each do it: it is the same for all, and nobody waits for another.
+    /// Threads that come at the same time may each do it, and nobody waits for another; what the first has found holds for
+    /// all.
     #[cold]
     fn register() -> bool {
         let is_there = membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok();
-        IS_THERE.store(if is_there { YES } else { NO }, Ordering::Relaxed);
-        is_there
+        let found = if is_there { YES } else { NO };
+        match IS_THERE.compare_exchange(UNKNOWN, found, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => is_there,
+            Err(first) => first == YES,
+        }
     }
 }
 
