@@ -408,15 +408,23 @@ impl Message {
         shared.map_or_else(|| Frame::copy_from_slice(self.body()), Frame::held)
     }
 
-    /// Takes out the memory of a body that stands apart, for the next one to be received into. The message is empty then.
+    /// Takes out the memory of a body that stands apart, for the next one to be received into. The message is empty then,
+    /// and has one behind it as before.
     #[inline]
     pub(crate) fn take_memory(&mut self) -> Option<Vec<u8>> {
         if self.form() != OWNED {
             return None;
         }
-        self.kind = VALID;
+        self.kind = VALID | self.kind & MORE;
         // SAFETY: the form said that it was written, and is another now: it is read once, here.
         Some(unsafe { (&raw const self.body.owned).cast::<Vec<u8>>().read() })
+    }
+
+    /// Puts back what [`take_memory`](Self::take_memory) took.
+    pub(crate) fn put_memory_back(&mut self, memory: Vec<u8>) {
+        let more = self.kind & MORE;
+        *self.become_owned() = memory;
+        self.kind |= more;
     }
 
     /// Holds what was received. Returns what was there, where its end may be a call of the application's.

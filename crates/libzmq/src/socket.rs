@@ -430,18 +430,24 @@ impl SocketHandle {
         })
     }
 
-    /// Receives into the memory of the message that was there before; a body that stood apart from it is gone then, even
-    /// if none comes.
+    /// Receives into the memory of the message that was there before, where its body stood apart from it.
     #[inline(always)]
     fn recv_message(&self, place: &mut message::Message, flags: c_int) -> Result<c_int> {
         let mut peer = place.take_peer();
         let mut message = Message::empty_frame();
-        if let (Some(memory), Some(frame)) = (place.take_memory(), message.first_mut()) {
-            *frame = Frame::with_memory(memory);
+        let memory = place.take_memory();
+        let is_lent = memory.is_some();
+        if let (Some(memory), Some(frame)) = (memory, message.first_mut()) {
+            *frame = memory.into();
         }
         let mut part = None;
-        let received = self.recv_next_frame(&mut message, &mut part, Some(&mut peer), flags);
-        let beside = received.inspect_err(|_| place.put_peer_back(peer.take()))?;
+        let beside = match self.recv_next_frame(&mut message, &mut part, Some(&mut peer), flags) {
+            Ok(beside) => beside,
+            Err(why) => {
+                let lent = message.first_mut().filter(|_| is_lent);
+                return Err(not_received(place, lent.map(mem::take), peer, why));
+            }
+        };
         let frame = part.as_mut().or_else(|| message.first_mut()).ok_or(Errno::AGAIN)?;
         let len = frame.len();
         let former = place.hold(frame, beside.has_more, peer);
@@ -450,6 +456,20 @@ impl SocketHandle {
         drop(former);
         Ok(length(len))
     }
+}
+
+/// As with libzmq, a message into which nothing came is empty; it is as it was where the socket was not looked at for one.
+#[cold]
+fn not_received(place: &mut message::Message, lent: Option<Frame>, peer: Option<Arc<PeerInfo>>, why: Errno) -> Errno {
+    if matches!(why, Errno::FSM | Errno::NOT_SUPPORTED) {
+        if let Some(lent) = lent {
+            place.put_memory_back(lent.into_vec());
+        }
+        place.put_peer_back(peer);
+    } else {
+        place.clear();
+    }
+    why
 }
 
 /// The address of a DGRAM's peer, as libzmq tells it.

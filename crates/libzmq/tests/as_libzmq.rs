@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     ffi::{CStr, c_int, c_void},
-    ptr,
+    ptr, slice,
 };
 
 use support::{Library, Msg, c};
@@ -335,5 +335,45 @@ fn z85_is_refused_alike() {
                 assert_eq!((library.errno)(), libc::EINVAL);
             }
         }
+    }
+}
+
+/// What it held is gone if the socket was asked for a message and had none, and stays if the socket was not to be asked.
+#[test]
+fn a_message_that_nothing_is_received_into_is_left_the_same() {
+    let [pair, req, rep, push] = [0, 3, 4, 8];
+    for (receiver, sender, asked) in [(pair, pair, pair), (rep, req, rep), (pair, pair, push)] {
+        for len in [0, 10, 55, 56, 1000, 8191, 8192] {
+            let [ours, theirs] =
+                both(receiver).map(|open| received_and_not(&open, sender, (asked != receiver).then_some(asked), len));
+            assert_eq!(ours, theirs, "asked a socket of type {asked} with {len} bytes");
+        }
+    }
+}
+
+/// A message is received, and then none into its place: what that returned, and what is there then.
+fn received_and_not(open: &Open, sender: c_int, other: Option<c_int>, len: usize) -> ((c_int, c_int), Vec<u8>) {
+    const DONTWAIT: c_int = 1;
+    let library = open.library;
+    let mut message = Msg::zeroed();
+    // SAFETY: see `Open::new`; the library says how long the body is.
+    unsafe {
+        let sender = (library.socket)(open.context, sender);
+        let other = other.map(|socket_type| (library.socket)(open.context, socket_type));
+        let endpoint = c("inproc://received");
+        assert_eq!((library.bind)(open.socket, endpoint.as_ptr()), 0);
+        assert_eq!((library.connect)(sender, endpoint.as_ptr()), 0);
+        assert_eq!((library.send)(sender, vec![7_u8; len].as_ptr().cast(), len, 0), len as c_int);
+        assert_eq!((library.msg_init)(message.pointer()), 0);
+        assert_eq!((library.msg_recv)(message.pointer(), open.socket, 0), len as c_int);
+        let asked = other.unwrap_or(open.socket);
+        let returned = library.outcome((library.msg_recv)(message.pointer(), asked, DONTWAIT));
+        let data = (library.msg_data)(message.pointer()).cast::<u8>();
+        let body = slice::from_raw_parts(data, (library.msg_size)(message.pointer())).to_vec();
+        assert_eq!((library.msg_close)(message.pointer()), 0);
+        for socket in [Some(sender), other].into_iter().flatten() {
+            assert_eq!((library.close)(socket), 0);
+        }
+        (returned, body)
     }
 }

@@ -52,7 +52,7 @@ impl Frame {
     ///
     /// What was in the vector is gone. [`swap_into`](Self::swap_into) takes the body out again.
     #[inline]
-    pub fn with_memory(mut memory: Vec<u8>) -> Self {
+    fn with_memory(mut memory: Vec<u8>) -> Self {
         memory.clear();
         Self(Repr::Owned(memory))
     }
