@@ -48,15 +48,6 @@ impl Frame {
         Self(Repr::Held(body))
     }
 
-    /// An empty frame with memory for the next body that is received into it, where that stands apart from its frame.
-    ///
-    /// What was in the vector is gone. [`swap_into`](Self::swap_into) takes the body out again.
-    #[inline]
-    fn with_memory(mut memory: Vec<u8>) -> Self {
-        memory.clear();
-        Self(Repr::Owned(memory))
-    }
-
     /// A frame with a copy of `body`.
     pub fn copy_from_slice(body: &[u8]) -> Self {
         if body.len() <= INLINE_LEN_MAX {
@@ -157,7 +148,7 @@ impl Frame {
         taken.clear();
         match &mut self.0 {
             Repr::Owned(body) => std::mem::swap(body, taken),
-            _ => *taken = std::mem::replace(self, Self::with_memory(std::mem::take(taken))).into_vec(),
+            _ => *taken = std::mem::replace(self, Self(Repr::Owned(std::mem::take(taken)))).into_vec(),
         }
     }
 
@@ -335,9 +326,9 @@ mod tests {
 
     #[test]
     fn memory_that_a_frame_was_made_of_holds_the_next_body() {
-        let memory = vec![1; 100];
+        let memory = Vec::with_capacity(100);
         let given = memory.as_ptr();
-        let mut frame = Frame::with_memory(memory);
+        let mut frame = Frame(Repr::Owned(memory));
         assert!(frame.is_empty());
         frame.copy_prefix(&[2; 70], 70);
         assert_eq!((&frame[..], frame.as_ptr()), (&[2; 70][..], given));
