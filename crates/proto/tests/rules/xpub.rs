@@ -150,16 +150,22 @@ fn by_hand_is_only_for_manual() {
     assert_eq!(net.at(xpub).subscribe(b"x"), Err(SubscribeRefusal::NotSupported));
 }
 
-#[test]
-fn nodrop_a_full_subscriber_makes_the_sender_wait_and_nobody_gets_it() {
-    let (mut net, xpub, [one, two]) = with_two(|options| {
+/// Two subscribers of "a" with a mark of three for each, of which the first takes next to nothing.
+fn nodrop_with_a_slow_one() -> (Net, Node, [Link; 2]) {
+    let (mut net, xpub, links) = with_two(|options| {
         options.xpub_nodrop = true;
         options.send_hwm = 3;
     });
-    for link in [one, two] {
+    for link in links {
         net.feed(link, wire::subscribe("a"));
     }
-    net.room(one, 1);
+    net.room(links[0], 1);
+    (net, xpub, links)
+}
+
+#[test]
+fn nodrop_a_full_subscriber_makes_the_sender_wait_and_nobody_gets_it() {
+    let (mut net, xpub, [one, two]) = nodrop_with_a_slow_one();
     for _ in 0..3 {
         net.send(xpub, "a");
     }
@@ -177,14 +183,7 @@ fn nodrop_a_full_subscriber_makes_the_sender_wait_and_nobody_gets_it() {
 
 #[test]
 fn nodrop_a_stream_of_messages_meets_each_subscribers_mark_as_it_is_now() {
-    let (mut net, xpub, [one, two]) = with_two(|options| {
-        options.xpub_nodrop = true;
-        options.send_hwm = 3;
-    });
-    for link in [one, two] {
-        net.feed(link, wire::subscribe("a"));
-    }
-    net.room(one, 1);
+    let (mut net, xpub, [one, two]) = nodrop_with_a_slow_one();
     net.send(xpub, "a");
     // Nothing is written meanwhile, so that one message comes straight after the other.
     let fill = |net: &mut Net| (0..9).take_while(|_| net.at(xpub).send(&Outgoing::Body(b"a")).is_ok()).count();
