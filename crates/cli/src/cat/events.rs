@@ -37,7 +37,7 @@ impl Events {
                 let what = event.kind.to_string();
                 // The same fault comes back with each new attempt to connect, from another port.
                 if is_verbose || (needs_the_user(&event) && what != told) {
-                    output::tell(event.to_string());
+                    output::tell(event);
                     told = what;
                 }
             }
