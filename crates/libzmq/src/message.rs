@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nought::{Address, Frame, PeerInfo};
+use nought::{Address, BodyInPlace, Frame, PeerInfo};
 
 use crate::{
     border,
@@ -249,7 +249,7 @@ impl Message {
     }
 
     /// Takes the message out, and leaves an empty one.
-    fn take(&mut self) -> Self {
+    pub(crate) fn take(&mut self) -> Self {
         mem::replace(self, Self::empty())
     }
 
@@ -446,17 +446,44 @@ impl Message {
         former
     }
 
+    /// Whether what is here has to be taken out before something else is held: its end may be a call of the application's.
+    #[inline]
+    pub(crate) fn ends_apart(&mut self) -> bool {
+        self.may_end_in_a_call() || *self.extra.get_mut() != 0
+    }
+
+    /// Holds a body that was received, of less than [`LARGE_BODY_LEN`] bytes, in the place of what is here and does not
+    /// [end apart](Self::ends_apart).
+    #[inline(always)]
+    pub(crate) fn hold_small(&mut self, body: BodyInPlace<'_>) {
+        match body.in_place() {
+            Some(bytes) if self.form() < OWNED => {
+                // SAFETY: as in `hold`.
+                unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut self.body.inline).cast(), bytes.len()) };
+                self.kind = VALID | body.as_slice().len() as u8;
+            }
+            _ if body.as_slice().len() <= INLINE_LEN_MAX => self.hold_short(body.as_slice()),
+            _ => body.copy_into(self.become_owned()),
+        }
+    }
+
+    /// The same for a body that fits in the message.
+    fn hold_short(&mut self, body: &[u8]) {
+        assert!(body.len() <= INLINE_LEN_MAX);
+        // SAFETY: they are no more bytes than fit, and not of this message; the form that is noted next is that of a body
+        // here.
+        unsafe {
+            self.end_body();
+            ptr::copy_nonoverlapping(body.as_ptr(), (&raw mut self.body.inline).cast(), body.len());
+        }
+        self.kind = VALID | body.len() as u8;
+    }
+
     #[inline]
     fn hold_any(&mut self, frame: &mut Frame) -> Option<Self> {
-        let former = (self.may_end_in_a_call() || *self.extra.get_mut() != 0).then(|| self.take());
+        let former = self.ends_apart().then(|| self.take());
         if frame.len() <= INLINE_LEN_MAX {
-            // SAFETY: they are no more bytes than fit, and not of this message; the form that is noted next is that of a
-            // body here.
-            unsafe {
-                self.end_body();
-                ptr::copy_nonoverlapping(frame.as_ptr(), (&raw mut self.body.inline).cast(), frame.len());
-            }
-            self.kind = VALID | frame.len() as u8;
+            self.hold_short(frame);
         } else if frame.len() < LARGE_BODY_LEN {
             frame.swap_into(self.become_owned());
         } else {

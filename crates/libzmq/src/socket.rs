@@ -15,7 +15,9 @@ use std::{
     },
 };
 
-use nought::{Address, Any, Frame, Message, Outgoing, PeerInfo, Readiness, SendErrorKind, Socket, SocketType};
+use nought::{
+    Address, Any, BodyInPlace, Frame, Message, Outgoing, PeerInfo, Place, Readiness, SendErrorKind, Socket, SocketType,
+};
 
 use crate::{
     border,
@@ -324,7 +326,7 @@ impl SocketHandle {
             let mut message = place.take().unwrap_or_else(|| Box::new(Message::empty_frame()));
             // A frame of several does not stay in the message.
             let mut part = None;
-            let received = self.recv_next_frame(&mut message, &mut part, None, flags);
+            let received = self.recv_next_frame(&mut message, &mut part, flags);
             let taken = received.and_then(|beside| {
                 let frame = part.as_mut().or_else(|| message.first_mut()).ok_or(Errno::AGAIN)?;
                 Ok(take(frame, beside.has_more))
@@ -335,37 +337,35 @@ impl SocketHandle {
         })
     }
 
-    /// Puts the next frame into `message`, as its only one; or, if it is one of several, into `part`. If `peer` is asked
-    /// for, it is with whose the last one was that it is quickest to say whose this is.
+    /// Puts the next frame into `message`, as its only one; or, if it is one of several, into `part`.
     #[inline(always)]
-    fn recv_next_frame(
-        &self,
-        message: &mut Message,
-        part: &mut Option<Frame>,
-        mut peer: Option<&mut Option<Arc<PeerInfo>>>,
-        flags: c_int,
-    ) -> Result<Beside> {
+    fn recv_next_frame(&self, message: &mut Message, part: &mut Option<Frame>, flags: c_int) -> Result<Beside> {
         if self.has_rest()
-            && let Some(has_more) = self.next_of_rest(part, peer.as_deref_mut())
+            && let Some(has_more) = self.next_of_rest(part, None)
         {
             return Ok(Beside { has_more, address: None });
         }
-        self.recv_whole(message, peer.as_deref_mut(), flags)?;
-        if message.address().is_none() && message.len() == 1 {
-            return Ok(Beside { has_more: false, address: None });
+        let waits = flags & DONTWAIT == 0;
+        if waits {
+            self.socket.recv_into(message)?
+        } else {
+            self.socket.try_recv_into(message)?
         }
-        Ok(self.take_apart(message, part, peer))
+        Ok(self.take_first(message, part, None))
     }
 
+    /// What is to be fetched first of a message that was received: all of it, or what is put into `part`.
     #[inline(always)]
-    fn recv_whole(&self, message: &mut Message, peer: Option<&mut Option<Arc<PeerInfo>>>, flags: c_int) -> Result<()> {
-        match (peer, flags & DONTWAIT == 0) {
-            (Some(peer), true) => self.socket.recv_from_into(message, peer)?,
-            (Some(peer), false) => self.socket.try_recv_from_into(message, peer)?,
-            (None, true) => self.socket.recv_into(message)?,
-            (None, false) => self.socket.try_recv_into(message)?,
+    fn take_first(
+        &self,
+        message: &mut Message,
+        part: &mut Option<Frame>,
+        peer: Option<&mut Option<Arc<PeerInfo>>>,
+    ) -> Beside {
+        if message.address().is_none() && message.len() == 1 {
+            return Beside { has_more: false, address: None };
         }
-        Ok(())
+        self.take_apart(message, part, peer)
     }
 
     /// Of a message that is more than a frame, takes out what is to be fetched first.
@@ -434,42 +434,92 @@ impl SocketHandle {
     #[inline(always)]
     fn recv_message(&self, place: &mut message::Message, flags: c_int) -> Result<c_int> {
         let mut peer = place.take_peer();
-        let mut message = Message::empty_frame();
-        let memory = place.take_memory();
-        let is_lent = memory.is_some();
-        if let (Some(memory), Some(frame)) = (memory, message.first_mut()) {
-            *frame = memory.into();
-        }
+        let mut reception = Reception { place, former: None, message: None, is_lent: false };
         let mut part = None;
-        let beside = match self.recv_next_frame(&mut message, &mut part, Some(&mut peer), flags) {
-            Ok(beside) => beside,
-            Err(why) => {
-                let lent = message.first_mut().filter(|_| is_lent);
-                return Err(not_received(place, lent.map(mem::take), peer, why));
-            }
+        if self.has_rest()
+            && let Some(has_more) = self.next_of_rest(&mut part, Some(&mut peer))
+        {
+            return reception.end_with(part.as_mut(), Beside { has_more, address: None }, peer);
+        }
+        let received = if flags & DONTWAIT == 0 {
+            self.socket.recv_from_into_place(&mut reception, &mut peer)
+        } else {
+            self.socket.try_recv_from_into_place(&mut reception, &mut peer)
         };
-        let frame = part.as_mut().or_else(|| message.first_mut()).ok_or(Errno::AGAIN)?;
-        let len = frame.len();
-        let former = place.hold(frame, beside.has_more, peer);
-        beside.address.iter().for_each(|address| place.note(address));
-        // When all is done: that may be a call of the application's.
-        drop(former);
-        Ok(length(len))
+        if let Err(why) = received {
+            return Err(reception.end_without(peer, why.into()));
+        }
+        let Some(message) = &mut reception.message else { return Ok(reception.end_with_small(peer)) };
+        let beside = self.take_first(message, &mut part, Some(&mut peer));
+        reception.end_with(part.as_mut(), beside, peer)
     }
 }
 
-/// As with libzmq, a message into which nothing came is empty; it is as it was where the socket was not looked at for one.
-#[cold]
-fn not_received(place: &mut message::Message, lent: Option<Frame>, peer: Option<Arc<PeerInfo>>, why: Errno) -> Errno {
-    if matches!(why, Errno::FSM | Errno::NOT_SUPPORTED) {
-        if let Some(lent) = lent {
-            place.put_memory_back(lent.into_vec());
+/// A message that is being received into a message of the application's.
+struct Reception<'a> {
+    place: &'a mut message::Message,
+    /// What was there, where its end may be a call of the application's: it ends when all is done.
+    former: Option<message::Message>,
+    /// What has come, unless it has gone into its place.
+    message: Option<Message>,
+    /// The memory of the body that was there has been given for what comes.
+    is_lent: bool,
+}
+
+impl Place for Reception<'_> {
+    #[inline(always)]
+    fn take_small(&mut self, body: BodyInPlace<'_>) {
+        if self.place.ends_apart() {
+            self.former = Some(self.place.take());
         }
-        place.put_peer_back(peer);
-    } else {
-        place.clear();
+        self.place.hold_small(body);
     }
-    why
+
+    #[inline]
+    fn message(&mut self) -> &mut Message {
+        let message = self.message.insert(Message::empty_frame());
+        if let (Some(memory), Some(frame)) = (self.place.take_memory(), message.first_mut()) {
+            self.is_lent = true;
+            *frame = memory.into();
+        }
+        message
+    }
+}
+
+impl Reception<'_> {
+    /// The message is in its place.
+    #[inline(always)]
+    fn end_with_small(&mut self, peer: Option<Arc<PeerInfo>>) -> c_int {
+        self.place.put_peer_back(peer);
+        length(self.place.body().len())
+    }
+
+    /// The message is what has come, or a part of it.
+    #[inline]
+    fn end_with(&mut self, part: Option<&mut Frame>, beside: Beside, peer: Option<Arc<PeerInfo>>) -> Result<c_int> {
+        let whole = self.message.as_mut().and_then(Message::first_mut);
+        let frame = part.or(whole).ok_or(Errno::AGAIN)?;
+        let len = frame.len();
+        self.former = self.place.hold(frame, beside.has_more, peer);
+        beside.address.iter().for_each(|address| self.place.note(address));
+        Ok(length(len))
+    }
+
+    /// As with libzmq, a message into which nothing came is empty; it is as it was where the socket was not looked at for
+    /// one.
+    #[cold]
+    fn end_without(mut self, peer: Option<Arc<PeerInfo>>, why: Errno) -> Errno {
+        if !matches!(why, Errno::FSM | Errno::NOT_SUPPORTED) {
+            self.place.clear();
+            return why;
+        }
+        let lent = self.message.take().filter(|_| self.is_lent).and_then(|mut message| message.pop_front());
+        if let Some(lent) = lent {
+            self.place.put_memory_back(lent.into_vec());
+        }
+        self.place.put_peer_back(peer);
+        why
+    }
 }
 
 /// The address of a DGRAM's peer, as libzmq tells it.

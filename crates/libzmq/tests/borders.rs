@@ -302,6 +302,97 @@ fn a_message_is_received_over_any_other() {
     }
 }
 
+/// What a message holds when another is received over it that is one of many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Former {
+    Received,
+    /// Received, and asked who has sent it.
+    Asked,
+    /// Received, and copied.
+    Copied,
+    Sized,
+    Foreign,
+}
+
+#[test]
+fn one_of_many_is_received_over_any_other() {
+    let pair = Pair::of([7, 8], "tcp://127.0.0.1:*");
+    let library = pair.library;
+    let lengths: Vec<usize> =
+        LENGTHS.iter().flat_map(|&former| LENGTHS.iter().flat_map(move |&len| [former, len])).collect();
+    let made = [Former::Received, Former::Asked, Former::Copied, Former::Sized, Former::Foreign];
+    for former in made {
+        let (mut message, mut copy, freed) = (Msg::zeroed(), Msg::zeroed(), AtomicUsize::new(0));
+        // SAFETY: see `Pair::of`.
+        unsafe {
+            for &len in &lengths {
+                let body = body_of(len);
+                assert_eq!((library.send)(pair.ends[1], body.as_ptr().cast(), len, 0), len as c_int);
+            }
+            assert_eq!((library.msg_init)(message.pointer()), 0);
+            assert_eq!((library.msg_init)(copy.pointer()), 0);
+            let mut held = 0;
+            for (index, &len) in lengths.iter().enumerate() {
+                match former {
+                    Former::Received => {}
+                    Former::Asked if index == 0 => {}
+                    Former::Asked => {
+                        let told = (library.msg_gets)(message.pointer(), c("Socket-Type").as_ptr());
+                        assert_eq!(CStr::from_ptr(told), c"PUSH");
+                    }
+                    Former::Copied => {
+                        assert_eq!((library.msg_copy)(copy.pointer(), message.pointer()), 0);
+                    }
+                    Former::Sized => {
+                        assert_eq!((library.msg_close)(message.pointer()), 0);
+                        assert_eq!((library.msg_init_size)(message.pointer(), lengths[index / 2]), 0);
+                    }
+                    Former::Foreign => {
+                        assert_eq!((library.msg_close)(message.pointer()), 0);
+                        let body = std::mem::ManuallyDrop::new(vec![7_u8; BODY_LEN]).as_mut_ptr();
+                        let hint = (&raw const freed).cast_mut().cast();
+                        let free = Some(count_and_free as _);
+                        assert_eq!((library.msg_init_data)(message.pointer(), body.cast(), 200, free, hint), 0);
+                    }
+                }
+                assert_eq!((library.msg_recv)(message.pointer(), pair.ends[0], 0), len as c_int);
+                assert!(holds(library, &mut message, len), "{former:?}, {index}, {len}");
+                assert_eq!((library.msg_more)(message.pointer()), 0);
+                assert!(former != Former::Copied || holds(library, &mut copy, held), "the copy is as it was: {held}");
+                assert_eq!(freed.load(Ordering::SeqCst), if former == Former::Foreign { index + 1 } else { 0 });
+                held = len;
+            }
+            for message in [&mut message, &mut copy] {
+                assert_eq!((library.msg_close)(message.pointer()), 0);
+            }
+        }
+    }
+    pair.end();
+}
+
+#[test]
+fn a_message_that_is_received_over_the_first_frame_of_another_has_none_behind_it() {
+    let pair = Pair::of([7, 8], "tcp://127.0.0.1:*");
+    let library = pair.library;
+    let mut message = Msg::zeroed();
+    // SAFETY: see `Pair::of`.
+    unsafe {
+        assert_eq!((library.msg_init)(message.pointer()), 0);
+        let frames = (0..300).flat_map(|_| LENGTHS.iter().flat_map(|&len| [(len, SNDMORE), (len, 0), (len, 0)]));
+        for (len, flags) in frames.clone().take(900) {
+            let body = body_of(len);
+            assert_eq!((library.send)(pair.ends[1], body.as_ptr().cast(), len, flags), len as c_int);
+        }
+        for (len, flags) in frames.take(900) {
+            assert_eq!((library.msg_recv)(message.pointer(), pair.ends[0], 0), len as c_int);
+            assert!(holds(library, &mut message, len), "{len}");
+            assert_eq!((library.msg_more)(message.pointer()), c_int::from(flags == SNDMORE));
+        }
+        assert_eq!((library.msg_close)(message.pointer()), 0);
+    }
+    pair.end();
+}
+
 #[test]
 fn what_a_message_had_ends_when_another_is_received_over_it() {
     let pair = Pair::of([0, 0], "tcp://127.0.0.1:*");
@@ -679,6 +770,31 @@ fn what_frees_a_message_may_receive_one() {
     }
     outer.end();
     inner.end();
+}
+
+#[test]
+fn what_frees_a_message_may_receive_the_next_of_many() {
+    within_a_minute(|| {
+        const SENT: usize = 200;
+        let pair = Pair::of([7, 8], "tcp://127.0.0.1:*");
+        let library = pair.library;
+        let (mut message, mut body) = (Msg::zeroed(), [7_u8; 200]);
+        // SAFETY: see `Pair::of`.
+        unsafe {
+            for len in 0..SENT {
+                assert_eq!((library.send)(pair.ends[1], body.as_ptr().cast(), len, 0), len as c_int);
+            }
+            let mut freeing = Freeing { library, socket: pair.ends[0], received: -2 };
+            for len in (0..SENT).step_by(2) {
+                let (data, hint) = (body.as_mut_ptr().cast(), (&raw mut freeing).cast());
+                assert_eq!((library.msg_init_data)(message.pointer(), data, 200, Some(receive_while_freeing), hint), 0);
+                assert_eq!((library.msg_recv)(message.pointer(), pair.ends[0], 0), len as c_int);
+                assert_eq!(freeing.received, len as c_int + 1);
+                assert_eq!((library.msg_close)(message.pointer()), 0);
+            }
+        }
+        pair.end();
+    });
 }
 
 /// A socket, and what came of sending over it when a message's memory was freed.

@@ -33,6 +33,7 @@ pub use nought_proto::{
     ProtocolError, PublicKey, SecretKey, Security, SocketType,
     connection::{Counters, PeerCredentials, PeerInfo},
     error::{Denial, Incompatibility, Misbehaviour},
+    frame::BodyInPlace,
     message::Address,
     wire::{Version, metadata::Metadata},
     z85, zap,
@@ -51,9 +52,9 @@ pub use self::{
     socket::{
         Addresses, Any, CanConflate, CanReceive, CanSend, CanSubscribe, Channel, Client, ConnectsPeers, Dealer, Dgram,
         Dish, Gather, Greets, HasRoutingId, JoinsGroups, Kind, Matches, Messages, Messenger, NamesPeers, Pair, Peer,
-        PeerStats, Pub, Publishes, Pull, Push, Radio, ReconnectStop, Rep, Req, Requests, Router, Routes, Scatter,
-        SeesDisconnects, SeesHiccups, SeesSubscriptions, SendBatchError, SendsSubscriptions, SendsToGroups, Server,
-        Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp, Stream, Streams, Sub, SubscribesByMessage,
-        XPub, XSub,
+        PeerStats, Place, Pub, Publishes, Pull, Push, Radio, ReconnectStop, Rep, Req, Requests, Router, Routes,
+        Scatter, SeesDisconnects, SeesHiccups, SeesSubscriptions, SendBatchError, SendsSubscriptions, SendsToGroups,
+        Server, Socket, SocketBuilder, SocketSettings, SocketStats, SpeaksZmtp, Stream, Streams, Sub,
+        SubscribesByMessage, XPub, XSub,
     },
 };

@@ -90,12 +90,7 @@ impl Frame {
                 *inline_len = len as u8;
                 bytes[..len].copy_from_slice(source);
             }
-            Repr::Owned(body)
-                if (INLINE_LEN_MAX + 1..LARGE_BODY_LEN).contains(&len) && body.capacity() / KEPT_PER_BYTE <= len =>
-            {
-                body.clear();
-                body.extend_from_slice(source);
-            }
+            Repr::Owned(body) if (INLINE_LEN_MAX + 1..LARGE_BODY_LEN).contains(&len) => copy_into(body, source),
             _ => *self = Self::copy_from_slice(source),
         }
     }
@@ -175,6 +170,55 @@ impl Frame {
     /// Whether the body is not to be let go of before it has been written.
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.0, Repr::Held(_))
+    }
+}
+
+/// Makes `memory` hold a copy of a body of its own. It is used again, unless it is far more than the body needs.
+#[inline]
+fn copy_into(memory: &mut Vec<u8>, body: &[u8]) {
+    if memory.capacity() / KEPT_PER_BYTE > body.len() {
+        *memory = Vec::with_capacity(body.len());
+    }
+    memory.clear();
+    memory.extend_from_slice(body);
+}
+
+/// The body of a message that has come, where it stands among others.
+#[derive(Clone, Copy)]
+pub struct BodyInPlace<'a> {
+    len: usize,
+    /// It, and what stands behind it.
+    bytes: &'a [u8],
+}
+
+impl<'a> BodyInPlace<'a> {
+    /// The first `len` of these bytes.
+    ///
+    /// # Panics
+    /// If there are less.
+    #[inline]
+    pub(crate) fn new(bytes: &'a [u8], len: usize) -> Self {
+        assert!(len <= bytes.len());
+        Self { len, bytes }
+    }
+
+    /// The body.
+    #[inline]
+    pub fn as_slice(&self) -> &'a [u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The bytes in which a body of at most [`INLINE_LEN_MAX`] bytes stands, if there are as many; see
+    /// [`Frame::in_place`].
+    #[inline]
+    pub fn in_place(&self) -> Option<&'a [u8; INLINE_LEN_MAX]> {
+        self.bytes.first_chunk().filter(|_| self.len <= INLINE_LEN_MAX)
+    }
+
+    /// Copies the body to the place of what is in `memory`, which is used again as that of a [`Frame`] is.
+    #[inline]
+    pub fn copy_into(&self, memory: &mut Vec<u8>) {
+        copy_into(memory, self.as_slice());
     }
 }
 

@@ -36,6 +36,7 @@ use nought_lock::BiasedLock;
 use nought_proto::{
     ConnectionId, Event, Message, Outgoing,
     connection::{Flush, PeerInfo},
+    frame::BodyInPlace,
     pattern::{RecvRefusal, SendRefusal},
 };
 use rustix::event::epoll;
@@ -291,6 +292,21 @@ impl Core {
         }
         self.take_mail(state);
         state.machine.recv_from(into, peer)
+    }
+
+    /// Receives a small message where it stands, if one is next in a run; see [`nought_proto::Socket::recv_small_from`].
+    #[inline]
+    pub(crate) fn recv_small_from_now<T>(
+        &self,
+        state: &mut State,
+        peer: &mut Option<Arc<PeerInfo>>,
+        take: impl FnOnce(BodyInPlace<'_>) -> T,
+    ) -> Option<T> {
+        if state.terminated {
+            return None;
+        }
+        self.take_mail(state);
+        state.machine.recv_small_from(peer, take)
     }
 
     /// Locks the socket to look at it, as it is after what peers in the same process did.

@@ -22,6 +22,7 @@ pub use self::{
         SendsSubscriptions, SendsToGroups, Server, SpeaksZmtp, Stream, Streams, Sub, SubscribesByMessage, XPub, XSub,
     },
     options::{ReconnectStop, SocketBuilder},
+    receiving::Place,
     sending::SendBatchError,
     settings::SocketSettings,
     stats::{PeerStats, SocketStats},

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use nought_proto::{
     Message,
     connection::{PeerInfo, Waste},
+    frame::BodyInPlace,
     pattern::RecvRefusal,
 };
 
@@ -13,6 +14,17 @@ use crate::{
     engine::{Guard, State, wait::Ended, waiters::Interest},
     error::RecvError,
 };
+
+/// What a message is received into that is not to become a [`Message`]: a caller's own form of it.
+///
+/// Both methods are called while the socket is locked. They must not use it, and had better be short.
+pub trait Place {
+    /// Takes a message of one frame and of less than 8 KiB from where it stands.
+    fn take_small(&mut self, body: BodyInPlace<'_>);
+
+    /// What any other message is received into.
+    fn message(&mut self) -> &mut Message;
+}
 
 impl<K: CanReceive> Socket<K> {
     /// Receives a message; waits for it, at most for the receive time-out.
@@ -125,6 +137,53 @@ impl<K: CanReceive> Socket<K> {
         self.receive(Waits::Never, |state| self.core.recv_from_now(state, message, peer))
     }
 
+    /// Receives a message as [`recv_from_into`](Self::recv_from_into) does, into a form of the caller's own. Of a stream of
+    /// small messages most are given to it without having been made a [`Message`].
+    ///
+    /// # Errors
+    /// See [`recv_from_into`](Self::recv_from_into).
+    #[inline(always)]
+    pub fn recv_from_into_place(
+        &self,
+        place: &mut impl Place,
+        peer: &mut Option<Arc<PeerInfo>>,
+    ) -> Result<(), RecvError> {
+        self.receive_into_place(Waits::AsSet, place, peer)
+    }
+
+    /// The same, if there is a message.
+    ///
+    /// # Errors
+    /// See [`try_recv_from_into`](Self::try_recv_from_into).
+    #[inline(always)]
+    pub fn try_recv_from_into_place(
+        &self,
+        place: &mut impl Place,
+        peer: &mut Option<Arc<PeerInfo>>,
+    ) -> Result<(), RecvError> {
+        self.receive_into_place(Waits::Never, place, peer)
+    }
+
+    #[inline(always)]
+    fn receive_into_place(
+        &self,
+        waits: Waits,
+        place: &mut impl Place,
+        peer: &mut Option<Arc<PeerInfo>>,
+    ) -> Result<(), RecvError> {
+        let mut state = self.core.lock();
+        if self.core.recv_small_from_now(&mut state, peer, |body| place.take_small(body)).is_some() {
+            // As in `receive_locked`.
+            if !state.is_settled() {
+                self.core.finish(state);
+            }
+            return Ok(());
+        }
+        let message = place.message();
+        state.machine.end_bodies_of(message);
+        self.receive_locked(state, waits, |state| self.core.recv_from_now(state, message, peer))
+    }
+
     /// Receives a message into `message`, in the place of what is there, if there is one.
     ///
     /// # Errors
@@ -165,9 +224,18 @@ impl<K: CanReceive> Socket<K> {
     fn receive<T>(
         &self,
         waits: Waits,
+        attempt: impl FnMut(&mut State) -> Result<T, RecvRefusal>,
+    ) -> Result<T, RecvError> {
+        self.receive_locked(self.core.lock(), waits, attempt)
+    }
+
+    #[inline(always)]
+    fn receive_locked<T>(
+        &self,
+        mut state: Guard<'_>,
+        waits: Waits,
         mut attempt: impl FnMut(&mut State) -> Result<T, RecvRefusal>,
     ) -> Result<T, RecvError> {
-        let mut state = self.core.lock();
         match attempt(&mut state) {
             // A guard that is moved is written to memory, which takes longer than all else that most calls have to do here.
             Ok(received) if state.is_settled() => Ok(received),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Misbehaviour,
-    frame::Frame,
+    frame::{BodyInPlace, Frame},
     limits::{
         BODY_RESERVE_LEN_MAX, COMMAND_LEN_MAX, DEAD_COMMANDS_LEN_MAX, FRAME_HEADERS_LEN_MAX, GROUP_LEN_MAX,
         LARGE_BODY_LEN, READ_LEN_MAX, READ_LEN_MIN,
@@ -418,6 +418,35 @@ impl Inbound {
         true
     }
 
+    /// Gives the body of the next message to `take` where it stands, if it is that of a small message of one frame, and
+    /// `passes` it.
+    #[inline(always)]
+    pub(crate) fn cut_small<T>(
+        &mut self,
+        version: Version,
+        passes: impl FnOnce(&[u8]) -> bool,
+        take: impl FnOnce(BodyInPlace<'_>) -> T,
+    ) -> Option<T> {
+        let left = self.frames.messages.checked_sub(1)?;
+        let next = &self.frames.bytes[self.start..];
+        // As in `cut_frame`.
+        let (header_len, body_len) = match next {
+            [0, body_len, ..] if version != Version::V1_0 => (2, usize::from(*body_len)),
+            _ => small_frame(version, next)?,
+        };
+        let body = BodyInPlace::new(&next[header_len..], body_len);
+        if !passes(body.as_slice()) {
+            return None;
+        }
+        let taken = take(body);
+        self.start += header_len + body_len;
+        self.frames.messages = left;
+        if left == 0 {
+            self.reset_if_drained();
+        }
+        Some(taken)
+    }
+
     fn cut_in_place(&mut self, version: Version, frames: &mut VecDeque<Frame>) {
         let mut cut = 0;
         let mut more = true;
@@ -582,6 +611,14 @@ impl Filling {
         }
         Ok(Read { len, filled: len == room })
     }
+}
+
+/// The lengths of header and body of a small message that has been scanned, if it is the next and has one frame.
+#[inline(never)]
+fn small_frame(version: Version, bytes: &[u8]) -> Option<(usize, usize)> {
+    let header = scanned_header(version, bytes);
+    let is_small = !header.more && !header.command && header.body_len < LARGE_BODY_LEN;
+    is_small.then_some((header.header_len, header.body_len))
 }
 
 /// The header of a frame that has been scanned.

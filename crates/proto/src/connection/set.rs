@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Misbehaviour, ProtocolError},
     event::Event,
-    frame::Frame,
+    frame::{BodyInPlace, Frame},
     limits::{
         COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LARGE_BODY_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX,
         SUBSCRIPTION_BACKLOG_LEN_MAX, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
@@ -637,6 +637,25 @@ impl Connections {
         connection.counters.messages_in += 1;
         connection.inbound.cut(connection.version, into);
         Some(id)
+    }
+
+    /// Gives the body of the next message of the run to `take` where it stands, if it is that of a small message of one
+    /// frame, and `passes` it. `None`: the next message is to be received otherwise.
+    #[inline]
+    pub(crate) fn take_small_in_run<T>(
+        &mut self,
+        passes: impl FnOnce(&Options, &[u8]) -> bool,
+        take: impl FnOnce(BodyInPlace<'_>) -> T,
+    ) -> Option<T> {
+        let id = self.receiving_from?;
+        let connection = find_in_run(&mut self.slots, id)?;
+        let left = connection.run_of_received.checked_sub(1)?;
+        let passes = |body: &[u8]| passes(&self.options, body);
+        let taken = connection.inbound.cut_small(connection.version, passes, take)?;
+        connection.run_of_received = left;
+        connection.counters.messages_in += 1;
+        self.received_from = Some(id);
+        Some(taken)
     }
 
     /// Enough is taken of a connection that was not read because of it.

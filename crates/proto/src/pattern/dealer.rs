@@ -4,6 +4,7 @@ use super::{Pattern, RecvRefusal, SendRefusal};
 use crate::{
     connection::{ConnectionId, Connections},
     message::{Message, Outgoing},
+    options::Options,
     routing::{FairQueue, LoadBalancer},
 };
 
@@ -58,6 +59,10 @@ impl Pattern for Dealer {
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         self.next_message(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
+    }
+
+    fn passes_on(&self, _options: &Options, _body: &[u8]) -> bool {
+        true
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {

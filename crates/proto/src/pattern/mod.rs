@@ -121,6 +121,12 @@ pub(crate) trait Pattern: Send {
         Err(RecvRefusal::NotSupported)
     }
 
+    /// Whether [`recv`](Self::recv), which has given the messages of one peer so far, would give the next one of it as it
+    /// is, a message of one frame with this body, and do nothing else.
+    fn passes_on(&self, _options: &Options, _body: &[u8]) -> bool {
+        false
+    }
+
     /// Whether sending would not have to wait.
     fn can_send(&mut self, _connections: &mut Connections) -> bool {
         false

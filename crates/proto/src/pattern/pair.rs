@@ -5,6 +5,7 @@ use crate::{
     connection::{ConnectionId, Connections, PeerInfo, Written},
     error::Incompatibility,
     message::{Message, Outgoing},
+    options::Options,
     routing::FairQueue,
 };
 
@@ -48,6 +49,10 @@ impl Pattern for Pair {
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         self.incoming.recv(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
+    }
+
+    fn passes_on(&self, _options: &Options, _body: &[u8]) -> bool {
+        true
     }
 
     fn can_send(&mut self, connections: &mut Connections) -> bool {

@@ -4,6 +4,7 @@ use super::{Pattern, RecvRefusal};
 use crate::{
     connection::{ConnectionId, Connections},
     message::Message,
+    options::Options,
     routing::FairQueue,
 };
 
@@ -24,6 +25,10 @@ impl Pattern for Pull {
     #[inline]
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         self.peers.recv(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
+    }
+
+    fn passes_on(&self, _options: &Options, _body: &[u8]) -> bool {
+        true
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {

@@ -4,6 +4,7 @@ use super::{Pattern, RecvRefusal, SubscribeRefusal, drop_prefetched, xsub::XSub}
 use crate::{
     connection::{ConnectionId, Connections},
     message::Message,
+    options::Options,
 };
 
 #[derive(Default)]
@@ -19,7 +20,7 @@ impl Sub {
     fn next_match(&mut self, connections: &mut Connections, into: &mut Message) -> Option<ConnectionId> {
         loop {
             let id = self.xsub.next_message(connections, into)?;
-            if matches(&self.xsub, connections, into) {
+            if matches(&self.xsub, &connections.options, into.as_slice()) {
                 return Some(id);
             }
             connections.drop_message(into);
@@ -29,7 +30,8 @@ impl Sub {
 
     /// What has come and is no longer subscribed to is not received, looked at or not.
     fn drop_unmatched(&mut self, connections: &mut Connections) {
-        let unmatched = self.next.take_if(|(message, _)| !matches(&self.xsub, connections, message));
+        let unmatched =
+            self.next.take_if(|(message, _)| !matches(&self.xsub, &connections.options, message.as_slice()));
         if let Some((mut message, id)) = unmatched {
             connections.drop_message(&mut message);
             connections.count(id, |counters| counters.dropped_on_arrival += 1);
@@ -37,8 +39,8 @@ impl Sub {
     }
 }
 
-fn matches(xsub: &XSub, connections: &Connections, message: &Message) -> bool {
-    xsub.matches(message.as_slice()) != connections.options.invert_matching
+fn matches(xsub: &XSub, options: &Options, first_frame: &[u8]) -> bool {
+    xsub.matches(first_frame) != options.invert_matching
 }
 
 impl Pattern for Sub {
@@ -70,6 +72,10 @@ impl Pattern for Sub {
             return Ok(());
         }
         self.next_match(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
+    }
+
+    fn passes_on(&self, options: &Options, body: &[u8]) -> bool {
+        self.next.is_none() && matches(&self.xsub, options, body)
     }
 
     fn can_recv(&mut self, connections: &mut Connections) -> bool {

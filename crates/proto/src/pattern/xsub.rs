@@ -5,6 +5,7 @@ use crate::{
     connection::{ConnectionId, Connections},
     limits::SUBSCRIPTION_LEN_MAX,
     message::{Message, Outgoing},
+    options::Options,
     routing::{
         FairQueue, Upstream, Wish, count_drop,
         subscriptions::{Filter, Released},
@@ -111,6 +112,10 @@ impl Pattern for XSub {
     #[inline]
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         self.next_message(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
+    }
+
+    fn passes_on(&self, _options: &Options, _body: &[u8]) -> bool {
+        true
     }
 
     fn can_send(&mut self, _connections: &mut Connections) -> bool {

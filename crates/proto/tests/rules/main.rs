@@ -26,6 +26,7 @@ mod reopen;
 mod req_rep;
 mod router;
 mod single_frames;
+mod small_in_place;
 mod stream;
 mod together;
 mod versions;
