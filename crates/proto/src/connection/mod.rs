@@ -175,6 +175,12 @@ impl MemoryPipes {
         self.streaming &= self.found > 1;
     }
 
+    /// Messages that are consumed before the one with which the writer is to know of them.
+    #[inline]
+    fn messages_before_telling(&self) -> usize {
+        self.publish_at.saturating_sub(self.consumed + 1) as usize
+    }
+
     /// Pauses longer if less came than pays, and not as long if more came.
     fn adapt_pause(&mut self, messages: usize) {
         if messages < MESSAGES_PER_PAUSE.start {

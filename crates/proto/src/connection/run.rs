@@ -67,15 +67,30 @@ impl Connection {
         true
     }
 
-    /// How many messages are taken before one with which something is to be done: the last that has come, and, where the
-    /// peer is not read meanwhile, the one with which that goes on.
+    /// How many messages are taken before one with which something is to be done: the last that has come; where the peer is
+    /// not read meanwhile, the one with which that goes on; and within the process the one with which the writer is to know
+    /// of all that were taken.
     #[inline]
     pub(super) fn messages_of_run(&self, options: &Options) -> usize {
-        if options.conflate || matches!(self.outbox, Outbox::Memory(_)) {
+        if options.conflate {
             return 0;
         }
         let looked_at = if self.read_paused { options.recv_hwm as usize / 2 } else { 0 };
-        self.inbound.messages().saturating_sub(looked_at + 1)
+        let messages = self.inbound.messages().saturating_sub(looked_at + 1);
+        match &self.outbox {
+            Outbox::Wire(_) => messages,
+            Outbox::Memory(pipes) => messages.min(pipes.messages_before_telling()),
+        }
+    }
+
+    /// Notes that a message of the run was taken, which leaves so many.
+    #[inline]
+    pub(super) fn note_taken_in_run(&mut self, left: usize) {
+        self.run_of_received = left;
+        self.counters.messages_in += 1;
+        if let Outbox::Memory(pipes) = &mut self.outbox {
+            pipes.consumed += 1;
+        }
     }
 
     /// Whether there is room for a message through a transport.

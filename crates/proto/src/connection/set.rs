@@ -633,9 +633,9 @@ impl Connections {
     pub(crate) fn receive_in_run(&mut self, into: &mut Message) -> Option<ConnectionId> {
         let id = self.receiving_from?;
         let connection = find_in_run(&mut self.slots, id)?;
-        connection.run_of_received = connection.run_of_received.checked_sub(1)?;
-        connection.counters.messages_in += 1;
+        let left = connection.run_of_received.checked_sub(1)?;
         connection.inbound.cut(connection.version, into);
+        connection.note_taken_in_run(left);
         Some(id)
     }
 
@@ -652,8 +652,7 @@ impl Connections {
         let left = connection.run_of_received.checked_sub(1)?;
         let passes = |body: &[u8]| passes(&self.options, body);
         let taken = connection.inbound.cut_small(connection.version, passes, take)?;
-        connection.run_of_received = left;
-        connection.counters.messages_in += 1;
+        connection.note_taken_in_run(left);
         self.received_from = Some(id);
         Some(taken)
     }

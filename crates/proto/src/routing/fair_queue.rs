@@ -52,7 +52,8 @@ impl FairQueue {
             let id = *self.turns.front()?;
             if connections.cut(id, into) {
                 if self.turns.len() > 1 {
-                    self.turns.rotate_left(1);
+                    self.turns.pop_front();
+                    self.turns.push_back(id);
                 } else {
                     connections.begin_receiving(id);
                 }

@@ -74,6 +74,30 @@ fn a_pipe_holds_exactly_the_sum_of_both_marks() {
 }
 
 #[test]
+fn a_reader_in_the_middle_of_a_stream_makes_room() {
+    for takes_small in [false, true] {
+        let mut net = Net::new();
+        let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1000);
+        let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 1000);
+        net.join(push, pull);
+        assert_eq!(net.fill(push, "x"), 2000);
+        net.pump();
+        // A writer that waits hears of room when half of the pipe is free.
+        for _ in 0..1200 {
+            let small = takes_small.then(|| net.at(pull).recv_small_from(&mut None, |_| ())).flatten();
+            small.unwrap_or_else(|| drop(net.try_recv(pull).unwrap()));
+        }
+        net.pump();
+        // It knows of what is received but for a sixteenth of what the pipe holds.
+        let found = net.fill(push, "x");
+        assert!((1200 - 2000 / 16..=1200).contains(&found), "room for {found}");
+        assert_eq!(net.recv_all(pull).len(), 800 + found);
+        net.pump();
+        assert_eq!(net.fill(push, "x"), 2000);
+    }
+}
+
+#[test]
 fn zero_on_either_side_is_no_limit() {
     for (send_hwm, recv_hwm) in [(0, 1), (1, 0), (0, 0)] {
         let mut net = Net::new();
