@@ -175,13 +175,6 @@ impl<T> BiasedLock<T> {
         Some(self.guard(Entry::Mutex(ManuallyDrop::new(rivalry))))
     }
 
-    /// Whether this thread owns the lock. One that is inside by that may stay for another moment: nobody else has come for
-    /// the lock since.
-    #[inline]
-    pub fn is_mine(&self) -> bool {
-        Owner(self.owner.load(Ordering::Relaxed)).token() == token::known()
-    }
-
     #[inline]
     fn guard<'a>(&'a self, entry: Entry<'a>) -> Guard<'a, T> {
         Guard { lock: self, entry, on_its_thread: PhantomData }

@@ -907,16 +907,6 @@ impl Socket {
         self.offer_room(id);
     }
 
-    /// For a thread that waits: looks for a moment, as long as it `goes_on`, whether something comes from the only peer, and
-    /// takes it; more quickly than the peer could tell of it. Says whether it could look: that peer must be in the same
-    /// process, and have nothing to be received first.
-    pub fn watch_only_pipe(&mut self, goes_on: impl Fn() -> bool) -> bool {
-        let Some(id) = self.connections.only_pipe() else { return false };
-        self.connections.watch(id, goes_on);
-        self.pipe_changed(id);
-        true
-    }
-
     /// Takes what is in the connection's pipe, and no more: a peer that goes on writing must not keep this side from
     /// everything else.
     fn read_pipe(&mut self, id: ConnectionId) {

@@ -14,7 +14,7 @@ use nought_proto::{
     error::{Incompatibility, ProtocolError},
 };
 
-use super::{Core, State, link::LostBecause, poller::Poller, waiters::Awaited};
+use super::{Core, State, link::LostBecause, poller::Poller};
 use crate::{
     error::BindError,
     monitor::{DisconnectReason, SocketEvent, SocketEventKind},
@@ -189,21 +189,6 @@ impl Core {
         if !self.mail.is_empty_in_poll() {
             self.act_on_mail(state);
         }
-    }
-
-    /// Looks for a moment whether a message comes from the only peer, if that is in the same process: at its pipe, since
-    /// mail takes longer; and no longer than nobody else wants this socket. Says whether it could look.
-    #[inline]
-    pub(super) fn watch_only_pipe(&self, state: &mut State, awaited: Awaited) -> bool {
-        if awaited != Awaited::Message || !self.is_wanted_by_nobody_else() {
-            return false;
-        }
-        let has_looked = state.machine.watch_only_pipe(|| self.is_wanted_by_nobody_else());
-        if has_looked {
-            // Others may wait for what is found, too.
-            self.tell_waiters(state);
-        }
-        has_looked
     }
 
     #[cold]

@@ -242,12 +242,6 @@ impl Core {
         Guard::new(self.state.lock())
     }
 
-    /// Whether nobody else has come for the lock since this thread took it; as far as that is known.
-    #[inline]
-    pub(crate) fn is_wanted_by_nobody_else(&self) -> bool {
-        self.state.is_mine()
-    }
-
     /// Sends, if that does not have to wait. A socket that is shut down refuses as if it had to.
     #[inline]
     pub(crate) fn send_now(&self, state: &mut State, message: &Outgoing<'_>) -> Result<(), SendRefusal> {

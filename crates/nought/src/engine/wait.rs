@@ -189,15 +189,10 @@ impl Core {
                 return (state, Woken::AsUsual);
             }
             polls += 1;
-            let has_watched = self.watch_only_pipe(&mut state, awaited);
-            if has_watched && is_over(&mut state, awaited) {
-                state.spin.paid();
-                return (state, Woken::ByLook);
-            }
             drop(state);
             // The clock comes first: mail that is found is not kept waiting by it.
             now = Instant::now();
-            if has_watched || self.mail.stays_empty() {
+            if self.mail.stays_empty() {
                 spin::let_others_run(now.saturating_duration_since(since));
             }
             state = self.lock();
@@ -213,7 +208,7 @@ impl Core {
             self.collect(state, now);
             self.read_ready(state, now);
         }
-        is_over(state, awaited)
+        has_come(&mut state.machine, awaited) || !state.unblocked.is_empty() || state.machine.wants_attention()
     }
 
     /// Sleeps in the poller, as the leader.
@@ -348,9 +343,4 @@ impl Core {
         }
         self.go_on_reading(state);
     }
-}
-
-/// Whether a look has found what is waited for, or something else to do.
-fn is_over(state: &mut State, awaited: Awaited) -> bool {
-    has_come(&mut state.machine, awaited) || !state.unblocked.is_empty() || state.machine.wants_attention()
 }

@@ -96,18 +96,12 @@ pub(super) struct Leader {
 impl Waiters {
     /// Whether anybody waits.
     pub(super) fn are_any(&self) -> bool {
-        self.receiving + self.sending > 0 || self.are_elsewhere()
-    }
-
-    /// Whether anybody waits who has to be told. A leader that does not sleep looks by itself.
-    fn have_to_be_told(&self) -> bool {
-        let looks_by_itself = self.leader.is_some_and(|leader| !leader.asleep);
-        self.receiving + self.sending > u32::from(looks_by_itself) || self.are_elsewhere()
-    }
-
-    /// Whether anybody waits but threads in a call.
-    fn are_elsewhere(&self) -> bool {
-        !self.pollers.is_empty() || !self.recv_wakers.is_empty() || !self.send_wakers.is_empty() || self.told.is_some()
+        self.receiving > 0
+            || self.sending > 0
+            || !self.pollers.is_empty()
+            || !self.recv_wakers.is_empty()
+            || !self.send_wakers.is_empty()
+            || self.told.is_some()
     }
 
     pub(super) fn count(&mut self, interest: Interest) -> &mut u32 {
@@ -198,7 +192,7 @@ impl Core {
     /// Tells those whose wait is over.
     #[inline]
     pub(crate) fn tell_waiters(&self, state: &mut State) {
-        if state.waiters.have_to_be_told() {
+        if state.waiters.are_any() {
             self.tell_those_who_can_go_on(state);
         }
     }

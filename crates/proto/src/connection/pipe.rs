@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use nought_lock::{BriefGuard, BriefLock};
@@ -31,9 +31,6 @@ pub trait Notify: Send + Sync {
 pub struct Pipe {
     shared: OwnLine<BriefLock<Shared>>,
     progress: OwnLine<Progress>,
-    /// For a reader that [watches](Pipe::watch): something has come. It is written when the lock is free again, and read
-    /// from a cache line of its own, so that whoever looks again and again does not disturb the writer.
-    signal: OwnLine<AtomicBool>,
 }
 
 /// What the reader writes for each message: on a cache line of its own, or each message would cost the writer a
@@ -54,9 +51,6 @@ const NOBODY_WAITS: u64 = u64::MAX;
 /// From this many bytes on, what is in the pipe is a stream, for which it pays to take the buffer's memory in advance.
 const STREAM_LEN: usize = 1024;
 
-/// Looks at the signal: for about a microsecond.
-const LOOKS_MAX: u32 = 1024;
-
 /// Keeps its content off the cache lines of others.
 #[repr(align(128))]
 struct OwnLine<T>(T);
@@ -68,7 +62,6 @@ struct OwnLine<T>(T);
 struct Shared {
     conflate: bool,
     reader_waits: bool,
-    reader_watches: bool,
     /// The writer has commands that wait until the reader has taken what is there.
     commands_wait: bool,
     writer_gone: bool,
@@ -143,11 +136,7 @@ impl Pipe {
             wake_at: AtomicU64::new(NOBODY_WAITS),
             publish_interval: (capacity / 16).clamp(1, 1024),
         };
-        Self {
-            shared: OwnLine(BriefLock::new(shared)),
-            progress: OwnLine(progress),
-            signal: OwnLine(AtomicBool::new(false)),
-        }
+        Self { shared: OwnLine(BriefLock::new(shared)), progress: OwnLine(progress) }
     }
 
     #[inline]
@@ -175,7 +164,7 @@ impl Pipe {
         }
         encode(&mut shared.frames);
         let added_len = shared.frames.len() - before;
-        self.tell_reader(shared);
+        shared.wake_reader();
         Change { written: Written::Yes, added_len, replaced }
     }
 
@@ -188,19 +177,7 @@ impl Pipe {
         }
         shared.written += encoded.messages() as u64;
         shared.frames.append(encoded);
-        self.tell_reader(shared);
-    }
-
-    /// Ends a write.
-    #[inline]
-    fn tell_reader(&self, mut shared: BriefGuard<'_, Shared>) {
-        if std::mem::take(&mut shared.reader_waits) {
-            notify(shared.reader.as_ref());
-        }
-        if std::mem::take(&mut shared.reader_watches) {
-            drop(shared);
-            self.signal.0.store(true, Ordering::Relaxed);
-        }
+        shared.wake_reader();
     }
 
     /// How many messages would find room now: none, if each is to be written by itself.
@@ -227,7 +204,7 @@ impl Pipe {
         shared.written += batch.messages() as u64;
         shared.frames.take_over(batch);
         shared.owned_len = shared.frames.len();
-        self.tell_reader(shared);
+        shared.wake_reader();
     }
 
     /// Messages that may be written and not consumed; 0: no limit.
@@ -263,7 +240,6 @@ impl Pipe {
     pub(crate) fn take(&self, take: impl FnOnce(&mut FrameBuffer)) -> Taken {
         let mut shared = self.lock();
         self.wake_waiting_writer(&shared);
-        shared.reader_watches = false;
         if shared.frames.is_empty() {
             shared.reader_waits = true;
             return if shared.writer_gone { Taken::Ended } else { Taken::None };
@@ -284,20 +260,6 @@ impl Pipe {
         }
         shared.reader_waits = true;
         if shared.writer_gone { Taken::Ended } else { Taken::None }
-    }
-
-    /// Looks for a moment whether something comes, more quickly than the writer could tell of it; no longer than it
-    /// `goes_on`. Whatever has come of it, the reader is to [`take`](Self::take) then: until that it is told of nothing.
-    pub(crate) fn watch(&self, goes_on: impl Fn() -> bool) {
-        let mut shared = self.lock();
-        if !shared.frames.is_empty() {
-            return;
-        }
-        shared.reader_waits = false;
-        shared.reader_watches = true;
-        self.signal.0.store(false, Ordering::Relaxed);
-        drop(shared);
-        let _ = (0..LOOKS_MAX).find(|_| self.signal.0.load(Ordering::Relaxed) || !goes_on());
     }
 
     /// Tells the writer that the reader has cut messages, `consumed` of them in all. Returns the count at which it is
@@ -405,6 +367,13 @@ impl Shared {
         self.written - self.consumed >= self.capacity
     }
 
+    #[inline]
+    fn wake_reader(&mut self) {
+        if std::mem::take(&mut self.reader_waits) {
+            notify(self.reader.as_ref());
+        }
+    }
+
     /// Drops the messages that the reader has not taken, and keeps the commands.
     fn drop_messages(&mut self, waste: &mut Waste) -> Load {
         let (messages, len_before) = (self.frames.messages(), self.frames.len());
@@ -434,78 +403,5 @@ fn notify(whom: Option<&Arc<dyn Notify>>) {
 fn notify_at_once(whom: Option<&Arc<dyn Notify>>) {
     if let Some(whom) = whom {
         whom.notify_at_once();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        sync::{Condvar, Mutex},
-        thread,
-        time::Duration,
-    };
-
-    use super::*;
-    use crate::message::Outgoing;
-
-    /// A reader that sleeps until it is told.
-    #[derive(Default)]
-    struct Sleeper {
-        is_told: Mutex<bool>,
-        told: Condvar,
-    }
-
-    impl Notify for Sleeper {
-        fn notify(&self) {
-            *self.is_told.lock().unwrap() = true;
-            self.told.notify_one();
-        }
-    }
-
-    impl Sleeper {
-        fn is_told_in_time(&self) -> bool {
-            let is_told = self.is_told.lock().unwrap();
-            let wait = self.told.wait_timeout_while(is_told, Duration::from_secs(20), |is_told| !*is_told);
-            std::mem::take(&mut *wait.unwrap().0)
-        }
-    }
-
-    /// One message after the other, each when the one before is taken: a reader that finds none when it has watched sleeps,
-    /// and for as long as it is not told.
-    #[test]
-    fn what_comes_when_a_reader_has_watched_is_taken_or_told_of() {
-        const MESSAGES: u64 = 20_000;
-        let sleeper = Arc::new(Sleeper::default());
-        let reader: Arc<dyn Notify> = sleeper.clone();
-        let pipe = Pipe::new(0, 0, false, Arc::new(Sleeper::default()), reader);
-        let (taken, given_up) = (AtomicU64::new(0), AtomicBool::new(false));
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for number in 0..MESSAGES {
-                    while taken.load(Ordering::Acquire) < number && !given_up.load(Ordering::Relaxed) {
-                        thread::yield_now();
-                    }
-                    // At another moment of the reader's each time.
-                    (0..number * 7 % 1000).for_each(|_| std::hint::spin_loop());
-                    let push = |frames: &mut FrameBuffer| {
-                        frames.push_message(Version::V3_1, &[], &Outgoing::Body(b"x"), 0);
-                    };
-                    pipe.write_message(&mut Waste::default(), push);
-                }
-            });
-            let mut frames = FrameBuffer::default();
-            while taken.load(Ordering::Relaxed) < MESSAGES && !given_up.load(Ordering::Relaxed) {
-                let looks = AtomicU64::new(0);
-                let looks_max = taken.load(Ordering::Relaxed) * 11 % 300;
-                pipe.watch(|| looks.fetch_add(1, Ordering::Relaxed) < looks_max);
-                if pipe.take(|all| frames.swap(all)) == Taken::Some {
-                    taken.fetch_add(frames.messages() as u64, Ordering::Release);
-                    frames.clear();
-                } else if !sleeper.is_told_in_time() {
-                    given_up.store(true, Ordering::Relaxed);
-                }
-            }
-        });
-        assert_eq!(taken.into_inner(), MESSAGES);
     }
 }

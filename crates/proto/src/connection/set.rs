@@ -1051,21 +1051,6 @@ impl Connections {
         refilled
     }
 
-    /// The connection, if it is the only one, within the process, and could take what comes now.
-    pub(crate) fn only_pipe(&self) -> Option<ConnectionId> {
-        let [Slot { generation, connection: Some(connection) }] = &self.slots[..] else { return None };
-        let could_take = connection.inbound.is_drained() && !connection.has_backlog();
-        let is_open = matches!(&connection.outbox, Outbox::Memory(pipes) if !pipes.ended);
-        (could_take && is_open).then(|| ConnectionId::new(0, *generation))
-    }
-
-    /// Looks for a moment whether something comes through the connection's pipe. It is to be [taken](Self::refill) then.
-    pub(crate) fn watch(&self, id: ConnectionId, goes_on: impl Fn() -> bool) {
-        if let Some(Outbox::Memory(pipes)) = self.get(id).map(|connection| &connection.outbox) {
-            pipes.input.watch(goes_on);
-        }
-    }
-
     /// Has this side told of what comes next through the connection's pipe; at once, if something is there.
     pub(crate) fn listen(&mut self, id: ConnectionId) {
         let Some(connection) = self.get_mut(id) else { return };
