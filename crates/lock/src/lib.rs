@@ -14,13 +14,11 @@
 //! ```
 //!
 //! A [`Gate`] does the same for what is used by many and may be taken away at any time. A [`Queue`] has no lock at all.
-//! A [`BriefLock`] is for moments.
 //!
 //! A process may be forked at any time: nothing here that a process has once is waited for by a child in which whoever was
 //! to finish it is not there.
 
 mod barrier;
-mod brief;
 mod gate;
 mod own;
 mod place;
@@ -38,7 +36,6 @@ use std::{
 
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard};
 pub use crate::{
-    brief::{BriefGuard, BriefLock},
     gate::{Gate, Visit},
     queue::Queue,
 };

@@ -106,17 +106,6 @@ impl FrameBuffer {
         len + OWN_AHEAD_LEN
     }
 
-    /// Exchanges what both hold. Where no bodies are beside the bytes their places are not touched: they are on another
-    /// cache line than what a small message changes.
-    pub(super) fn swap(&mut self, other: &mut Self) {
-        if self.holds_bodies() || other.holds_bodies() || self.travels_sealed || other.travels_sealed {
-            return std::mem::swap(self, other);
-        }
-        std::mem::swap(&mut self.bytes, &mut other.bytes);
-        std::mem::swap(&mut self.messages, &mut other.messages);
-        std::mem::swap(&mut self.commands, &mut other.commands);
-    }
-
     /// Brings the bytes into this processor's cache, after another has written them; all at once, for the same reason.
     pub(super) fn fetch(&self) {
         let lines = self.bytes.iter().take(FETCH_LEN_MAX).step_by(CACHE_LINE_LEN);

@@ -528,7 +528,7 @@ impl Inbound {
     /// Takes frames from a sender in the same process, by swapping buffers. Everything before must be cut.
     pub(crate) fn swap(&mut self, frames: &mut FrameBuffer) {
         debug_assert!(self.frames.is_empty() && self.filling.is_none());
-        self.frames.swap(frames);
+        std::mem::swap(&mut self.frames, frames);
         self.frames.fetch();
         self.start = 0;
         self.scanned = 0;

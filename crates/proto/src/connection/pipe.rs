@@ -1,11 +1,9 @@
 //! One direction between two sockets of the same process: the sender encodes into the buffer that the receiver takes.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
-
-use nought_lock::{BriefGuard, BriefLock};
 
 use super::{Load, Waste, frame_buffer::FrameBuffer};
 use crate::wire::Version;
@@ -29,7 +27,7 @@ pub trait Notify: Send + Sync {
 /// Everything but the reader's progress is under one small lock, so that no wake-up is lost: the reader says under the
 /// lock that it found nothing, and the writer that comes next tells it.
 pub struct Pipe {
-    shared: OwnLine<BriefLock<Shared>>,
+    shared: OwnLine<Mutex<Shared>>,
     progress: OwnLine<Progress>,
 }
 
@@ -136,12 +134,11 @@ impl Pipe {
             wake_at: AtomicU64::new(NOBODY_WAITS),
             publish_interval: (capacity / 16).clamp(1, 1024),
         };
-        Self { shared: OwnLine(BriefLock::new(shared)), progress: OwnLine(progress) }
+        Self { shared: OwnLine(Mutex::new(shared)), progress: OwnLine(progress) }
     }
 
-    #[inline]
-    fn lock(&self) -> BriefGuard<'_, Shared> {
-        self.shared.0.lock()
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes one message, which `encode` appends. What it replaces goes into `waste`.
