@@ -161,13 +161,22 @@ impl Pattern for Req {
         if self.turn != Turn::Send && !self.dealer.can_send(connections) {
             return Err(SendRefusal::WouldBlock);
         }
-        // Before the request goes out: its own reply may come at once.
+        // Before the request goes out: its own reply may come at once. What came for the one before is dropped behind it.
+        self.prefetch(connections);
+        let replaced = self.reply.take();
         self.drop_stale_replies(connections);
         let number = self.request_number.wrapping_add(1);
         let envelope = [Frame::from(&number.to_be_bytes()), Frame::new()];
         let is_numbered = connections.options.req_correlate;
         let envelope = if is_numbered { &envelope[..] } else { &envelope[1..] };
-        let peer = self.dealer.write(connections, envelope, message).ok_or(SendRefusal::WouldBlock)?;
+        let Some(peer) = self.dealer.write(connections, envelope, message) else {
+            // Whoever had room has gone since.
+            self.reply = replaced;
+            return Err(SendRefusal::WouldBlock);
+        };
+        if let Some((mut reply, id)) = replaced {
+            drop_reply(connections, id, &mut reply);
+        }
         self.request_number = number;
         self.is_numbered = is_numbered;
         self.turn = Turn::Recv(Some(peer));

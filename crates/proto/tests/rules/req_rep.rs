@@ -1,9 +1,10 @@
 //! REQ and REP: turns, envelopes, and what becomes of replies that are not wanted (RFC 28).
 
 use nought_proto::{
-    Event, Message, ProtocolError, SocketType,
+    Event, Message, Outgoing, ProtocolError, SocketType,
     error::Misbehaviour,
     pattern::{RecvRefusal, SendRefusal},
+    socket::Reopen,
 };
 
 use crate::harness::{Link, Net, Node, bodies, wire};
@@ -200,6 +201,22 @@ fn relaxed_a_reply_that_has_come_is_kept_when_the_next_request_finds_no_room() {
     net.feed(link, wire::message(&["", "reply"]));
     assert!(net.at(req).can_recv());
     assert_eq!(net.try_send(req, "again"), Err(SendRefusal::WouldBlock));
+    assert_eq!(net.recv(req), *"reply");
+}
+
+/// Whether there is room is one look at the pipe, and to write another: the peer may go between them.
+#[test]
+fn relaxed_a_reply_that_has_come_is_kept_when_the_peer_goes_before_the_next_request_is_written() {
+    let mut net = Net::new();
+    let req = net.socket_with(SocketType::Req, |options| options.req_relaxed = true);
+    let rep = net.socket(SocketType::Rep);
+    let (_, accepted) = net.join(req, rep);
+    net.send(req, "request");
+    assert_eq!(net.recv(rep), *"request");
+    net.send(rep, "reply");
+    // The REQ has not heard of it yet.
+    net.at(rep).lose(accepted, Reopen::No);
+    assert_eq!(net.at(req).send(&Outgoing::Body(b"again")), Err(SendRefusal::WouldBlock));
     assert_eq!(net.recv(req), *"reply");
 }
 
