@@ -321,20 +321,38 @@ struct Beside {
 impl SocketHandle {
     /// Receives a frame, and gives it to `take`, and whether it has more behind it.
     #[inline]
-    pub(crate) fn recv_frame<T>(&self, flags: c_int, take: impl FnOnce(&mut Frame, bool) -> T) -> Result<T> {
-        RECEIVED.with(|place| {
-            let mut message = place.take().unwrap_or_else(|| Box::new(Message::empty_frame()));
-            // A frame of several does not stay in the message.
-            let mut part = None;
-            let received = self.recv_next_frame(&mut message, &mut part, flags);
-            let taken = received.and_then(|beside| {
-                let frame = part.as_mut().or_else(|| message.first_mut()).ok_or(Errno::AGAIN)?;
-                Ok(take(frame, beside.has_more))
-            });
-            drop(part);
-            place.set(Some(message));
-            taken
-        })
+    pub(crate) fn recv_frame<T>(&self, flags: c_int, mut take: impl FnMut(&mut Frame, bool) -> T) -> Result<T> {
+        match RECEIVED.try_with(|place| self.recv_frame_by(place, flags, &mut take)) {
+            Ok(taken) => taken,
+            Err(_) => self.recv_frame_at_the_end(flags, take),
+        }
+    }
+
+    /// The same in a thread that is at its end: in a destructor of a variable that outlives ours.
+    #[cold]
+    #[inline(never)]
+    fn recv_frame_at_the_end<T>(&self, flags: c_int, mut take: impl FnMut(&mut Frame, bool) -> T) -> Result<T> {
+        self.recv_frame_by(&Cell::new(None), flags, &mut take)
+    }
+
+    #[inline(always)]
+    fn recv_frame_by<T>(
+        &self,
+        place: &Cell<Option<Box<Message>>>,
+        flags: c_int,
+        take: &mut impl FnMut(&mut Frame, bool) -> T,
+    ) -> Result<T> {
+        let mut message = place.take().unwrap_or_else(|| Box::new(Message::empty_frame()));
+        // A frame of several does not stay in the message.
+        let mut part = None;
+        let received = self.recv_next_frame(&mut message, &mut part, flags);
+        let taken = received.and_then(|beside| {
+            let frame = part.as_mut().or_else(|| message.first_mut()).ok_or(Errno::AGAIN)?;
+            Ok(take(frame, beside.has_more))
+        });
+        drop(part);
+        place.set(Some(message));
+        taken
     }
 
     /// Puts the next frame into `message`, as its only one; or, if it is one of several, into `part`.

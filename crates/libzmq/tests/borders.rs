@@ -3,12 +3,13 @@
 mod support;
 
 use std::{
+    cell::RefCell,
     ffi::{CStr, c_int, c_void},
     os::fd::IntoRawFd,
     process, ptr, slice,
     sync::{
         atomic::{AtomicI32, AtomicUsize, Ordering},
-        mpsc::channel,
+        mpsc::{Sender, channel},
     },
     thread,
     time::{Duration, Instant},
@@ -602,6 +603,50 @@ fn a_last_frame_that_found_no_room_is_sent_again_with_those_before_it() {
         }
     }
     pair.end();
+}
+
+/// A thread's variables end in the order in which they began, backwards: one that was there before a call ends after all that
+/// the library has noted for the thread.
+#[test]
+fn a_destructor_of_a_thread_sends_and_receives() {
+    type Outcomes = [(c_int, c_int); 4];
+    struct AtTheEnd(RefCell<Option<(Pair, Sender<Outcomes>)>>);
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            let (pair, tell) = self.0.take().unwrap();
+            tell.send(exchange(&pair)).unwrap();
+            pair.end();
+        }
+    }
+    thread_local!(static AT_THE_END: AtTheEnd = const { AtTheEnd(RefCell::new(None)) });
+    fn exchange(pair: &Pair) -> Outcomes {
+        let library = pair.library;
+        let (mut buffer, mut message) = ([0_u8; 8], Msg::zeroed());
+        // SAFETY: see `Pair::of`.
+        unsafe {
+            assert_eq!((library.msg_init)(message.pointer()), 0);
+            let results = [
+                library.outcome((library.send)(pair.ends[0], b"one".as_ptr().cast(), 3, 0)),
+                library.outcome((library.recv)(pair.ends[1], buffer.as_mut_ptr().cast(), buffer.len(), 0)),
+                library.outcome((library.send)(pair.ends[1], b"three".as_ptr().cast(), 5, 0)),
+                library.outcome((library.msg_recv)(message.pointer(), pair.ends[0], 0)),
+            ];
+            assert_eq!((library.msg_close)(message.pointer()), 0);
+            results
+        }
+    }
+    let (tell, heard) = channel();
+    let thread = thread::spawn(move || {
+        AT_THE_END.with(|at_the_end| {
+            let pair = Pair::of([0, 0], "tcp://127.0.0.1:*");
+            tell.send(exchange(&pair)).unwrap();
+            at_the_end.0.replace(Some((pair, tell)));
+        });
+    });
+    thread.join().unwrap();
+    for _ in ["in the thread", "at its end"] {
+        assert_eq!(heard.recv().unwrap(), [(3, 0), (3, 0), (5, 0), (5, 0)]);
+    }
 }
 
 /// Although the system takes all of them at once.
