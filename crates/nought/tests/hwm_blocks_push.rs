@@ -4,7 +4,7 @@ mod support;
 
 use std::{thread, time::Duration};
 
-use nought::{Any, CanSend, Context, Dealer, Message, Pub, Pull, Push, SendErrorKind, Socket, SocketType, Sub};
+use nought::{Any, CanSend, Context, Dealer, Message, Pair, Pub, Pull, Push, SendErrorKind, Socket, SocketType, Sub};
 use support::{Transport, connect, number, proc, raw, raw::RawPeer, recv, until, watchdog};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -292,4 +292,25 @@ fn a_burst_meets_the_mark_where_that_is_asked_for() {
         // The context waits until all has gone out.
         (0..100).for_each(|_| assert_eq!(recv(&pull), "more"));
     }
+}
+
+/// Not even if that one had lasted its millisecond: the next has a whole one before it.
+#[test]
+fn a_burst_after_a_message_that_was_received_meets_the_mark() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let builder = || context.socket_builder::<Pair>().send_hwm(8).recv_hwm(0);
+    let (peer, pair) = (builder().build().unwrap(), builder().bursts_meet_hwm(true).build().unwrap());
+    connect(&peer, &pair, Transport::Tcp);
+    let is_met = || {
+        pair.try_send("long ago").unwrap();
+        thread::sleep(Duration::from_millis(2));
+        peer.send("in between").unwrap();
+        recv(&pair);
+        let sent = fill(&pair, 8 + 1);
+        (0..=sent).for_each(|_| _ = recv(&peer));
+        sent == 8
+    };
+    // It is over after a millisecond: of many one is quick enough.
+    assert!((0..1000).any(|_| is_met()));
 }

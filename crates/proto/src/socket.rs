@@ -104,6 +104,7 @@ impl Socket {
     #[inline]
     pub fn send(&mut self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         self.check_frames(message)?;
+        self.find_all();
         let sent = self.pattern.send(&mut self.connections, message);
         self.note_refusal(sent)
     }
@@ -130,27 +131,22 @@ impl Socket {
     /// pause each peer is given no more than could wait for it, even if those before have gone already. That holds for
     /// sockets that refuse what finds no room, but for STREAM, SERVER and PEER: none that drops it drops more.
     ///
-    /// A burst ends with a message that is received, and where its driver says so: because there was a pause, or somebody
-    /// has looked what the socket is ready for.
+    /// A burst ends with a message that is received, with one that is sent as none of it, and where its driver says so:
+    /// because there was a pause, or somebody has looked what the socket is ready for.
     ///
     /// # Errors
     /// As those of the attempt; [`SendRefusal::EndOfBurst`] if it is the burst alone that has no room. The next burst has
     /// begun then.
     pub fn in_burst(&mut self, attempt: impl FnOnce(&mut Self) -> Result<(), SendRefusal>) -> Result<(), SendRefusal> {
-        self.connections.burst.is_on = self.connections.burst.mark > 0;
-        let attempted = attempt(self);
-        self.connections.burst.is_on = false;
-        if self.connections.burst.met.is_empty() { attempted } else { self.go_on_after_burst(attempted) }
+        let attempted = attempt(InBurst::begin(self).0);
+        if attempted == Err(SendRefusal::WouldBlock) { self.refuse_in_burst() } else { attempted }
     }
 
-    /// Gives those who have their share, and room, their turn in what comes next.
+    /// Why a message of a burst is refused: those who have room, if there are any, have had their share.
     #[cold]
-    fn go_on_after_burst(&mut self, attempted: Result<(), SendRefusal>) -> Result<(), SendRefusal> {
-        for id in std::mem::take(&mut self.connections.burst.met) {
-            self.pattern.writable(&mut self.connections, id);
-        }
-        if attempted != Err(SendRefusal::WouldBlock) {
-            return attempted;
+    fn refuse_in_burst(&mut self) -> Result<(), SendRefusal> {
+        if self.connections.burst.met.is_empty() {
+            return Err(SendRefusal::WouldBlock);
         }
         self.end_burst();
         // The message finds room in the next burst.
@@ -158,10 +154,35 @@ impl Socket {
         Err(SendRefusal::EndOfBurst)
     }
 
+    /// The number of the burst that the next message of one belongs to; greater by one with each.
+    #[inline]
+    pub fn burst(&self) -> u64 {
+        self.connections.burst.number
+    }
+
     /// There was a pause: what is sent next begins a burst.
     #[inline]
     pub fn end_burst(&mut self) {
         self.connections.burst.number += 1;
+        if !self.connections.burst.met.is_empty() {
+            self.take_turns_again();
+        }
+    }
+
+    /// Who had had a share of the burst is given messages again.
+    #[cold]
+    fn take_turns_again(&mut self) {
+        for id in std::mem::take(&mut self.connections.burst.met) {
+            self.pattern.writable(&mut self.connections, id);
+        }
+    }
+
+    /// What is no attempt of a burst finds all who have room.
+    #[inline]
+    fn find_all(&mut self) {
+        if !self.connections.burst.met.is_empty() && !self.connections.burst.is_on {
+            self.end_burst();
+        }
     }
 
     /// Whether a message that finds no room is refused, and not dropped.
@@ -203,6 +224,7 @@ impl Socket {
 
     /// ROUTER: whether there is room for messages to the peer of this name; `None`: there is no such peer.
     pub fn has_room_for(&mut self, routing_id: &[u8]) -> Option<bool> {
+        self.find_all();
         self.pattern.has_room_for(&mut self.connections, routing_id)
     }
 
@@ -218,6 +240,7 @@ impl Socket {
         if self.connections.options.conflate || self.socket_type.is_single_frame() {
             return Err(SendRefusal::Malformed);
         }
+        self.find_all();
         let checked = self.pattern.check(&mut self.connections, first);
         self.note_refusal(checked)
     }
@@ -287,6 +310,7 @@ impl Socket {
     /// mandatory, STREAM, SERVER, PEER): whether any peer has some. Where it depends on the message otherwise (XPUB with nodrop):
     /// whether something has changed since it found none.
     pub fn can_send(&mut self) -> bool {
+        self.find_all();
         let may_have_room = self.no_room_at != Some(self.room_epoch());
         (may_have_room || self.addresses_peers()) && self.pattern.can_send(&mut self.connections)
     }
@@ -1005,6 +1029,26 @@ impl Socket {
     }
 }
 
+/// A socket while it attempts to send as one of a burst.
+struct InBurst<'a>(&'a mut Socket);
+
+impl<'a> InBurst<'a> {
+    #[inline]
+    fn begin(socket: &'a mut Socket) -> Self {
+        let burst = &mut socket.connections.burst;
+        burst.is_on = burst.mark > 0;
+        Self(socket)
+    }
+}
+
+impl Drop for InBurst<'_> {
+    /// However the attempt ends.
+    #[inline]
+    fn drop(&mut self) {
+        self.0.connections.burst.is_on = false;
+    }
+}
+
 fn is_raw(socket_type: SocketType, options: &Options) -> bool {
     socket_type == SocketType::Stream || socket_type == SocketType::Router && options.router_raw
 }
@@ -1021,5 +1065,42 @@ pub enum Reopen {
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Socket").field("socket_type", &self.socket_type).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Notify;
+
+    struct Nobody;
+
+    impl Notify for Nobody {
+        fn notify(&self) {}
+    }
+
+    /// Or each message would cost a look at all that have had theirs.
+    #[test]
+    fn who_has_had_a_share_of_a_burst_is_looked_at_once() {
+        let options = Options { send_hwm: 1, ..Options::default() };
+        let mut push = Socket::new(SocketType::Push, options);
+        let pipes = [1, 1, 1, 10].map(|recv_hwm| {
+            let [out, input] = [1, 1]
+                .map(|send_hwm| Arc::new(Pipe::new(send_hwm, recv_hwm, false, Arc::new(Nobody), Arc::new(Nobody))));
+            let id = push.open(None);
+            push.attach(id, Arc::clone(&out), input, PeerInfo::default());
+            out
+        });
+        let mut received = [0; 4];
+        for _ in 0..3 * 2 + 11 {
+            assert_eq!(push.in_burst(|push| push.send(&Outgoing::Body(b"x"))), Ok(()));
+            for (pipe, received) in pipes.iter().zip(&mut received) {
+                *received += pipe.waiting();
+                pipe.publish_consumed(*received);
+            }
+        }
+        assert_eq!(push.connections.burst.met.len(), 3);
+        assert_eq!(push.in_burst(|push| push.send(&Outgoing::Body(b"x"))), Err(SendRefusal::EndOfBurst));
+        assert_eq!(push.connections.burst.met, []);
     }
 }

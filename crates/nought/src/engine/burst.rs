@@ -1,11 +1,9 @@
 //! Sends that do not wait, and follow each other without a pause, where they meet high-water marks together: see
 //! [`bursts_meet_hwm`](crate::SocketBuilder::bursts_meet_hwm).
 
-use std::{
-    ops::RangeInclusive,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
 use nought_proto::{Outgoing, Socket, pattern::SendRefusal};
 
 use super::{Core, State};
@@ -14,31 +12,61 @@ use super::{Core, State};
 /// the processor.
 const LONGEST: Duration = Duration::from_millis(1);
 
-/// The clock is looked at this often while a burst comes to its mark; but not for fewer sends than these, of which it would
-/// be a good part of the cost.
+/// The clock is looked at this often, and no less, while a burst comes to its mark.
 const LOOKS_PER_BURST: u32 = 16;
-const SENDS_PER_LOOK: RangeInclusive<u32> = 8..=1024;
+const SENDS_PER_LOOK_MAX: u32 = 1024;
 
-/// When the burst began that the next message belongs to.
+/// How long a socket's burst lasts already.
 #[derive(Default)]
 pub(crate) struct Burst {
-    /// `None`: it begins with that message.
-    began: Option<Instant>,
+    /// Since its first look. `None`: there was none yet.
+    clock: Option<Clock>,
     sends_until_look: u32,
 }
 
-impl Burst {
-    fn begin(&mut self, now: Instant, send_hwm: u32) {
-        self.began = Some(now);
-        self.look_again_after(send_hwm);
+/// The time of one burst; of the next it says nothing.
+struct Clock {
+    of: u64,
+    began: Instant,
+    /// As it was at a look after that.
+    switches: Option<Switches>,
+}
+
+impl Clock {
+    fn begin(of: u64, now: Instant) -> Self {
+        Self { of, began: now, switches: None }
     }
 
-    fn look_again_after(&mut self, send_hwm: u32) {
-        self.sends_until_look = (send_hwm / LOOKS_PER_BURST).clamp(*SENDS_PER_LOOK.start(), *SENDS_PER_LOOK.end());
+    /// Whether the sender has had the time of a burst. While others had its processor it had none: that it was interrupted
+    /// makes two bursts of one no more than it does where another thread writes.
+    fn is_over(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.began) < LONGEST {
+            self.switches = self.switches.or_else(Switches::so_far);
+            return false;
+        }
+        let before = std::mem::replace(&mut self.switches, Switches::so_far());
+        let interrupted = before.zip(self.switches).is_some_and(|(before, now)| now.were_forced_since(before));
+        self.began = now;
+        !interrupted
+    }
+}
+
+/// How often the calling thread has given its processor away, and how often it was taken from it.
+#[derive(Clone, Copy)]
+struct Switches {
+    own: i64,
+    forced: i64,
+}
+
+impl Switches {
+    fn so_far() -> Option<Self> {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+        Some(Self { own: usage.voluntary_context_switches(), forced: usage.involuntary_context_switches() })
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        self.began.is_none_or(|began| now.saturating_duration_since(began) >= LONGEST)
+    /// Whether all since then were forced. (Of another thread's the first number is another.)
+    fn were_forced_since(self, before: Self) -> bool {
+        self.own == before.own && self.forced > before.forced
     }
 }
 
@@ -78,25 +106,30 @@ impl State {
     #[cold]
     fn look_at_burst(&mut self) {
         let now = Instant::now();
-        let send_hwm = self.machine.options().send_hwm;
-        if self.burst.is_over(now) {
-            self.machine.end_burst();
-            self.burst.begin(now, send_hwm);
-        } else {
-            self.burst.look_again_after(send_hwm);
+        match &mut self.burst.clock {
+            Some(clock) if clock.of == self.machine.burst() => {
+                if clock.is_over(now) {
+                    self.machine.end_burst();
+                    *clock = Clock::begin(self.machine.burst(), now);
+                }
+            }
+            clock => *clock = Some(Clock::begin(self.machine.burst(), now)),
         }
+        self.burst.sends_until_look = (self.machine.options().send_hwm / LOOKS_PER_BURST).min(SENDS_PER_LOOK_MAX);
     }
 
-    /// Whether a message that has met the end of a burst begins another one, instead of being refused.
+    /// Whether a message that has met the end of a burst begins another one, instead of being refused: because that had
+    /// lasted too long, or nobody had looked how long it did.
     #[cold]
     fn goes_on_after_burst(&mut self) -> bool {
         let now = Instant::now();
-        let goes_on = self.burst.is_over(now);
-        if goes_on {
-            self.burst.begin(now, self.machine.options().send_hwm);
-        } else {
-            self.burst = Burst::default();
+        // The machine's is the next one already.
+        let ended = self.machine.burst() - 1;
+        let ended_in_time = self.burst.clock.take_if(|clock| clock.of == ended && !clock.is_over(now)).is_some();
+        self.burst.sends_until_look = 0;
+        if !ended_in_time {
+            self.look_at_burst();
         }
-        goes_on
+        !ended_in_time
     }
 }

@@ -6,13 +6,14 @@ use crate::options::Options;
 /// The burst of a socket, and what is known of the message at hand.
 #[derive(Debug, Default)]
 pub(crate) struct Burst {
-    /// Another one for each burst.
+    /// Greater by one with each burst.
     pub(crate) number: u64,
     /// What any connection may be given of a burst; 0: all of it.
     pub(crate) mark: u32,
     /// The message at hand belongs to it.
     pub(crate) is_on: bool,
-    /// Connections that it found to have room, and to have been given their share.
+    /// Connections that it found to have room, and to have been given their share. The pattern goes on without them until
+    /// the burst is over.
     pub(crate) met: Vec<ConnectionId>,
 }
 

@@ -1,5 +1,7 @@
 //! High-water marks count messages of each peer, exactly where nothing drains.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use nought_proto::{
     Outgoing, SocketType,
     limits::{DRAINING_LEN_MAX, READ_LEN_MAX},
@@ -322,6 +324,32 @@ fn a_burst_costs_no_message_where_what_finds_no_room_is_dropped() {
             assert_eq!(net.recv_all(receiver).len(), 2);
         }
     }
+}
+
+/// Who has had a share is out of its turn until the burst is over, and only for what belongs to it.
+#[test]
+fn what_is_sent_as_none_of_a_burst_goes_to_whoever_has_room() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    net.connect(push, pulls[0]);
+    assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
+    net.connect(push, pulls[1]);
+    assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
+    (0..4).for_each(|_| net.send(push, "x"));
+    assert_eq!(pulls.map(|pull| net.recv_all(pull).len()), [3, 3]);
+}
+
+#[test]
+fn an_attempt_that_panics_leaves_no_burst_behind() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
+    let pull = net.socket(SocketType::Pull);
+    net.connect(push, pull);
+    let ended = catch_unwind(AssertUnwindSafe(|| net.at(push).in_burst(|_| resume_unwind(Box::new("in an attempt")))));
+    assert!(ended.is_err());
+    (0..5).for_each(|_| net.send(push, "x"));
+    assert_eq!(net.recv_all(pull).len(), 5);
 }
 
 #[test]
