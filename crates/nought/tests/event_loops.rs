@@ -304,6 +304,21 @@ fn a_change_of_options_may_use_the_socket() {
 }
 
 #[test]
+fn changes_of_several_threads_are_all_in_force() {
+    const CHANGES: u32 = 1000;
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let dealer = context.socket_builder::<Dealer>().send_hwm(0).build().unwrap();
+    let count = |options: nought::SocketBuilder<Dealer>| options.send_hwm(dealer.settings().send_hwm + 1);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..CHANGES).for_each(|_| dealer.reconfigure(count).unwrap()));
+        }
+    });
+    assert_eq!(dealer.settings().send_hwm, 2 * CHANGES);
+}
+
+#[test]
 fn a_router_becomes_raw_while_it_has_no_connection() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();

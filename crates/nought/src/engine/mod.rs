@@ -39,6 +39,7 @@ use nought_proto::{
     frame::BodyInPlace,
     pattern::{RecvRefusal, SendRefusal},
 };
+use parking_lot::ReentrantMutex;
 use rustix::event::epoll;
 
 pub(crate) use self::guard::Guard;
@@ -72,6 +73,9 @@ pub(crate) struct Core {
     descriptor: OnceLock<Descriptor>,
     /// Which of the context's drivers is this socket's. It changes under the lock.
     driver: AtomicUsize,
+    /// Held by who changes the options, so that no change of another thread is lost. What changes them may use the socket,
+    /// and so change them again.
+    pub(crate) reconfiguring: ReentrantMutex<()>,
     pub(crate) context: Arc<Shared>,
     me: Weak<Core>,
 }
@@ -208,6 +212,7 @@ impl Core {
             followers: Followers::default(),
             descriptor: OnceLock::new(),
             driver: AtomicUsize::new(driver),
+            reconfiguring: ReentrantMutex::default(),
             context,
             me: me.clone(),
         });

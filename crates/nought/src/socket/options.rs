@@ -94,7 +94,8 @@ impl<K: Kind> Socket<K> {
     /// from now on; high-water marks, heartbeats, and what a pattern does with a message, at once. `router_raw` applies
     /// while there is no connection yet.
     ///
-    /// `change` may use the socket. What is changed otherwise while it runs is set to what it returns.
+    /// `change` may use the socket. What another thread changes by `reconfigure` comes before all of this or after all of
+    /// it: wait for no such thread in `change`. What is changed otherwise while it runs is set to what it returns.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -108,6 +109,7 @@ impl<K: Kind> Socket<K> {
     /// # Errors
     /// If an option's value is impossible, or is not for the type of an [`Any`](crate::Any). Nothing is changed then.
     pub fn reconfigure(&self, change: impl FnOnce(SocketBuilder<K>) -> SocketBuilder<K>) -> Result<(), SocketError> {
+        let reconfiguring = self.core.reconfiguring.lock();
         let state = self.core.lock();
         let mut builder = SocketBuilder::new(self.context.clone(), state.machine.socket_type());
         builder.options = state.options.clone();
@@ -120,6 +122,7 @@ impl<K: Kind> Socket<K> {
         let former = (state.options.clone(), state.machine.options().clone());
         let result = builder.apply_to(&mut state);
         drop(self.core.settle(state));
+        drop(reconfiguring);
         // Messages among the options, whichever are not in force, end where no lock is held.
         drop((former, new));
         result
