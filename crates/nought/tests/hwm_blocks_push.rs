@@ -314,3 +314,25 @@ fn a_burst_after_a_message_that_was_received_meets_the_mark() {
     // It is over after a millisecond: of many one is quick enough.
     assert!((0..1000).any(|_| is_met()));
 }
+
+/// Also if it is the first messages that took long.
+#[test]
+fn a_burst_that_began_slowly_meets_no_mark() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let (pull, push) = (
+        context.socket_builder::<Pull>().recv_hwm(0).build().unwrap(),
+        context.socket_builder::<Push>().send_hwm(32).bursts_meet_hwm(true).build().unwrap(),
+    );
+    connect(&pull, &push, Transport::Tcp);
+    for _ in 0..10 {
+        // The second message begins a burst after the clock was looked at.
+        push.try_send("before").unwrap();
+        recv(&pull);
+        assert!(push.readiness().writable);
+        push.try_send("slow").unwrap();
+        thread::sleep(Duration::from_millis(5));
+        assert_eq!(fill(&push, 32), 32);
+        (0..33).for_each(|_| _ = recv(&pull));
+    }
+}

@@ -131,8 +131,8 @@ impl Socket {
     /// pause each peer is given no more than could wait for it, even if those before have gone already. That holds for
     /// sockets that refuse what finds no room, but for STREAM, SERVER and PEER: none that drops it drops more.
     ///
-    /// A burst ends with a message that is received, with one that is sent as none of it, and where its driver says so:
-    /// because there was a pause, or somebody has looked what the socket is ready for.
+    /// A burst ends with a message that is received, with one that is sent as none of it where peers have had their share,
+    /// and where its driver says so: because there was a pause, or somebody has looked what the socket is ready for.
     ///
     /// # Errors
     /// As those of the attempt; [`SendRefusal::EndOfBurst`] if it is the burst alone that has no room. The next burst has
@@ -173,7 +173,9 @@ impl Socket {
     #[cold]
     fn take_turns_again(&mut self) {
         for id in std::mem::take(&mut self.connections.burst.met) {
-            self.pattern.writable(&mut self.connections, id);
+            if !self.is_retired(id) {
+                self.pattern.writable(&mut self.connections, id);
+            }
         }
     }
 

@@ -343,8 +343,8 @@ impl<K: Kind> SocketBuilder<K> {
     /// are: between two refusals each of them is given no more messages than the mark says, over inproc no more than both
     /// sides' marks together. One call is refused, as if nobody had room, and the next begins another burst. One begins as
     /// well with a message that is received, the question what the socket is ready for, and a wait for whatever it may be;
-    /// and nothing is refused of messages that took a millisecond or longer to come to the mark, not counting the time for
-    /// which the sender was interrupted.
+    /// and nothing is refused of messages that took a millisecond or longer to come to the mark, not counting up to 50
+    /// milliseconds for which the sender was interrupted.
     ///
     /// What would be dropped, and not refused, is never dropped for this. No part is taken by STREAM, SERVER and PEER, by
     /// [`send_batch`](super::Socket::send_batch), by [`send_timeout`](super::Socket::send_timeout), also with zero, and by

@@ -341,6 +341,21 @@ fn what_is_sent_as_none_of_a_burst_goes_to_whoever_has_room() {
 }
 
 #[test]
+fn a_peer_that_is_left_is_not_given_messages_again_when_a_burst_is_over() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
+    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
+    let first = net.connect(push, pulls[0]);
+    assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
+    net.connect(push, pulls[1]);
+    assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
+    let id = net.id(first);
+    net.at(push).retire(id);
+    (0..4).for_each(|_| net.send(push, "late"));
+    assert_eq!(pulls.map(|pull| net.recv_all(pull).len()), [1, 5]);
+}
+
+#[test]
 fn an_attempt_that_panics_leaves_no_burst_behind() {
     let mut net = Net::new();
     let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
