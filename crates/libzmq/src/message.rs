@@ -433,10 +433,7 @@ impl Message {
         let in_place: Option<(&[u8; INLINE_LEN_MAX], usize)> = frame.in_place();
         let former = match in_place {
             Some((bytes, len)) if self.has_nothing_to_end() => {
-                // SAFETY: the bytes are as many as fit, and not of this message, in which nothing else is in use; the form
-                // that is noted next is that of a body here.
-                unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut self.body.inline).cast(), bytes.len()) };
-                self.kind = VALID | len as u8;
+                self.hold_inline(bytes, len);
                 None
             }
             _ => self.hold_any(frame),
@@ -444,6 +441,14 @@ impl Message {
         self.kind |= if more { MORE } else { 0 };
         *self.extra.get_mut() = peer.map_or(0, |peer| Extra::Peer(peer).into_word());
         former
+    }
+
+    /// Holds a body that stands in as many bytes as fit, where there is none that has to be ended.
+    #[inline(always)]
+    fn hold_inline(&mut self, bytes: &[u8; INLINE_LEN_MAX], len: usize) {
+        // SAFETY: the bytes are as many as fit, and not of this message; the form that is noted next is that of a body here.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut self.body.inline).cast(), bytes.len()) };
+        self.kind = VALID | len as u8;
     }
 
     /// Whether what is here has to be taken out before something else is held: its end may be a call of the application's.
@@ -457,11 +462,7 @@ impl Message {
     #[inline(always)]
     pub(crate) fn hold_small(&mut self, body: BodyInPlace<'_>) {
         match body.in_place() {
-            Some(bytes) if self.form() < OWNED => {
-                // SAFETY: as in `hold`.
-                unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut self.body.inline).cast(), bytes.len()) };
-                self.kind = VALID | body.as_slice().len() as u8;
-            }
+            Some(bytes) if self.form() < OWNED => self.hold_inline(bytes, body.as_slice().len()),
             _ if body.as_slice().len() <= INLINE_LEN_MAX => self.hold_short(body.as_slice()),
             _ => body.copy_into(self.become_owned()),
         }
