@@ -8,7 +8,7 @@ use nought_proto::{
     pattern::SendRefusal,
 };
 
-use crate::harness::{Net, Node, bodies, numbered, wire};
+use crate::harness::{Link, Net, Node, bodies, numbered, wire};
 
 #[test]
 fn a_peer_yet_to_come_gets_exactly_the_marks_messages() {
@@ -326,22 +326,8 @@ fn a_burst_costs_no_message_where_what_finds_no_room_is_dropped() {
     }
 }
 
-/// Who has had a share is out of its turn until the burst is over, and only for what belongs to it.
-#[test]
-fn what_is_sent_as_none_of_a_burst_goes_to_whoever_has_room() {
-    let mut net = Net::new();
-    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
-    let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
-    net.connect(push, pulls[0]);
-    assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
-    net.connect(push, pulls[1]);
-    assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
-    (0..4).for_each(|_| net.send(push, "x"));
-    assert_eq!(pulls.map(|pull| net.recv_all(pull).len()), [3, 3]);
-}
-
-#[test]
-fn a_peer_that_is_left_is_not_given_messages_again_when_a_burst_is_over() {
+/// A PUSH whose peers have one message each, and with that their share of the burst; and its connection to the first.
+fn two_with_their_share() -> (Net, Node, [Node; 2], Link) {
     let mut net = Net::new();
     let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 1);
     let pulls = [net.socket(SocketType::Pull), net.socket(SocketType::Pull)];
@@ -349,6 +335,20 @@ fn a_peer_that_is_left_is_not_given_messages_again_when_a_burst_is_over() {
     assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
     net.connect(push, pulls[1]);
     assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(()));
+    (net, push, pulls, first)
+}
+
+/// Who has had a share is out of its turn until the burst is over, and only for what belongs to it.
+#[test]
+fn what_is_sent_as_none_of_a_burst_goes_to_whoever_has_room() {
+    let (mut net, push, pulls, _) = two_with_their_share();
+    (0..4).for_each(|_| net.send(push, "x"));
+    assert_eq!(pulls.map(|pull| net.recv_all(pull).len()), [3, 3]);
+}
+
+#[test]
+fn a_peer_that_is_left_is_not_given_messages_again_when_a_burst_is_over() {
+    let (mut net, push, pulls, first) = two_with_their_share();
     let id = net.id(first);
     net.at(push).retire(id);
     (0..4).for_each(|_| net.send(push, "late"));
