@@ -88,7 +88,8 @@ impl SocketHandle {
         let of_context = context.settings();
         let settings = Settings::new(&of_context, socket_type);
         let builder = context.running()?.any_socket_builder(socket_type);
-        let as_in_libzmq = builder.interruptible(true).any_type_in_process(true).bursts_meet_hwm(true);
+        let as_in_libzmq =
+            builder.interruptible(true).any_type_in_process(true).bursts_meet_hwm(true).frees_by_halves(true);
         let socket = settings.apply(socket_type, as_in_libzmq).build()?;
         Ok(Self {
             socket: ManuallyDrop::new(socket),

@@ -377,3 +377,37 @@ fn received_and_not(open: &Open, sender: c_int, other: Option<c_int>, len: usize
         (returned, body)
     }
 }
+
+/// How many messages a PUSH could send that does not wait, at first and after each that its PULL received.
+fn room_within_the_process(library: Library, hwm: c_int) -> Vec<usize> {
+    let (push, pull) = (Open::new(library, 8), c_int::to_ne_bytes(hwm));
+    let library = &push.library;
+    // SAFETY: the calls are as zmq.h declares them.
+    unsafe {
+        let receiver = (library.socket)(push.context, 7);
+        assert_eq!(push.set(23, &pull), (0, 0));
+        assert_eq!((library.setsockopt)(receiver, 24, pull.as_ptr().cast(), pull.len()), 0);
+        assert_eq!((library.bind)(receiver, c"inproc://room".as_ptr()), 0);
+        assert_eq!((library.connect)(push.socket, c"inproc://room".as_ptr()), 0);
+        let fill = || (0..1000).take_while(|_| (library.send)(push.socket, c"x".as_ptr().cast(), 1, 1) == 1).count();
+        let mut found = vec![fill()];
+        for _ in 0..5 * hwm {
+            let mut room = [0_u8; 1];
+            assert_eq!((library.recv)(receiver, room.as_mut_ptr().cast(), 1, 0), 1);
+            // libzmq looks for room once in a while only, but whenever it is asked what is ready.
+            push.get(15, 4);
+            found.push(fill());
+        }
+        (library.close)(receiver);
+        found
+    }
+}
+
+#[test]
+fn places_within_the_process_become_free_alike() {
+    for hwm in [1, 2, 5, 10] {
+        let [ours, theirs] =
+            [Library::nought(), Library::libzmq()].map(|library| room_within_the_process(library, hwm));
+        assert_eq!(ours, theirs, "marks of {hwm}");
+    }
+}

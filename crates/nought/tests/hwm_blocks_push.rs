@@ -76,6 +76,25 @@ fn within_the_process_both_marks_add_up() {
 }
 
 #[test]
+fn within_the_process_places_become_free_by_halves_where_that_is_asked_for() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let push = context.socket_builder::<Push>().send_hwm(3).build().unwrap();
+    let pull = context.socket_builder::<Pull>().recv_hwm(3).frees_by_halves(true).build().unwrap();
+    connect(&pull, &push, Transport::Inproc);
+    assert_eq!(fill(&push, 100), 6);
+    for expected in [0, 0, 3] {
+        recv(&pull);
+        assert_eq!(fill(&push, 100), expected);
+    }
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| push.send("waits for the half").unwrap());
+        (0..3).for_each(|_| drop(recv(&pull)));
+        waiting.join().unwrap();
+    });
+}
+
+#[test]
 fn a_peer_that_does_not_read_blocks_the_sender_until_it_reads() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();

@@ -40,7 +40,8 @@ fn what_is_in_force_is_told() {
     assert_eq!((before.send_hwm, before.recv_hwm, &before.routing_id[..]), (7, 1000, &b"anna"[..]));
     assert_eq!((before.linger, before.send_timeout, before.recv_timeout), (None, None, None));
     assert_eq!(before.reconnect_interval, Some(Duration::from_millis(100)));
-    assert_eq!((before.interruptible, before.any_type_in_process, before.bursts_meet_hwm), (false, false, false));
+    assert_eq!((before.interruptible, before.any_type_in_process), (false, false));
+    assert_eq!((before.bursts_meet_hwm, before.frees_by_halves), (false, false));
     let other = context.socket_builder::<Dealer>().interruptible(true).any_type_in_process(true).build().unwrap();
     assert_eq!((other.settings().interruptible, other.settings().any_type_in_process), (true, true));
     let second = Some(Duration::from_secs(1));

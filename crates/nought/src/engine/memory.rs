@@ -334,7 +334,7 @@ impl Core {
             return Err(None);
         }
         let Side { introduction: peer, send_hwm, recv_hwm, .. } = side(&state, &address);
-        let theirs = Side { introduction, send_hwm: 0, recv_hwm: 0, conflate: false };
+        let theirs = Side { introduction, send_hwm: 0, recv_hwm: 0, conflate: false, frees_by_halves: false };
         let id = state.machine.accept();
         if let Err(reason) = admit(&state, id, &theirs) {
             state.machine.remove(id);
@@ -357,13 +357,20 @@ struct Side {
     send_hwm: u32,
     recv_hwm: u32,
     conflate: bool,
+    frees_by_halves: bool,
 }
 
 fn side(state: &State, address: &Arc<str>) -> Side {
     let options = state.machine.options();
     let mut introduction = state.machine.introduction();
     introduction.address = Some(Arc::clone(address));
-    Side { introduction, send_hwm: options.send_hwm, recv_hwm: options.recv_hwm, conflate: options.conflate }
+    Side {
+        introduction,
+        send_hwm: options.send_hwm,
+        recv_hwm: options.recv_hwm,
+        conflate: options.conflate,
+        frees_by_halves: state.options.frees_by_halves,
+    }
 }
 
 /// Whether a connection is made.
@@ -466,7 +473,11 @@ fn event_at(name: &str, kind: SocketEventKind) -> SocketEvent {
 }
 
 fn pipe(from: &Side, to: &Side, writer: Arc<PipeEnd>, reader: Arc<PipeEnd>) -> Arc<Pipe> {
-    Arc::new(Pipe::new(from.send_hwm, to.recv_hwm, from.conflate || to.conflate, writer, reader))
+    let mut pipe = Pipe::new(from.send_hwm, to.recv_hwm, from.conflate || to.conflate, writer, reader);
+    if to.frees_by_halves {
+        pipe.free_by_halves();
+    }
+    Arc::new(pipe)
 }
 
 #[cfg(test)]

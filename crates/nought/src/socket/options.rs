@@ -50,6 +50,7 @@ pub(crate) struct SocketOptions {
     pub(crate) interruptible: bool,
     pub(crate) any_type_in_process: bool,
     pub(crate) bursts_meet_hwm: bool,
+    pub(crate) frees_by_halves: bool,
 }
 
 /// When an endpoint is connected to no more.
@@ -83,6 +84,7 @@ impl Default for SocketOptions {
             interruptible: false,
             any_type_in_process: false,
             bursts_meet_hwm: false,
+            frees_by_halves: false,
         }
     }
 }
@@ -352,6 +354,14 @@ impl<K: Kind> SocketBuilder<K> {
     /// what waits.
     pub fn bursts_meet_hwm(mut self, meet: bool) -> Self {
         self.options.bursts_meet_hwm = meet;
+        self
+    }
+
+    /// Whether the places of messages that this socket has received over inproc become free together, whenever that is half
+    /// of what both sides' high-water marks allow, as with libzmq: fewer messages are under way then where peers are slow.
+    /// It holds for peers that come later. Default: `false`, a place is free soon after its message is received.
+    pub fn frees_by_halves(mut self, by_halves: bool) -> Self {
+        self.options.frees_by_halves = by_halves;
         self
     }
 

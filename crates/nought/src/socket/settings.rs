@@ -96,6 +96,7 @@ settings! {
         interruptible: bool,
         any_type_in_process: bool,
         bursts_meet_hwm: bool,
+        frees_by_halves: bool,
     }
 }
 

@@ -42,6 +42,8 @@ struct Progress {
     wake_at: AtomicU64,
     /// Messages between two times that the reader publishes its count.
     publish_interval: u64,
+    /// It publishes each multiple of this, too: see [`Pipe::free_by_halves`].
+    publish_multiples_of: u64,
 }
 
 const NOBODY_WAITS: u64 = u64::MAX;
@@ -76,6 +78,8 @@ struct Shared {
     recv_hwm: u32,
     /// Messages that may be written and not consumed; 0: no limit.
     capacity: u64,
+    /// See [`Pipe::free_by_halves`].
+    frees_by_halves: bool,
     /// Messages that the reader left behind when it went, for the writer to count.
     abandoned: u64,
     reader: Option<Arc<dyn Notify>>,
@@ -133,8 +137,18 @@ impl Pipe {
             consumed: AtomicU64::new(0),
             wake_at: AtomicU64::new(NOBODY_WAITS),
             publish_interval: (capacity / 16).clamp(1, 1024),
+            publish_multiples_of: u64::MAX,
         };
         Self { shared: OwnLine(Mutex::new(shared)), progress: OwnLine(progress) }
+    }
+
+    /// Has the places of messages that were consumed become free together, half of the pipe at a time, and not one by one.
+    pub fn free_by_halves(&mut self) {
+        let shared = self.shared.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        shared.frees_by_halves = true;
+        if shared.capacity != 0 {
+            self.progress.0.publish_multiples_of = shared.half();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -266,11 +280,13 @@ impl Pipe {
     /// The writer announces its wait before it looks at `consumed` a last time, the reader writes `consumed` before it
     /// looks for a waiting writer: in the one order of these four, at least one sees the other.
     pub(crate) fn publish_consumed(&self, consumed: u64) -> u64 {
+        let multiples_of = self.progress.0.publish_multiples_of;
         self.progress.0.consumed.store(consumed, Ordering::SeqCst);
         if self.progress.0.wake_at.load(Ordering::SeqCst) <= consumed {
             self.wake_waiting_writer(&self.lock());
         }
-        consumed + self.progress.0.publish_interval
+        let next_multiple = (consumed / multiples_of + 1).saturating_mul(multiples_of);
+        next_multiple.min(consumed + self.progress.0.publish_interval)
     }
 
     fn wake_waiting_writer(&self, shared: &Shared) {
@@ -360,8 +376,18 @@ impl Shared {
         if self.conflate || self.capacity == 0 || self.written - self.consumed < self.capacity {
             return false;
         }
-        self.consumed = progress.consumed.load(Ordering::SeqCst);
+        self.consumed = self.freed(progress.consumed.load(Ordering::SeqCst));
         self.written - self.consumed >= self.capacity
+    }
+
+    /// How many of the messages that were consumed no longer take a place. When all were, there is one at least: what is
+    /// rounded off is less than the half.
+    fn freed(&self, consumed: u64) -> u64 {
+        if self.frees_by_halves { consumed - consumed % self.half() } else { consumed }
+    }
+
+    fn half(&self) -> u64 {
+        self.capacity.div_ceil(2)
     }
 
     #[inline]

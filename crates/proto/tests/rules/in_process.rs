@@ -98,6 +98,39 @@ fn a_reader_in_the_middle_of_a_stream_makes_room() {
 }
 
 #[test]
+fn places_become_free_by_halves_where_that_is_asked_for() {
+    for (send_hwm, recv_hwm) in [(1, 1), (1, 2), (3, 4), (10, 10), (50, 51)] {
+        let pipe = |by_halves: bool| {
+            let mut pipe = Pipe::new(send_hwm, recv_hwm, false, Arc::new(Nobody), Arc::new(Nobody));
+            if by_halves {
+                pipe.free_by_halves();
+            }
+            Arc::new(pipe)
+        };
+        let (there, back) = (pipe(true), pipe(false));
+        let [mut push, mut pull] = [SocketType::Push, SocketType::Pull].map(|of| Socket::new(of, Options::default()));
+        let (to_pull, to_push) = (push.open(None), pull.accept());
+        push.attach(to_pull, Arc::clone(&there), Arc::clone(&back), pull.introduction());
+        pull.attach(to_push, back, there, push.introduction());
+
+        let both = usize::try_from(send_hwm + recv_hwm).unwrap();
+        let half = both.div_ceil(2);
+        let mut sent = 0;
+        for received in 0..=4 * both {
+            if received > 0 {
+                pull.recv(&mut Message::new()).unwrap();
+            }
+            push.pipe_changed(to_pull);
+            while push.send(&Outgoing::Body(b"x")).is_ok() {
+                sent += 1;
+            }
+            assert_eq!(sent, received / half * half + both, "{received} received of {both} places");
+            pull.pipe_changed(to_push);
+        }
+    }
+}
+
+#[test]
 fn zero_on_either_side_is_no_limit() {
     for (send_hwm, recv_hwm) in [(0, 1), (1, 0), (0, 0)] {
         let mut net = Net::new();
