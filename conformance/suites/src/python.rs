@@ -15,7 +15,7 @@ use crate::{
     Selection,
     library::{Library, pkg_config},
     process,
-    report::{Bar, Case, Report},
+    report::{Case, Report},
     workspace::Workspace,
 };
 
@@ -104,7 +104,7 @@ pub(crate) fn run_tests(
     folder: &Path,
     libraries: &[Library],
     selection: &Selection,
-    bar: Bar,
+    bar: usize,
 ) -> Result<()> {
     let mut columns = Vec::new();
     for library in libraries {

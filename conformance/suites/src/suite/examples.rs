@@ -14,13 +14,13 @@ use crate::{
     compiler::{self, Step},
     library::{Library, pkg_config},
     process,
-    report::{Bar, Case, Report},
+    report::{Case, Report},
     workspace::Workspace,
 };
 
 /// What each of them prints.
 const EXPECTED: &[&str] = &["Anna asks: what is the time?", "the answer: late", "somebody else: 400"];
-const BAR: Bar = Bar { cases: 2, not_yet: &[] };
+const BAR: usize = 2;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs them.
