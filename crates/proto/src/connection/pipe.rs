@@ -1,8 +1,11 @@
 //! One direction between two sockets of the same process: the sender encodes into the buffer that the receiver takes.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    num::NonZeroU64,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{Load, Waste, frame_buffer::FrameBuffer};
@@ -42,8 +45,8 @@ struct Progress {
     wake_at: AtomicU64,
     /// Messages between two times that the reader publishes its count.
     publish_interval: u64,
-    /// It publishes each multiple of this, too: see [`Pipe::free_by_halves`].
-    publish_multiples_of: u64,
+    /// Half of a pipe that [frees its places by halves](Pipe::free_by_halves): each multiple of it is published, too.
+    half: Option<NonZeroU64>,
 }
 
 const NOBODY_WAITS: u64 = u64::MAX;
@@ -137,7 +140,7 @@ impl Pipe {
             consumed: AtomicU64::new(0),
             wake_at: AtomicU64::new(NOBODY_WAITS),
             publish_interval: (capacity / 16).clamp(1, 1024),
-            publish_multiples_of: u64::MAX,
+            half: None,
         };
         Self { shared: OwnLine(Mutex::new(shared)), progress: OwnLine(progress) }
     }
@@ -146,9 +149,7 @@ impl Pipe {
     pub fn free_by_halves(&mut self) {
         let shared = self.shared.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         shared.frees_by_halves = true;
-        if shared.capacity != 0 {
-            self.progress.0.publish_multiples_of = shared.half();
-        }
+        self.progress.0.half = NonZeroU64::new(shared.half());
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -280,13 +281,12 @@ impl Pipe {
     /// The writer announces its wait before it looks at `consumed` a last time, the reader writes `consumed` before it
     /// looks for a waiting writer: in the one order of these four, at least one sees the other.
     pub(crate) fn publish_consumed(&self, consumed: u64) -> u64 {
-        let multiples_of = self.progress.0.publish_multiples_of;
         self.progress.0.consumed.store(consumed, Ordering::SeqCst);
         if self.progress.0.wake_at.load(Ordering::SeqCst) <= consumed {
             self.wake_waiting_writer(&self.lock());
         }
-        let next_multiple = (consumed / multiples_of + 1).saturating_mul(multiples_of);
-        next_multiple.min(consumed + self.progress.0.publish_interval)
+        let next = consumed + self.progress.0.publish_interval;
+        self.progress.0.half.map_or(next, |half| next.min((consumed / half + 1) * half.get()))
     }
 
     fn wake_waiting_writer(&self, shared: &Shared) {

@@ -100,14 +100,10 @@ fn a_reader_in_the_middle_of_a_stream_makes_room() {
 #[test]
 fn places_become_free_by_halves_where_that_is_asked_for() {
     for (send_hwm, recv_hwm) in [(1, 1), (1, 2), (3, 4), (10, 10), (50, 51)] {
-        let pipe = |by_halves: bool| {
-            let mut pipe = Pipe::new(send_hwm, recv_hwm, false, Arc::new(Nobody), Arc::new(Nobody));
-            if by_halves {
-                pipe.free_by_halves();
-            }
-            Arc::new(pipe)
-        };
-        let (there, back) = (pipe(true), pipe(false));
+        let [mut there, back] =
+            [(); 2].map(|()| Pipe::new(send_hwm, recv_hwm, false, Arc::new(Nobody), Arc::new(Nobody)));
+        there.free_by_halves();
+        let (there, back) = (Arc::new(there), Arc::new(back));
         let [mut push, mut pull] = [SocketType::Push, SocketType::Pull].map(|of| Socket::new(of, Options::default()));
         let (to_pull, to_push) = (push.open(None), pull.accept());
         push.attach(to_pull, Arc::clone(&there), Arc::clone(&back), pull.introduction());
