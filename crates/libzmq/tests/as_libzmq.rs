@@ -9,6 +9,8 @@ use std::{
 
 use support::{Library, Msg, c};
 
+const DONTWAIT: c_int = 1;
+
 /// Options in which the two differ: a mechanism that one has and the other has not, a descriptor that would be taken.
 fn is_comparable(option: c_int) -> bool {
     let gssapi = [62, 63, 64, 65, 90, 91];
@@ -353,7 +355,6 @@ fn a_message_that_nothing_is_received_into_is_left_the_same() {
 
 /// A message is received, and then none into its place: what that returned, and what is there then.
 fn received_and_not(open: &Open, sender: c_int, other: Option<c_int>, len: usize) -> ((c_int, c_int), Vec<u8>) {
-    const DONTWAIT: c_int = 1;
     let library = open.library;
     let mut message = Msg::zeroed();
     // SAFETY: see `Open::new`; the library says how long the body is.
@@ -380,16 +381,17 @@ fn received_and_not(open: &Open, sender: c_int, other: Option<c_int>, len: usize
 
 /// How many messages a PUSH could send that does not wait, at first and after each that its PULL received.
 fn room_within_the_process(library: Library, hwm: c_int) -> Vec<usize> {
-    let (push, pull) = (Open::new(library, 8), c_int::to_ne_bytes(hwm));
+    let (push, mark) = (Open::new(library, 8), hwm.to_ne_bytes());
     let library = &push.library;
     // SAFETY: the calls are as zmq.h declares them.
     unsafe {
         let receiver = (library.socket)(push.context, 7);
-        assert_eq!(push.set(23, &pull), (0, 0));
-        assert_eq!((library.setsockopt)(receiver, 24, pull.as_ptr().cast(), pull.len()), 0);
+        assert_eq!(push.set(23, &mark), (0, 0));
+        assert_eq!((library.setsockopt)(receiver, 24, mark.as_ptr().cast(), mark.len()), 0);
         assert_eq!((library.bind)(receiver, c"inproc://room".as_ptr()), 0);
         assert_eq!((library.connect)(push.socket, c"inproc://room".as_ptr()), 0);
-        let fill = || (0..1000).take_while(|_| (library.send)(push.socket, c"x".as_ptr().cast(), 1, 1) == 1).count();
+        let fill =
+            || (0..1000).take_while(|_| (library.send)(push.socket, c"x".as_ptr().cast(), 1, DONTWAIT) == 1).count();
         let mut found = vec![fill()];
         for _ in 0..5 * hwm {
             let mut room = [0_u8; 1];
@@ -398,7 +400,7 @@ fn room_within_the_process(library: Library, hwm: c_int) -> Vec<usize> {
             push.get(15, 4);
             found.push(fill());
         }
-        (library.close)(receiver);
+        assert_eq!((library.close)(receiver), 0);
         found
     }
 }
