@@ -40,9 +40,10 @@ impl Report {
 
     /// What can be said after a smoke run, whose figures mean nothing.
     pub(crate) fn to_smoke_text(&self) -> String {
-        let runs = || self.results.iter().flat_map(|result| result.series.values());
-        let failures = runs().filter(|series| series.is_err()).count();
-        format!("{} cases, {} runs, {failures} of which failed.\n", self.results.len(), runs().count())
+        let runs: usize = self.results.iter().map(|result| result.series.len()).sum();
+        let failures: Vec<_> = self.results.iter().flat_map(failures).collect();
+        let sum = format!("{} cases, {runs} runs, {} of which failed.\n", self.results.len(), failures.len());
+        failures.into_iter().map(|failure| format!("{failure}\n")).chain([sum]).collect()
     }
 
     /// Tables for a page.
@@ -256,7 +257,7 @@ mod tests {
         let case = crate::cases::all().into_iter().find(|case| case.name == "curve/tcp/64").unwrap();
         let failed = BTreeMap::from([(Contender::SystemLibzmq, Err(anyhow::anyhow!("no such library")))]);
         let report = Report::new(Machine::this(), vec![CaseResult { case, series: failed }]);
-        for text in [report.to_text(), report.to_markdown()] {
+        for text in [report.to_text(), report.to_smoke_text(), report.to_markdown()] {
             assert!(text.contains("curve/tcp/64: the system's libzmq failed: no such library"), "{text}");
         }
     }
