@@ -125,6 +125,20 @@ fn a_peer_that_does_not_read_blocks_the_sender_until_it_reads() {
 }
 
 #[test]
+fn a_sender_that_keeps_pace_goes_on_to_its_mark() {
+    let _bounded = watchdog(LIMIT);
+    let context = Context::new();
+    let push = context.socket_builder::<Push>().send_hwm(50).linger(Some(Duration::ZERO)).build().unwrap();
+    let endpoint = push.bind("tcp://127.0.0.1:*").unwrap();
+    let peer = RawPeer::connect(&endpoint).shake_hands("PULL");
+    let body = vec![7; 64 * 1024];
+    while push.send_timeout(&body[..], Duration::from_millis(200)).is_ok() {}
+    let queued = push.peers()[0].send_queue_len;
+    assert!((50..=50 + 4 + 1).contains(&queued), "{queued} wait");
+    drop(peer);
+}
+
+#[test]
 fn the_mark_in_bytes_holds_too() {
     let _bounded = watchdog(LIMIT);
     let context = Context::new();

@@ -317,6 +317,18 @@ impl Socket {
         (may_have_room || self.addresses_peers()) && self.pattern.can_send(&mut self.connections)
     }
 
+    /// How many bytes wait for the peers among which [`send`](Self::send) chooses, if it is [far](crate::limits::LEAD_LEN_MAX)
+    /// ahead of each of them: whoever may wait had better do so, as long as they take some. Nobody has to, and those who
+    /// drop what finds no room are ahead of nobody.
+    pub fn lead(&self) -> Option<usize> {
+        self.pattern.lead(&self.connections)
+    }
+
+    /// The bytes that transports have taken.
+    pub fn written_len(&self) -> u64 {
+        self.connections.written_len
+    }
+
     /// Grows whenever something has changed that may decide about a message which found no room: there may be some, or
     /// its peer is gone and it will be refused. Whoever waits to send remembers what it was when the message was refused,
     /// and tries again when it is another: others, whose messages go elsewhere, may have been refused since.

@@ -16,6 +16,7 @@ pub(crate) mod guard;
 pub(crate) mod inquiry;
 pub(crate) mod link;
 pub(crate) mod memory;
+pub(crate) mod pace;
 pub(crate) mod poller;
 pub(crate) mod random;
 pub(crate) mod spin;
@@ -53,6 +54,7 @@ use self::{
     inquiry::Inquiry,
     link::{Links, LostBecause},
     memory::Mail,
+    pace::Pace,
     poller::{EVENTS_MAX, Poller, Token, event_buffer},
     spin::Spin,
     waiters::Waiters,
@@ -155,6 +157,7 @@ pub(crate) struct State {
     /// When output was last written or left to the driver.
     last_round: Option<Instant>,
     burst: Burst,
+    pace: Pace,
     /// The driver knows of the dirty links.
     dirty_notified: bool,
     /// Asynchronous calls, for giving other tasks their turn.
@@ -197,6 +200,7 @@ impl Core {
             dirty: Vec::new(),
             last_round: None,
             burst: Burst::default(),
+            pace: Pace::default(),
             dirty_notified: false,
             calls: 0,
             #[cfg(feature = "tokio")]

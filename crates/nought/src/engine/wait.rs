@@ -57,6 +57,15 @@ impl Patience {
         }
     }
 
+    /// The same, but no longer than until then.
+    pub(super) fn at_most(self, then: Instant) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Until(deadline) => Self::Until(deadline.min(then)),
+            Self::Forever => Self::Until(then),
+        }
+    }
+
     pub(crate) fn is_over(self, now: Instant) -> bool {
         match self {
             Self::None => true,
@@ -342,5 +351,20 @@ impl Core {
             self.driver().arm(self);
         }
         self.go_on_reading(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_shortened_and_never_lengthened() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        assert_eq!(Patience::Forever.at_most(now), Patience::Until(now));
+        assert_eq!(Patience::Until(later).at_most(now), Patience::Until(now));
+        assert_eq!(Patience::Until(now).at_most(later), Patience::Until(now));
+        assert_eq!(Patience::None.at_most(later), Patience::None);
     }
 }

@@ -132,7 +132,7 @@ impl<K: CanSend> Socket<K> {
                 self.core.send_when_possible(state, message, refusal, Waits::AsSet).map_err(|kind| (sent, kind))?;
                 state = self.core.lock();
             } else {
-                state = self.core.settle_rest(state);
+                state = self.core.settle_sent(state, Waits::AsSet);
             }
         }
         self.core.finish(state);
@@ -164,11 +164,21 @@ impl Core {
         match sent {
             Ok(()) if state.is_settled() => Ok(()),
             Ok(()) => {
-                self.finish(state);
+                drop(self.settle_sent(state, waits));
                 Ok(())
             }
             Err(refusal) => self.send_when_possible(state, message, refusal, waits),
         }
+    }
+
+    /// Settles after a message has been taken, and keeps its sender from running ahead if that may wait.
+    fn settle_sent<'a>(&'a self, state: Guard<'a>, waits: Waits) -> Guard<'a> {
+        let state = self.settle_rest(state);
+        if state.machine.lead().is_none() {
+            return state;
+        }
+        let patience = waits.patience(state.options.send_timeout);
+        self.keep_pace(state, patience)
     }
 
     #[cold]

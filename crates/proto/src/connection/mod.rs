@@ -44,7 +44,8 @@ use crate::{
     error::{Incompatibility, ProtocolError},
     frame::Frame,
     limits::{
-        HANDSHAKE_READ_LEN, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
+        HANDSHAKE_READ_LEN, LARGE_BODY_LEN, READ_LEN_MAX, READ_LEN_MIN, READ_LEN_PER_MESSAGE, XPUB_BACKLOG_LEN_MAX,
+        XPUB_BACKLOG_MAX,
     },
     mechanism::{Cipher, Credentials, Mechanism, Opener, Role, Sealer},
     options::Options,
@@ -331,6 +332,13 @@ impl Connection {
             Outbox::Wire(_) => self.queued().bytes == 0 && self.prelude.is_empty(),
             Outbox::Memory(pipes) => pipes.out.waiting() == 0 || pipes.out.is_abandoned(),
         }
+    }
+
+    /// The bytes of large messages that wait for a transport which takes some; within the process there are none.
+    fn lead(&self) -> Option<usize> {
+        let Load { messages, bytes } = self.queued();
+        let are_large = bytes / LARGE_BODY_LEN >= messages;
+        (are_large && self.is_ready() && self.takes_output()).then_some(bytes)
     }
 
     fn queued(&self) -> Load {

@@ -20,8 +20,8 @@ use crate::{
     event::Event,
     frame::{BodyInPlace, Frame},
     limits::{
-        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LARGE_BODY_LEN, LOST_CONNECTION_LEN, LOST_RECEIVED_LEN_MAX,
-        SUBSCRIPTION_BACKLOG_LEN_MAX, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
+        COMMAND_BACKLOG_LEN_MAX, HANDSHAKE_READ_LEN, LARGE_BODY_LEN, LEAD_LEN_MAX, LOST_CONNECTION_LEN,
+        LOST_RECEIVED_LEN_MAX, SUBSCRIPTION_BACKLOG_LEN_MAX, WRITE_LEN, XPUB_BACKLOG_LEN_MAX, XPUB_BACKLOG_MAX,
     },
     mechanism::Role,
     message::{Message, Outgoing},
@@ -126,6 +126,8 @@ pub struct Connections {
     prefetched_peer: Option<(ConnectionId, Arc<PeerInfo>)>,
     /// See [`Socket::room_epoch`](crate::Socket::room_epoch).
     pub(crate) room_epoch: u64,
+    /// See [`Socket::written_len`](crate::Socket::written_len).
+    pub(crate) written_len: u64,
     /// See [`Socket::turn_changed`](crate::Socket::turn_changed).
     pub(crate) turn_changed: bool,
     /// See [`Socket::in_burst`](crate::Socket::in_burst).
@@ -469,6 +471,12 @@ impl Connections {
         };
         connection.wants_room |= !room;
         room
+    }
+
+    /// The bytes that wait for this peer, if it takes some, and they are so many that a sender that may wait had better do so.
+    #[inline]
+    pub(crate) fn lead_over(&self, id: ConnectionId) -> Option<usize> {
+        self.get(id)?.lead().filter(|lead| *lead >= LEAD_LEN_MAX && !self.options.conflate)
     }
 
     /// Whether subscriptions should be written now, or wait until the pattern hears of room.
@@ -991,6 +999,7 @@ impl Connections {
         };
         let written = connection.in_flight.bytes - output.remaining();
         connection.counters.bytes_out += written as u64;
+        self.written_len += written as u64;
         connection.in_flight = Load::default();
         connection.draining = output.remaining() == 0 && connection.is_ready();
         if output.remaining() > 0 {

@@ -69,6 +69,10 @@ impl Pattern for Dealer {
         self.outgoing.has_room(connections)
     }
 
+    fn lead(&self, connections: &Connections) -> Option<usize> {
+        self.outgoing.lead(connections)
+    }
+
     fn can_recv(&mut self, connections: &mut Connections) -> bool {
         self.incoming.has_message(connections)
     }

@@ -132,6 +132,12 @@ pub(crate) trait Pattern: Send {
         false
     }
 
+    /// The bytes that wait for those whom [`send`](Self::send) could choose among, if it would be
+    /// [far ahead](Connections::lead_over) of each of them.
+    fn lead(&self, _connections: &Connections) -> Option<usize> {
+        None
+    }
+
     /// Whether there is a message to receive.
     fn can_recv(&mut self, _connections: &mut Connections) -> bool {
         false

@@ -59,6 +59,10 @@ impl Pattern for Pair {
         self.peer.is_some_and(|peer| connections.has_room(peer))
     }
 
+    fn lead(&self, connections: &Connections) -> Option<usize> {
+        connections.lead_over(self.peer?)
+    }
+
     fn can_recv(&mut self, connections: &mut Connections) -> bool {
         self.incoming.has_message(connections)
     }

@@ -42,4 +42,8 @@ impl Pattern for Push {
     fn can_send(&mut self, connections: &mut Connections) -> bool {
         self.peers.has_room(connections)
     }
+
+    fn lead(&self, connections: &Connections) -> Option<usize> {
+        self.peers.lead(connections)
+    }
 }

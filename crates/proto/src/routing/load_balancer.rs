@@ -73,6 +73,14 @@ impl LoadBalancer {
         false
     }
 
+    /// The bytes that wait for those who are in turn, if they are many [for each](Connections::lead_over).
+    pub(crate) fn lead(&self, connections: &Connections) -> Option<usize> {
+        // Who is next has waited longest, and most likely has the least.
+        let (later, next) = self.active.split_at(self.current);
+        let leads = next.iter().chain(later).map(|id| connections.lead_over(*id));
+        leads.sum::<Option<usize>>().filter(|_| !self.active.is_empty())
+    }
+
     #[inline]
     fn advance(&mut self) {
         self.current += 1;

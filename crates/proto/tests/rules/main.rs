@@ -13,6 +13,7 @@ mod heartbeats;
 mod high_water_marks;
 mod in_process;
 mod large_bodies;
+mod lead;
 mod leaving;
 mod limits;
 mod notices;

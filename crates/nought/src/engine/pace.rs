@@ -1,0 +1,246 @@
+//! Keeping pace: a sender that may wait does not run far ahead of its peers.
+//!
+//! Up to a high-water mark of a thousand large messages, all go to memory and come back from there, and their sender
+//! sleeps at the mark, to be woken for each few of them. So who has sent one, and may wait, waits until less is queued for
+//! some peer of those in turn than [`LEAD_LEN_MAX`](nought_proto::limits::LEAD_LEN_MAX); by then what was queued is still in
+//! the processor's cache. This is no limit: the message has been taken, and nobody else waits. If the peers take nothing
+//! for a while, the sender goes on, up to its high-water mark, and does not wait again before they take something.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Core, Guard, State,
+    wait::{Ended, Patience},
+    waiters::Interest,
+};
+
+/// How long peers that take nothing are waited for: several times as long as those that read take to make room for a
+/// transport to tell of.
+const STANDSTILL: Duration = Duration::from_millis(1);
+
+/// What a socket knows of its peers' pace.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// What the peers had taken in all when a sender last waited in vain.
+    stood_still_at: Option<u64>,
+}
+
+impl Core {
+    /// Waits, no longer than `patience`, until the sender of a message that has been taken is not far ahead of its peers.
+    pub(crate) fn keep_pace<'a>(&'a self, mut state: Guard<'a>, patience: Patience) -> Guard<'a> {
+        let Some(lead) = state.machine.lead().filter(|_| !state.stands_still()) else { return state };
+        // What others send meanwhile keeps nobody here.
+        let enough = state.machine.written_len() + lead as u64;
+        let is_level = |state: &mut State| state.machine.lead().is_none() || state.machine.written_len() >= enough;
+        let mut now = Instant::now();
+        // Whoever would have to follow another thread goes on: that one writes, and tells of room, but not of pace.
+        while !patience.is_over(now) && !state.waiters.has_leader() {
+            let written = state.machine.written_len();
+            let patience = patience.at_most(now + STANDSTILL);
+            let waited;
+            (state, waited) = self.wait_for(state, Interest::Send, patience, |state| is_level(state).then_some(()));
+            self.leave_output(&mut state);
+            if waited != Err(Ended::TimedOut) {
+                break;
+            }
+            if state.machine.written_len() == written {
+                state.pace.stood_still_at = Some(written);
+                break;
+            }
+            now = Instant::now();
+        }
+        state
+    }
+
+    /// Gives the socket to the driver: its transport has just taken what it could, and the sender may stay away.
+    fn leave_output(&self, state: &mut State) {
+        if state.waiters.inside == 0 {
+            self.hand_back(state);
+        }
+    }
+}
+
+impl State {
+    /// Whether the peers have taken nothing since they were last waited for in vain.
+    fn stands_still(&self) -> bool {
+        self.pace.stood_still_at == Some(self.machine.written_len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixStream,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        thread,
+    };
+
+    use nix::sys::resource::{UsageWho, getrusage};
+
+    use super::*;
+    use crate::{
+        Context, Push, Socket,
+        engine::waiters::{Awaited, Leader},
+    };
+
+    static BODY: [u8; 128 * 1024] = [7; 128 * 1024];
+
+    /// A sender that is far ahead of a peer which reads only when the test does.
+    struct Chase {
+        push: Socket<Push>,
+        peer: UnixStream,
+    }
+
+    impl Chase {
+        fn new() -> Self {
+            let options = Context::new().socket_builder::<Push>().send_hwm(0).linger(Some(Duration::ZERO));
+            let push = options.build().unwrap();
+            let endpoint = push.bind("ipc://*").unwrap();
+            let mut peer = UnixStream::connect(endpoint.strip_prefix("ipc://").unwrap()).unwrap();
+            peer.write_all(&handshake_of_a_pull()).unwrap();
+            let chase = Self { push, peer };
+            while chase.core().lock().machine.lead().is_none_or(|lead| lead < 32 * BODY.len()) {
+                match chase.push.try_send(&BODY) {
+                    Ok(()) => {}
+                    Err(_) => thread::yield_now(),
+                }
+            }
+            chase
+        }
+
+        fn core(&self) -> &Arc<Core> {
+            self.push.core()
+        }
+
+        fn written_len(&self) -> u64 {
+            self.core().lock().machine.written_len()
+        }
+
+        fn stood_still_at(&self) -> Option<u64> {
+            self.core().lock().pace.stood_still_at
+        }
+
+        /// Reads until the sender's transport has taken more.
+        fn let_peer_read(&mut self) {
+            let before = self.written_len();
+            while self.written_len() == before {
+                self.peer.read_exact(&mut [0; 16 * 1024]).unwrap();
+            }
+        }
+    }
+
+    fn handshake_of_a_pull() -> Vec<u8> {
+        let mut bytes = vec![0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, 3, 1];
+        bytes.extend_from_slice(b"NULL");
+        bytes.resize(64, 0);
+        let ready = b"\x05READY\x0BSocket-Type\0\0\0\x04PULL";
+        bytes.extend_from_slice(&[4, ready.len() as u8]);
+        bytes.extend_from_slice(ready);
+        bytes
+    }
+
+    fn times_asleep() -> i64 {
+        getrusage(UsageWho::RUSAGE_THREAD).unwrap().voluntary_context_switches()
+    }
+
+    #[test]
+    fn peers_that_take_nothing_are_waited_for_once() {
+        let mut chase = Chase::new();
+        chase.push.send(&BODY).unwrap();
+        assert_eq!(chase.stood_still_at(), Some(chase.written_len()));
+        let before = times_asleep();
+        (0..200).for_each(|_| chase.push.send(&BODY).unwrap());
+        assert!(times_asleep() - before < 100, "it waits for each message");
+
+        let stood_still_at = chase.stood_still_at();
+        chase.let_peer_read();
+        chase.push.send(&BODY).unwrap();
+        assert_ne!(chase.stood_still_at(), stood_still_at, "it has taken something");
+        assert_eq!(chase.stood_still_at(), Some(chase.written_len()));
+    }
+
+    #[test]
+    fn a_sender_that_cannot_wait_does_not() {
+        let chase = Chase::new();
+        chase.push.try_send(&BODY).unwrap();
+        chase.push.send_timeout(&BODY, Duration::ZERO).unwrap();
+        assert_eq!(chase.stood_still_at(), None);
+        chase.push.set_send_timeout(Some(Duration::ZERO));
+        chase.push.send(&BODY).unwrap();
+        chase.push.send_batch([&BODY[..], &BODY[..]]).unwrap();
+        assert_eq!(chase.stood_still_at(), None);
+        chase.push.set_send_timeout(None);
+        chase.push.send_batch([&BODY[..], &BODY[..]]).unwrap();
+        assert_eq!(chase.stood_still_at(), Some(chase.written_len()), "that one could");
+    }
+
+    #[test]
+    fn who_would_have_to_follow_goes_on() {
+        let chase = Chase::new();
+        chase.core().lock().waiters.leader = Some(Leader { awaited: Awaited::Message, asleep: false });
+        chase.push.send(&BODY).unwrap();
+        assert_eq!(chase.stood_still_at(), None);
+    }
+
+    #[test]
+    fn the_driver_watches_what_is_left() {
+        let chase = Chase::new();
+        chase.push.send(&BODY).unwrap();
+        assert_eq!(chase.stood_still_at(), Some(chase.written_len()), "it has waited");
+        assert!(!chase.core().lock().waiters.claimed);
+    }
+
+    /// Reads while `send` lasts, with pauses, `len_max` bytes at most; says how many it were.
+    fn read_during(chase: &Chase, len_max: usize, pause: Duration, send: impl FnOnce() + Send) -> usize {
+        let is_sent = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                send();
+                is_sent.store(true, Ordering::Relaxed);
+            });
+            let mut len = 0;
+            while len < len_max && !is_sent.load(Ordering::Relaxed) {
+                thread::sleep(pause);
+                len += (&chase.peer).read(&mut [0; 64 * 1024]).unwrap();
+            }
+            let _ = chase.peer.shutdown(std::net::Shutdown::Both);
+            len
+        })
+    }
+
+    #[test]
+    fn a_time_out_ends_the_wait_for_peers_that_take_something() {
+        let chase = Chase::new();
+        let len = 64 * 1024 * 1024;
+        chase.push.try_send(vec![7; len]).unwrap();
+        let pause = Duration::from_micros(100);
+        let send = || chase.push.send_timeout(&BODY, Duration::from_millis(5)).unwrap();
+        assert!(read_during(&chase, len, pause, send) < len, "it went on to wait");
+    }
+
+    #[test]
+    fn what_others_send_meanwhile_is_not_waited_for() {
+        let chase = Chase::new();
+        let len = 64 * 1024 * 1024;
+        let body = vec![7; len];
+        let is_sent = AtomicBool::new(false);
+        let read_len = thread::scope(|scope| {
+            scope.spawn(|| {
+                while chase.core().lock().waiters.inside == 0 && !is_sent.load(Ordering::Relaxed) {
+                    thread::yield_now();
+                }
+                chase.push.try_send(body).unwrap();
+            });
+            let send = || {
+                chase.push.send(&BODY).unwrap();
+                is_sent.store(true, Ordering::Relaxed);
+            };
+            read_during(&chase, len, Duration::ZERO, send)
+        });
+        assert!(read_len < len, "it waits for that, too");
+    }
+}
