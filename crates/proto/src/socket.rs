@@ -103,6 +103,16 @@ impl Socket {
     /// Why it was not taken; nothing has happened then.
     #[inline]
     pub fn send(&mut self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
+        if let Outgoing::Body(body) = message
+            && self.connections.write_to_only_peer(body)
+        {
+            return Ok(());
+        }
+        self.send_by_pattern(message)
+    }
+
+    #[inline(never)]
+    fn send_by_pattern(&mut self, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         self.check_frames(message)?;
         self.find_all();
         let sent = self.pattern.send(&mut self.connections, message);
@@ -174,7 +184,7 @@ impl Socket {
     fn take_turns_again(&mut self) {
         for id in std::mem::take(&mut self.connections.burst.met) {
             if !self.is_retired(id) {
-                self.pattern.writable(&mut self.connections, id);
+                self.tell_of_peers(|pattern, connections| pattern.writable(connections, id));
             }
         }
     }
@@ -444,7 +454,7 @@ impl Socket {
     fn open_queue(&mut self, id: ConnectionId) {
         if !self.connections.options.immediate {
             self.connections.note_room();
-            self.pattern.opened(&mut self.connections, id);
+            self.tell_of_peers(|pattern, connections| pattern.opened(connections, id));
         }
     }
 
@@ -510,7 +520,7 @@ impl Socket {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.begin_without_handshake();
         self.connections.note_room();
-        self.pattern.established(&mut self.connections, id);
+        self.tell_of_peers(|pattern, connections| pattern.established(connections, id));
         self.connections.want_flush(id);
     }
 
@@ -600,11 +610,17 @@ impl Socket {
         self.connections.note_room();
         self.connections.push_event(Event::Established(id));
         if !self.is_retired(id) {
-            self.pattern.established(&mut self.connections, id);
+            self.tell_of_peers(|pattern, connections| pattern.established(connections, id));
             if self.connections.options.router_notify_connect {
                 self.tell_of_peer(id, &Frame::new());
             }
         }
+    }
+
+    /// Tells the pattern of something that may change to whom it sends.
+    fn tell_of_peers(&mut self, tell: impl FnOnce(&mut dyn Pattern, &mut Connections)) {
+        tell(&mut *self.pattern, &mut self.connections);
+        self.connections.note_only_peer(self.pattern.only_peer());
     }
 
     /// Sends what goes before all that is queued.
@@ -657,7 +673,7 @@ impl Socket {
         let unsent = self.connections.detach(id)?;
         let assigned_routing_id = self.connections.get(id)?.assigned_routing_id.clone();
         self.connections.note_room();
-        self.pattern.lost(&mut self.connections, id);
+        self.tell_of_peers(|pattern, connections| pattern.lost(connections, id));
         self.tell_of_end(id, reopen);
         let reopened = (reopen == Reopen::Yes).then(|| self.reopen(id, unsent, assigned_routing_id));
         if let Some(next) = reopened {
@@ -701,7 +717,7 @@ impl Socket {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.retired = true;
         }
-        self.pattern.lost(&mut self.connections, id);
+        self.tell_of_peers(|pattern, connections| pattern.lost(connections, id));
     }
 
     /// Receives no more from a connection: what has come, also over those in whose place it was made, and what comes, is
@@ -730,7 +746,7 @@ impl Socket {
     pub fn remove(&mut self, id: ConnectionId) {
         if self.connections.detach(id).is_some() {
             self.connections.note_room();
-            self.pattern.lost(&mut self.connections, id);
+            self.tell_of_peers(|pattern, connections| pattern.lost(connections, id));
         }
         if self.connections.get(id).is_some() {
             self.pattern.removed(id);
@@ -973,7 +989,7 @@ impl Socket {
     fn offer_room(&mut self, id: ConnectionId) {
         if !self.is_retired(id) && self.connections.take_room_for(id) {
             self.connections.note_room();
-            self.pattern.writable(&mut self.connections, id);
+            self.tell_of_peers(|pattern, connections| pattern.writable(connections, id));
         }
     }
 

@@ -252,7 +252,7 @@ impl Core {
     }
 
     /// Sends, if that does not have to wait. A socket that is shut down refuses as if it had to.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_now(&self, state: &mut State, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         if state.terminated {
             return Err(SendRefusal::WouldBlock);

@@ -126,10 +126,16 @@ impl FrameBuffer {
     #[inline]
     pub(crate) fn push_message(&mut self, version: Version, envelope: &[Frame], message: &Outgoing<'_>, skip: usize) {
         if let (Outgoing::Body(body), []) = (message, envelope) {
-            self.push_slice(version, false, body);
-        } else {
-            self.push_frames(version, envelope, message, skip);
+            return self.push_body(version, body);
         }
+        self.push_frames(version, envelope, message, skip);
+        self.messages += 1;
+    }
+
+    /// Appends a message of one frame.
+    #[inline]
+    pub(crate) fn push_body(&mut self, version: Version, body: &[u8]) {
+        self.push_slice(version, false, body);
         self.messages += 1;
     }
 

@@ -157,7 +157,7 @@ impl Pipe {
     }
 
     /// Writes one message, which `encode` appends. What it replaces goes into `waste`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_message(&self, waste: &mut Waste, encode: impl FnOnce(&mut FrameBuffer)) -> Change {
         let mut shared = self.lock();
         if shared.reader_gone {

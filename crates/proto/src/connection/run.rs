@@ -8,7 +8,11 @@
 //! (see [`Connections::get_mut`](super::Connections::get_mut)).
 
 use super::{Connection, FrameBuffer, Load, Outbox, Spares, Waste};
-use crate::{limits::DRAINING_LEN_MAX, options::Options};
+use crate::{
+    limits::{DRAINING_LEN_MAX, WRITE_LEN},
+    options::Options,
+    wire::Version,
+};
 
 /// The outbox has room while it holds fewer messages and bytes than these.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +69,17 @@ impl Connection {
             frames.give_spare(spare);
         }
         true
+    }
+
+    /// Writes a message to the outbox, which has room. Says whether it is to be looked at whether to flush that.
+    #[inline]
+    pub(super) fn push_in_run(&mut self, push: impl FnOnce(&mut FrameBuffer, Version)) -> bool {
+        let Outbox::Wire(frames) = &mut self.outbox else {
+            unreachable!("only what goes through a transport has runs")
+        };
+        push(frames, self.outbox_version);
+        self.counters.messages_out += 1;
+        frames.messages == 1 || frames.len() >= WRITE_LEN
     }
 
     /// How many messages are taken before one with which something is to be done: the last that has come; where the peer is

@@ -57,6 +57,10 @@ impl Pattern for Dealer {
         self.write(connections, &[], message).map(drop).ok_or(SendRefusal::WouldBlock)
     }
 
+    fn only_peer(&self) -> Option<ConnectionId> {
+        self.outgoing.only_peer()
+    }
+
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         self.next_message(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
     }

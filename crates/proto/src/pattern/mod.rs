@@ -102,6 +102,12 @@ pub(crate) trait Pattern: Send {
         Err(SendRefusal::NotSupported)
     }
 
+    /// The peer to which [`send`](Self::send) hands each message as it is, while there is no other. Asked when it has heard
+    /// of one.
+    fn only_peer(&self) -> Option<ConnectionId> {
+        None
+    }
+
     /// What [`send`](Self::send) would say to a message that begins with this frame, without sending it.
     fn check(&mut self, connections: &mut Connections, _first: &[u8]) -> Result<(), SendRefusal> {
         if self.can_send(connections) { Ok(()) } else { Err(SendRefusal::WouldBlock) }

@@ -47,6 +47,10 @@ impl Pattern for Pair {
         }
     }
 
+    fn only_peer(&self) -> Option<ConnectionId> {
+        self.peer
+    }
+
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {
         self.incoming.recv(connections, into).map(drop).ok_or(RecvRefusal::WouldBlock)
     }

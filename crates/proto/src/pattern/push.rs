@@ -39,6 +39,10 @@ impl Pattern for Push {
         self.peers.write(connections, &[], message, 0).map(drop).ok_or(SendRefusal::WouldBlock)
     }
 
+    fn only_peer(&self) -> Option<ConnectionId> {
+        self.peers.only_peer()
+    }
+
     fn can_send(&mut self, connections: &mut Connections) -> bool {
         self.peers.has_room(connections)
     }

@@ -44,7 +44,7 @@ impl LoadBalancer {
 
     /// Writes the envelope and the message from the frame `skip` on to the peer whose turn it is. `None`: nobody has
     /// room.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(
         &mut self,
         connections: &mut Connections,
@@ -60,6 +60,14 @@ impl LoadBalancer {
             self.deactivate(connections, self.current);
         }
         None
+    }
+
+    /// Who gets each message, while no other is there.
+    pub(crate) fn only_peer(&self) -> Option<ConnectionId> {
+        match self.active[..] {
+            [only] => Some(only),
+            _ => None,
+        }
     }
 
     /// Whether [`write`](Self::write) would find room.

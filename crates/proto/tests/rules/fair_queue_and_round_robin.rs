@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nought_proto::{Message, SocketType, connection::PeerInfo, pattern::SendRefusal, socket::Reopen};
+use nought_proto::{Message, Outgoing, SocketType, connection::PeerInfo, pattern::SendRefusal, socket::Reopen};
 
 use crate::harness::{Net, bodies, numbered, wire};
 
@@ -20,6 +20,27 @@ fn push_gives_one_message_to_each_peer_in_turn() {
     assert_eq!(bodies(&net.recv_all(pulls[0])), ["0", "3", "6"]);
     assert_eq!(bodies(&net.recv_all(pulls[1])), ["1", "4", "7"]);
     assert_eq!(bodies(&net.recv_all(pulls[2])), ["2", "5", "8"]);
+}
+
+/// Its messages were written in runs, for which nobody asks whose turn it is.
+#[test]
+fn a_peer_that_was_alone_is_so_no_longer_when_another_comes_and_again_when_that_has_gone() {
+    for (sending, receiving) in [(SocketType::Push, SocketType::Pull), (SocketType::Dealer, SocketType::Dealer)] {
+        let mut net = Net::new();
+        let sender = net.socket(sending);
+        let receivers = [net.socket(receiving), net.socket(receiving)];
+        let send_four = |net: &mut Net| {
+            (0..4).for_each(|_| assert_eq!(net.at(sender).send(&Outgoing::Body(b"x")), Ok(())));
+            net.pump();
+            receivers.map(|receiver| net.recv_all(receiver).len())
+        };
+        net.connect(sender, receivers[0]);
+        assert_eq!(send_four(&mut net), [4, 0]);
+        let second = net.connect(receivers[1], sender);
+        assert_eq!(send_four(&mut net), [2, 2]);
+        net.cut(second);
+        assert_eq!(send_four(&mut net), [4, 0]);
+    }
 }
 
 #[test]

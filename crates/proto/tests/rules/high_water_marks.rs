@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use nought_proto::{
     Outgoing, SocketType,
-    limits::{DRAINING_LEN_MAX, READ_LEN_MAX},
+    connection::Flush,
+    limits::{DRAINING_LEN_MAX, READ_LEN_MAX, WRITE_LEN},
     pattern::SendRefusal,
 };
 
@@ -231,6 +232,24 @@ fn a_burst_ends_when_its_driver_says_so_and_not_with_a_look() {
     assert_eq!(net.recv_all(pull).len(), 20);
 }
 
+/// The caller writes then, and does not leave it to the driver.
+#[test]
+fn a_run_to_the_only_peer_is_to_be_written_at_once_when_it_is_long() {
+    let mut net = Net::new();
+    let (push, pull) = (net.socket(SocketType::Push), net.socket(SocketType::Pull));
+    let link = net.connect(push, pull);
+    let id = net.id(link);
+    let socket = net.at(push);
+    let body = [0; 1000];
+    (0..2).for_each(|_| assert_eq!(socket.send(&Outgoing::Body(&body)), Ok(())));
+    assert_eq!(socket.poll_flush(), Some((id, Flush::Dirty)));
+    let flush = (0..WRITE_LEN.div_ceil(body.len())).find_map(|_| {
+        assert_eq!(socket.send(&Outgoing::Body(&body)), Ok(()));
+        socket.poll_flush()
+    });
+    assert_eq!(flush, Some((id, Flush::Full)));
+}
+
 /// What is written one after the other goes straight to the outbox; while a transport drains, without any mark.
 #[test]
 fn a_burst_meets_the_mark_within_a_run() {
@@ -285,6 +304,28 @@ fn a_burst_goes_on_with_those_who_have_not_had_their_share() {
     (0..8).for_each(|_| assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(())));
     assert_eq!(pulls.map(|pull| net.recv_all(pull).len()), [4, 4]);
     links.into_iter().for_each(|link| assert_eq!(net.connection(push, link).counters().send_hwm_hits, 0));
+}
+
+/// Of those who have had their share one is left, and is in a run: it is not alone.
+#[test]
+fn what_is_sent_as_none_of_a_burst_goes_to_those_as_well_who_have_had_their_share() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 3);
+    let [first, second, third] = [(); 3].map(|()| net.socket(SocketType::Pull));
+    net.connect(push, first);
+    let link = net.connect(push, second);
+    (0..6).for_each(|_| assert_eq!(send_in_burst(&mut net, push, &["x"]), Ok(())));
+    net.connect(push, third);
+    let gone = net.id(link);
+    let socket = net.at(push);
+    for _ in 0..2 {
+        assert_eq!(socket.in_burst(|socket| socket.send(&Outgoing::Body(b"x"))), Ok(()));
+    }
+    socket.retire(gone);
+    (0..2).for_each(|_| assert_eq!(socket.send(&Outgoing::Body(b"y")), Ok(())));
+    net.pump();
+    assert_eq!(bodies(&net.recv_all(first)), ["x", "x", "x", "y"]);
+    assert_eq!(bodies(&net.recv_all(third)), ["x", "x", "y"]);
 }
 
 /// A queue that is full is no burst that has ended: that there is room is told when there is some.
