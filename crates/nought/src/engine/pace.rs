@@ -1,13 +1,15 @@
 //! Keeping pace: a sender that may wait does not run far ahead of its peers.
 //!
 //! Up to a high-water mark of a thousand large messages, all go to memory and come back from there, and their sender
-//! sleeps at the mark, to be woken for each few of them. So who has sent one, and may wait, waits until less is queued for
-//! some peer of those in turn than [`LEAD_LEN_MAX`](nought_proto::limits::LEAD_LEN_MAX); by then what was queued is still in
-//! the processor's cache. This is no limit: the message has been taken, nobody else waits, and the wait is short. If the
+//! sleeps at the mark, to be woken for each few of them. So who has sent one behind as many as [`LEAD_LEN_MAX`] bytes, and
+//! may wait, waits until less is queued for some peer of those in turn; by then what was queued is still in the processor's
+//! cache. This is no limit: the message has been taken, nobody else waits, and the wait is short. If the
 //! peers take nothing meanwhile, the sender goes on, up to its high-water mark, and does not wait again before they take
 //! something.
 
 use std::time::{Duration, Instant};
+
+use nought_proto::{Outgoing, limits::LEAD_LEN_MAX};
 
 use super::{
     Core, Guard, State,
@@ -61,6 +63,12 @@ impl Core {
 }
 
 impl State {
+    /// Whether so much was queued before this message already that its sender had better wait. It alone, however large, is
+    /// for the transport to write while the sender does something else.
+    pub(crate) fn is_ahead_without(&self, message: &Outgoing<'_>) -> bool {
+        self.machine.lead().is_some_and(|lead| lead >= LEAD_LEN_MAX + message.body_len())
+    }
+
     /// Whether the peers have taken nothing since they were last waited for in vain.
     fn stands_still(&self) -> bool {
         self.pace.stood_still_at == Some(self.machine.written_len())
@@ -89,20 +97,16 @@ mod tests {
 
     static BODY: [u8; 128 * 1024] = [7; 128 * 1024];
 
-    /// A sender that is far ahead of a peer which reads only when the test does.
+    /// A sender to a peer which reads only when the test does.
     struct Chase {
         push: Socket<Push>,
         peer: UnixStream,
     }
 
     impl Chase {
+        /// One that is far ahead.
         fn new() -> Self {
-            let options = Context::new().socket_builder::<Push>().send_hwm(0).linger(Some(Duration::ZERO));
-            let push = options.build().unwrap();
-            let endpoint = push.bind("ipc://*").unwrap();
-            let mut peer = UnixStream::connect(endpoint.strip_prefix("ipc://").unwrap()).unwrap();
-            peer.write_all(&handshake_of_a_pull()).unwrap();
-            let chase = Self { push, peer };
+            let chase = Self::level();
             while chase.core().lock().machine.lead().is_none_or(|lead| lead < 32 * BODY.len()) {
                 match chase.push.try_send(&BODY) {
                     Ok(()) => {}
@@ -110,6 +114,15 @@ mod tests {
                 }
             }
             chase
+        }
+
+        fn level() -> Self {
+            let options = Context::new().socket_builder::<Push>().send_hwm(0).linger(Some(Duration::ZERO));
+            let push = options.build().unwrap();
+            let endpoint = push.bind("ipc://*").unwrap();
+            let mut peer = UnixStream::connect(endpoint.strip_prefix("ipc://").unwrap()).unwrap();
+            peer.write_all(&handshake_of_a_pull()).unwrap();
+            Self { push, peer }
         }
 
         fn core(&self) -> &Arc<Core> {
@@ -161,6 +174,15 @@ mod tests {
         chase.push.send(&BODY).unwrap();
         assert_ne!(chase.stood_still_at(), stood_still_at, "it has taken something");
         assert_eq!(chase.stood_still_at(), Some(chase.written_len()));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_message_that_is_alone() {
+        let chase = Chase::level();
+        chase.push.send(vec![7; 8 * 1024 * 1024]).unwrap();
+        assert_eq!(chase.stood_still_at(), None);
+        chase.push.send(&BODY).unwrap();
+        assert_eq!(chase.stood_still_at(), Some(chase.written_len()), "that one was behind many");
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl<K: CanSend> Socket<K> {
                 self.core.send_when_possible(state, message, refusal, Waits::AsSet).map_err(|kind| (sent, kind))?;
                 state = self.core.lock();
             } else {
-                state = self.core.settle_sent(state, Waits::AsSet);
+                state = self.core.settle_sent(state, message, Waits::AsSet);
             }
         }
         self.core.finish(state);
@@ -164,7 +164,7 @@ impl Core {
         match sent {
             Ok(()) if state.is_settled() => Ok(()),
             Ok(()) => {
-                drop(self.settle_sent(state, waits));
+                drop(self.settle_sent(state, message, waits));
                 Ok(())
             }
             Err(refusal) => self.send_when_possible(state, message, refusal, waits),
@@ -172,9 +172,9 @@ impl Core {
     }
 
     /// Settles after a message has been taken, and keeps its sender from running ahead if that may wait.
-    fn settle_sent<'a>(&'a self, state: Guard<'a>, waits: Waits) -> Guard<'a> {
+    fn settle_sent<'a>(&'a self, state: Guard<'a>, message: &Outgoing<'_>, waits: Waits) -> Guard<'a> {
         let state = self.settle_rest(state);
-        if state.machine.lead().is_none() {
+        if !state.is_ahead_without(message) {
             return state;
         }
         let patience = waits.patience(state.options.send_timeout);
