@@ -1,11 +1,8 @@
 //! One direction between two sockets of the same process: the sender encodes into the buffer that the receiver takes.
 
-use std::{
-    num::NonZeroU64,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use super::{Load, Waste, frame_buffer::FrameBuffer};
@@ -45,8 +42,9 @@ struct Progress {
     wake_at: AtomicU64,
     /// Messages between two times that the reader publishes its count.
     publish_interval: u64,
-    /// Half of a pipe that [frees its places by halves](Pipe::free_by_halves): each multiple of it is published, too.
-    half: Option<NonZeroU64>,
+    /// Half of a pipe that [frees its places by halves](Pipe::free_by_halves): each multiple of it is published, too. 0: they
+    /// become free one by one.
+    half: AtomicU64,
 }
 
 const NOBODY_WAITS: u64 = u64::MAX;
@@ -140,7 +138,7 @@ impl Pipe {
             consumed: AtomicU64::new(0),
             wake_at: AtomicU64::new(NOBODY_WAITS),
             publish_interval: (capacity / 16).clamp(1, 1024),
-            half: None,
+            half: AtomicU64::new(0),
         };
         Self { shared: OwnLine(Mutex::new(shared)), progress: OwnLine(progress) }
     }
@@ -149,7 +147,7 @@ impl Pipe {
     pub fn free_by_halves(&mut self) {
         let shared = self.shared.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         shared.frees_by_halves = true;
-        self.progress.0.half = NonZeroU64::new(shared.half());
+        *self.progress.0.half.get_mut() = shared.half();
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -240,7 +238,7 @@ impl Pipe {
 
     /// Announces a waiting writer; says whether there is room after all.
     fn want_room(&self, shared: &mut Shared) -> bool {
-        self.progress.0.wake_at.store(shared.written - shared.capacity / 2, Ordering::SeqCst);
+        self.progress.0.wake_at.store(shared.wakes_writer_at(), Ordering::SeqCst);
         let has_room = !shared.is_full(&self.progress.0);
         if has_room {
             self.progress.0.wake_at.store(NOBODY_WAITS, Ordering::SeqCst);
@@ -275,8 +273,8 @@ impl Pipe {
     }
 
     /// Tells the writer that the reader has cut messages, `consumed` of them in all. Returns the count at which it is
-    /// to be told again: after each message of a small pipe, sixteen times per filling of a large one, and when the
-    /// reader has nothing left.
+    /// to be told again: after each message of a small pipe, sixteen times per filling of a large one, where places become
+    /// free by halves at each multiple of the half, and when the reader has nothing left.
     ///
     /// The writer announces its wait before it looks at `consumed` a last time, the reader writes `consumed` before it
     /// looks for a waiting writer: in the one order of these four, at least one sees the other.
@@ -286,7 +284,10 @@ impl Pipe {
             self.wake_waiting_writer(&self.lock());
         }
         let next = consumed + self.progress.0.publish_interval;
-        self.progress.0.half.map_or(next, |half| next.min((consumed / half + 1) * half.get()))
+        match self.progress.0.half.load(Ordering::Relaxed) {
+            0 => next,
+            half => next.min(next_multiple(consumed, half)),
+        }
     }
 
     fn wake_waiting_writer(&self, shared: &Shared) {
@@ -300,7 +301,15 @@ impl Pipe {
     pub(crate) fn set_send_hwm(&self, send_hwm: u32) {
         let mut shared = self.lock();
         shared.send_hwm = send_hwm;
-        shared.capacity = capacity(send_hwm, shared.recv_hwm);
+        self.change_capacity(&mut shared);
+    }
+
+    /// The marks have changed: there may be room now.
+    fn change_capacity(&self, shared: &mut Shared) {
+        shared.capacity = capacity(shared.send_hwm, shared.recv_hwm);
+        if shared.frees_by_halves {
+            self.progress.0.half.store(shared.half(), Ordering::Relaxed);
+        }
         notify(shared.writer.as_ref());
     }
 
@@ -308,8 +317,7 @@ impl Pipe {
     pub(crate) fn set_recv_hwm(&self, recv_hwm: u32) {
         let mut shared = self.lock();
         shared.recv_hwm = recv_hwm;
-        shared.capacity = capacity(shared.send_hwm, recv_hwm);
-        notify(shared.writer.as_ref());
+        self.change_capacity(&mut shared);
     }
 
     /// Whether messages are in the pipe that the reader has not taken.
@@ -376,12 +384,23 @@ impl Shared {
         if self.conflate || self.capacity == 0 || self.written - self.consumed < self.capacity {
             return false;
         }
-        self.consumed = self.freed(progress.consumed.load(Ordering::SeqCst));
+        // What was free stays so when a raised mark makes the half larger.
+        self.consumed = self.consumed.max(self.freed(progress.consumed.load(Ordering::SeqCst)));
         self.written - self.consumed >= self.capacity
     }
 
-    /// How many of the messages that were consumed no longer take a place. When all were, there is one at least: what is
-    /// rounded off is less than the half.
+    /// After how many consumed messages a writer that found the pipe full is told. By halves it is the next time that places
+    /// become free: marks that changed meanwhile may have left the pipe full at a count that is no multiple of the half.
+    fn wakes_writer_at(&self) -> u64 {
+        if self.frees_by_halves {
+            next_multiple(self.written - self.capacity, self.half())
+        } else {
+            self.written - self.capacity / 2
+        }
+    }
+
+    /// How many of the messages that were consumed no longer take a place. Fewer than the half still do, so that a pipe of
+    /// which all is consumed has room.
     fn freed(&self, consumed: u64) -> u64 {
         if self.frees_by_halves { consumed - consumed % self.half() } else { consumed }
     }
@@ -416,6 +435,11 @@ fn capacity(send_hwm: u32, recv_hwm: u32) -> u64 {
     if send_hwm == 0 || recv_hwm == 0 { 0 } else { u64::from(send_hwm) + u64::from(recv_hwm) }
 }
 
+/// The least multiple of `step` above `count`.
+fn next_multiple(count: u64, step: u64) -> u64 {
+    (count / step + 1) * step
+}
+
 #[inline]
 fn notify(whom: Option<&Arc<dyn Notify>>) {
     if let Some(whom) = whom {
@@ -426,5 +450,108 @@ fn notify(whom: Option<&Arc<dyn Notify>>) {
 fn notify_at_once(whom: Option<&Arc<dyn Notify>>) {
     if let Some(whom) = whom {
         whom.notify_at_once();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// Counts how often a side is told.
+    #[derive(Default)]
+    struct Told(AtomicUsize);
+
+    impl Notify for Told {
+        fn notify(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct ByHalves {
+        pipe: Pipe,
+        writer: Arc<Told>,
+        written: u64,
+        consumed: u64,
+        publish_at: u64,
+    }
+
+    impl ByHalves {
+        fn new(send_hwm: u32, recv_hwm: u32) -> Self {
+            let writer = Arc::new(Told::default());
+            let mut pipe = Pipe::new(send_hwm, recv_hwm, false, writer.clone(), Arc::new(Told::default()));
+            pipe.free_by_halves();
+            Self { pipe, writer, written: 0, consumed: 0, publish_at: 1 }
+        }
+
+        /// Writes until there is no room; says how many messages are written in all.
+        fn fill(&mut self) -> u64 {
+            let mut waste = Waste::default();
+            let push = |frames: &mut FrameBuffer| frames.push_raw(b"x");
+            while self.pipe.write_message(&mut waste, push).written == Written::Yes {
+                self.written += 1;
+            }
+            self.written
+        }
+
+        /// Consumes messages, one after the other, until the writer is told; says how many are consumed then.
+        fn consume_until_told(&mut self) -> u64 {
+            let before = self.writer.0.load(Ordering::Relaxed);
+            while self.writer.0.load(Ordering::Relaxed) == before {
+                assert!(self.consumed < self.written, "nothing is left, and the writer was not told");
+                self.consumed += 1;
+                if self.consumed >= self.publish_at {
+                    self.publish_at = self.pipe.publish_consumed(self.consumed);
+                }
+            }
+            self.consumed
+        }
+    }
+
+    #[test]
+    fn a_writer_is_told_when_half_of_the_pipe_is_free() {
+        for (send_hwm, recv_hwm, half) in [(1, 1, 1), (1, 2, 2), (5, 5, 5), (3, 2, 3), (1000, 1000, 1000)] {
+            let mut pipe = ByHalves::new(send_hwm, recv_hwm);
+            let capacity = u64::from(send_hwm + recv_hwm);
+            assert_eq!(pipe.fill(), capacity);
+            assert_eq!(pipe.consume_until_told(), half);
+            assert_eq!(pipe.fill(), capacity + half);
+        }
+    }
+
+    /// Half of the pipe is another then, and the count at which it was full is no multiple of it.
+    #[test]
+    fn a_writer_that_waits_while_a_mark_is_lowered_is_told_with_the_first_place() {
+        let mut pipe = ByHalves::new(5, 5);
+        assert_eq!(pipe.fill(), 10);
+        pipe.pipe.set_send_hwm(1);
+        assert_eq!(pipe.fill(), 10, "4 too many");
+        assert_eq!(pipe.consume_until_told(), 6);
+        assert_eq!(pipe.fill(), 12);
+    }
+
+    /// What is free by the mark of today is published by it, too.
+    #[test]
+    fn a_lowered_mark_divides_a_large_pipe_anew() {
+        let mut pipe = ByHalves::new(1000, 1000);
+        assert_eq!(pipe.fill(), 2000);
+        pipe.pipe.set_send_hwm(600);
+        assert_eq!(pipe.fill(), 2000);
+        assert_eq!(pipe.consume_until_told(), 800);
+        assert_eq!(pipe.fill(), 2400);
+    }
+
+    #[test]
+    fn places_that_were_free_stay_so_when_a_mark_is_raised() {
+        let mut pipe = ByHalves::new(5, 5);
+        pipe.fill();
+        assert_eq!(pipe.consume_until_told(), 5);
+        assert_eq!(pipe.fill(), 15);
+        pipe.pipe.set_send_hwm(6);
+        assert_eq!(pipe.fill(), 16, "there are 11 places, and 5 messages were consumed");
+        pipe.pipe.set_send_hwm(7);
+        assert_eq!(pipe.fill(), 17, "it has looked at that when it was full");
+        assert_eq!(pipe.consume_until_told(), 6);
     }
 }
