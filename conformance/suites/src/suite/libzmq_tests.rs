@@ -104,10 +104,8 @@ fn run(
     let programs = build(tree, libraries, &sources)?;
     let mut report = Report::new(libraries);
     for (source, programs) in sources.iter().zip(programs) {
-        let name = stem(source);
-        let cases =
-            libraries.iter().zip(&programs).map(|(library, program)| play_fairly(tree, library, program, &name));
-        report.show(&name, cases.collect::<Result<_>>()?);
+        let cases = libraries.iter().zip(&programs).map(|(library, program)| play_fairly(tree, library, program));
+        report.show(&stem(source), cases.collect::<Result<_>>()?);
     }
     report.finish(bar, selection)
 }
@@ -168,8 +166,9 @@ fn sources_of_curve(tree: &Tree) -> [PathBuf; 4] {
     ["tweetnacl.c", "err.cpp", "random.cpp", "clock.cpp"].map(|name| tree.file("src").join(name))
 }
 
-fn play_fairly(tree: &Tree, library: &Library, program: &Path, name: &str) -> Result<Case> {
+fn play_fairly(tree: &Tree, library: &Library, program: &Path) -> Result<Case> {
     let case = play(tree, library, program)?;
+    let name = stem(program);
     match RACY.iter().find(|(racy, _)| *racy == name) {
         Some((_, reason)) if case.failure.is_some() => {
             println!("{name} failed on {} and is played again: it {reason}", library.title());
