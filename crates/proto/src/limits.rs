@@ -45,8 +45,8 @@ pub const WRITE_LEN: usize = 64 * 1024;
 /// whose bytes have no frames, to one write).
 pub const DRAINING_LEN_MAX: usize = 4 * WRITE_LEN;
 
-/// How far a sender of large messages that may wait goes ahead of its peers, in bytes for each, as long as they take some: so little that
-/// what waits stays in the processor's cache, and so much that it lasts until the sender is back.
+/// How far a sender of large messages that may wait goes ahead of its peers, in bytes for each, as long as they take some:
+/// so little that what waits stays in the processor's cache, and so much that it lasts until the sender is back.
 pub const LEAD_LEN_MAX: usize = 8 * WRITE_LEN;
 
 /// The least and the most that is read from a connection at once.

@@ -327,9 +327,9 @@ impl Socket {
         (may_have_room || self.addresses_peers()) && self.pattern.can_send(&mut self.connections)
     }
 
-    /// How many bytes wait for the peers among which [`send`](Self::send) chooses, if it is [far](crate::limits::LEAD_LEN_MAX)
-    /// ahead of each of them: whoever may wait had better do so, as long as they take some. Nobody has to, and those who
-    /// drop what finds no room are ahead of nobody.
+    /// How many bytes wait for the peers among which [`send`](Self::send) chooses, if it is
+    /// [far](crate::limits::LEAD_LEN_MAX) ahead of each of them: whoever may wait had better do so, as long as they take
+    /// some. Nobody has to, and those who drop what finds no room are ahead of nobody.
     pub fn lead(&self) -> Option<usize> {
         self.pattern.lead(&self.connections)
     }

@@ -1,10 +1,10 @@
 //! Keeping pace: a sender that may wait does not run far ahead of its peers.
 //!
 //! Up to a high-water mark of a thousand large messages, all go to memory and come back from there, and their sender
-//! sleeps at the mark, to be woken for each few of them. So who has sent one behind as many as [`LEAD_LEN_MAX`] bytes, and
-//! may wait, waits until less is queued for some peer of those in turn; by then what was queued is still in the processor's
-//! cache. This is no limit: the message has been taken, nobody else waits, and the wait is short. If the
-//! peers take nothing meanwhile, the sender goes on, up to its high-water mark, and does not wait again before they take
+//! sleeps at the mark, to be woken for each few of them. So who has sent one behind as many as [`LEAD_LEN_MAX`] bytes,
+//! and may wait, waits until less is queued for some peer of those in turn; by then what was queued is still in the
+//! processor's cache. This is no limit: the message has been taken, nobody else waits, and the wait is short. If the peers
+//! take nothing meanwhile, the sender goes on, up to its high-water mark, and does not wait again before they take
 //! something.
 
 use std::time::{Duration, Instant};

@@ -504,7 +504,8 @@ impl Connections {
         room
     }
 
-    /// The bytes that wait for this peer, if it takes some, and they are so many that a sender that may wait had better do so.
+    /// The bytes that wait for this peer, if it takes some, and they are so many that a sender that may wait had better do
+    /// so.
     #[inline]
     pub(crate) fn lead_over(&self, id: ConnectionId) -> Option<usize> {
         self.get(id)?.lead().filter(|lead| *lead >= LEAD_LEN_MAX && !self.options.conflate)
