@@ -11,11 +11,7 @@ use std::time::{Duration, Instant};
 
 use nought_proto::{Outgoing, limits::LEAD_LEN_MAX};
 
-use super::{
-    Core, Guard, State,
-    wait::{Ended, Patience},
-    waiters::Interest,
-};
+use super::{Core, Guard, State, wait::Patience, waiters::Interest};
 
 /// How long peers that take nothing are waited for: several times as long as those that read take to make room for a
 /// transport to tell of.
@@ -24,6 +20,13 @@ const STANDSTILL: Duration = Duration::from_millis(1);
 /// How long a send waits at most: long enough for a peer's process to get its turn from the kernel, and short enough for a
 /// thread that feeds many sockets over slow networks.
 const PACING_MAX: Duration = Duration::from_millis(10);
+
+/// What a wait for slower peers has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    Peers,
+    EndOfPatience,
+}
 
 /// What a socket knows of its peers' pace.
 #[derive(Debug, Default)]
@@ -42,21 +45,35 @@ impl Core {
         let mut is_worth_it = !state.stands_still();
         while is_worth_it && !patience.is_over(now) && !state.waiters.has_leader() {
             let before = state.machine.written_len();
-            let is_level = |state: &mut State| state.machine.lead().is_none().then_some(());
-            let waited;
-            (state, waited) = self.wait_for(state, Interest::Send, patience.at_most(now + STANDSTILL), is_level);
+            let reached;
+            (state, reached) = self.wait_until_level(state, patience.at_most(now + STANDSTILL));
             self.leave_output(&mut state);
             let written = state.machine.written_len();
             state.pace.stood_still_at = (written == before).then_some(written);
-            is_worth_it = waited == Err(Ended::TimedOut) && written > before;
+            is_worth_it = reached == Some(Reached::EndOfPatience) && written > before;
             now = Instant::now();
         }
         state
     }
 
-    /// Gives the socket to the driver: its transport has just taken what it could, and the sender may stay away.
+    /// `None`: something else has ended the wait.
+    ///
+    /// The end of patience is no failure: the message is taken, and those who wait in an event loop are told as before.
+    fn wait_until_level<'a>(&'a self, state: Guard<'a>, patience: Patience) -> (Guard<'a>, Option<Reached>) {
+        let (state, reached) = self.wait_for(state, Interest::Send, patience, |state| {
+            if state.machine.lead().is_none() {
+                Some(Reached::Peers)
+            } else {
+                patience.is_over(Instant::now()).then_some(Reached::EndOfPatience)
+            }
+        });
+        (state, reached.ok())
+    }
+
+    /// Gives the socket to the driver, unless others are there: its transport has just taken what it could, and the sender
+    /// may stay away.
     fn leave_output(&self, state: &mut State) {
-        if state.waiters.inside == 0 {
+        if state.waiters.inside == 0 && state.waiters.tasks_inside == 0 {
             self.hand_back(state);
         }
     }
@@ -88,10 +105,11 @@ mod tests {
     };
 
     use nix::sys::resource::{UsageWho, getrusage};
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
     use crate::{
-        Context, Push, Socket,
+        Context, Dealer, Socket,
         engine::waiters::{Awaited, Leader},
     };
 
@@ -99,7 +117,7 @@ mod tests {
 
     /// A sender to a peer which reads only when the test does.
     struct Chase {
-        push: Socket<Push>,
+        dealer: Socket<Dealer>,
         peer: UnixStream,
     }
 
@@ -108,7 +126,7 @@ mod tests {
         fn new() -> Self {
             let chase = Self::level();
             while chase.core().lock().machine.lead().is_none_or(|lead| lead < 32 * BODY.len()) {
-                match chase.push.try_send(&BODY) {
+                match chase.dealer.try_send(&BODY) {
                     Ok(()) => {}
                     Err(_) => thread::yield_now(),
                 }
@@ -117,16 +135,16 @@ mod tests {
         }
 
         fn level() -> Self {
-            let options = Context::new().socket_builder::<Push>().send_hwm(0).linger(Some(Duration::ZERO));
-            let push = options.build().unwrap();
-            let endpoint = push.bind("ipc://*").unwrap();
+            let options = Context::new().socket_builder::<Dealer>().send_hwm(0).linger(Some(Duration::ZERO));
+            let dealer = options.build().unwrap();
+            let endpoint = dealer.bind("ipc://*").unwrap();
             let mut peer = UnixStream::connect(endpoint.strip_prefix("ipc://").unwrap()).unwrap();
-            peer.write_all(&handshake_of_a_pull()).unwrap();
-            Self { push, peer }
+            peer.write_all(&handshake_of_a_dealer()).unwrap();
+            Self { dealer, peer }
         }
 
         fn core(&self) -> &Arc<Core> {
-            self.push.core()
+            self.dealer.core()
         }
 
         fn written_len(&self) -> u64 {
@@ -146,11 +164,11 @@ mod tests {
         }
     }
 
-    fn handshake_of_a_pull() -> Vec<u8> {
+    fn handshake_of_a_dealer() -> Vec<u8> {
         let mut bytes = vec![0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, 3, 1];
         bytes.extend_from_slice(b"NULL");
         bytes.resize(64, 0);
-        let ready = b"\x05READY\x0BSocket-Type\0\0\0\x04PULL";
+        let ready = b"\x05READY\x0BSocket-Type\0\0\0\x06DEALER";
         bytes.extend_from_slice(&[4, ready.len() as u8]);
         bytes.extend_from_slice(ready);
         bytes
@@ -163,15 +181,15 @@ mod tests {
     #[test]
     fn peers_that_take_nothing_are_waited_for_once() {
         let mut chase = Chase::new();
-        chase.push.send(&BODY).unwrap();
+        chase.dealer.send(&BODY).unwrap();
         assert_eq!(chase.stood_still_at(), Some(chase.written_len()));
         let before = times_asleep();
-        (0..200).for_each(|_| chase.push.send(&BODY).unwrap());
+        (0..200).for_each(|_| chase.dealer.send(&BODY).unwrap());
         assert!(times_asleep() - before < 100, "it waits for each message");
 
         let stood_still_at = chase.stood_still_at();
         chase.let_peer_read();
-        chase.push.send(&BODY).unwrap();
+        chase.dealer.send(&BODY).unwrap();
         assert_ne!(chase.stood_still_at(), stood_still_at, "it has taken something");
         assert_eq!(chase.stood_still_at(), Some(chase.written_len()));
     }
@@ -179,24 +197,24 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_message_that_is_alone() {
         let chase = Chase::level();
-        chase.push.send(vec![7; 8 * 1024 * 1024]).unwrap();
+        chase.dealer.send(vec![7; 8 * 1024 * 1024]).unwrap();
         assert_eq!(chase.stood_still_at(), None);
-        chase.push.send(&BODY).unwrap();
+        chase.dealer.send(&BODY).unwrap();
         assert_eq!(chase.stood_still_at(), Some(chase.written_len()), "that one was behind many");
     }
 
     #[test]
     fn a_sender_that_cannot_wait_does_not() {
         let chase = Chase::new();
-        chase.push.try_send(&BODY).unwrap();
-        chase.push.send_timeout(&BODY, Duration::ZERO).unwrap();
+        chase.dealer.try_send(&BODY).unwrap();
+        chase.dealer.send_timeout(&BODY, Duration::ZERO).unwrap();
         assert_eq!(chase.stood_still_at(), None);
-        chase.push.set_send_timeout(Some(Duration::ZERO));
-        chase.push.send(&BODY).unwrap();
-        chase.push.send_batch([&BODY[..], &BODY[..]]).unwrap();
+        chase.dealer.set_send_timeout(Some(Duration::ZERO));
+        chase.dealer.send(&BODY).unwrap();
+        chase.dealer.send_batch([&BODY[..], &BODY[..]]).unwrap();
         assert_eq!(chase.stood_still_at(), None);
-        chase.push.set_send_timeout(None);
-        chase.push.send_batch([&BODY[..], &BODY[..]]).unwrap();
+        chase.dealer.set_send_timeout(None);
+        chase.dealer.send_batch([&BODY[..], &BODY[..]]).unwrap();
         assert_eq!(chase.stood_still_at(), Some(chase.written_len()), "that one could");
     }
 
@@ -204,16 +222,43 @@ mod tests {
     fn who_would_have_to_follow_goes_on() {
         let chase = Chase::new();
         chase.core().lock().waiters.leader = Some(Leader { awaited: Awaited::Message, asleep: false });
-        chase.push.send(&BODY).unwrap();
+        chase.dealer.send(&BODY).unwrap();
         assert_eq!(chase.stood_still_at(), None);
     }
 
     #[test]
     fn the_driver_watches_what_is_left() {
         let chase = Chase::new();
-        chase.push.send(&BODY).unwrap();
+        chase.dealer.send(&BODY).unwrap();
         assert_eq!(chase.stood_still_at(), Some(chase.written_len()), "it has waited");
         assert!(!chase.core().lock().waiters.claimed);
+    }
+
+    #[test]
+    fn what_a_task_has_claimed_stays_the_tasks() {
+        let chase = Chase::new();
+        chase.core().enter_task(&mut chase.core().lock());
+        chase.dealer.send(&BODY).unwrap();
+        let mut state = chase.core().lock();
+        assert_eq!(state.pace.stood_still_at, Some(state.machine.written_len()), "it has waited");
+        assert!(state.waiters.claimed);
+        state.waiters.tasks_inside = 0;
+    }
+
+    #[test]
+    fn an_event_loop_hears_of_what_comes_during_the_wait() {
+        let mut chase = Chase::new();
+        let descriptor = chase.dealer.descriptor().unwrap();
+        let is_readable = |timeout_s| {
+            let mut watched = [PollFd::new(&descriptor, PollFlags::IN)];
+            poll(&mut watched, Some(&Timespec { tv_sec: timeout_s, tv_nsec: 0 })).unwrap() > 0
+        };
+        chase.dealer.readiness();
+        assert!(!is_readable(0));
+        chase.peer.write_all(&[0, 1, b'x']).unwrap();
+        chase.dealer.send(&BODY).unwrap();
+        assert_eq!(chase.stood_still_at(), Some(chase.written_len()), "it has waited");
+        assert!(is_readable(10));
     }
 
     /// Reads while `send` lasts, `len_max` bytes at most; says how many it were.
@@ -237,8 +282,8 @@ mod tests {
     fn nobody_waits_long_for_peers_that_take_some() {
         let chase = Chase::new();
         let len = 128 * 1024 * 1024;
-        chase.push.try_send(vec![7; len]).unwrap();
-        let send = || chase.push.send(&BODY).unwrap();
+        chase.dealer.try_send(vec![7; len]).unwrap();
+        let send = || chase.dealer.send(&BODY).unwrap();
         assert!(read_during(&chase, len, send) < len, "it waited until it had caught up");
     }
 }
