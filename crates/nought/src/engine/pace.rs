@@ -261,7 +261,8 @@ mod tests {
         assert!(is_readable(10));
     }
 
-    /// Reads while `send` lasts, `len_max` bytes at most; says how many it were.
+    /// Reads while `send` lasts, `len_max` bytes at most, and not faster than some for each wait of the sender; says how many
+    /// it were.
     fn read_during(chase: &Chase, len_max: usize, send: impl FnOnce() + Send) -> usize {
         let is_sent = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -272,6 +273,9 @@ mod tests {
             let mut len = 0;
             while len < len_max && !is_sent.load(Ordering::Relaxed) {
                 len += (&chase.peer).read(&mut [0; 64 * 1024]).unwrap();
+                // Else the driver and this thread take all there is before the sender's thread gets a processor to say that
+                // it has sent.
+                thread::sleep(STANDSTILL / 10);
             }
             let _ = chase.peer.shutdown(std::net::Shutdown::Both);
             len
