@@ -18,6 +18,10 @@ use super::{
 /// Rounds of one poll that bring something, but not what is waited for, before the executor's other tasks have their turn.
 const ROUNDS_PER_POLL: u32 = 16;
 
+/// Looks of one poll that bring nothing, before the executor's other tasks have their turn. With one thread, tokio asks the
+/// kernel at each turn, which takes as long as a look.
+const LOOKS_PER_POLL: u32 = 2;
+
 /// A task's wait for one socket. Dropping it ends the wait; nothing is lost by that, because a message is only ever
 /// taken by a poll that returns it.
 pub(crate) struct TaskWait<'c> {
@@ -78,6 +82,9 @@ impl<'c> TaskWait<'c> {
                 drop(state);
                 if let Some(since) = self.polling_since {
                     spin::let_others_run(since.elapsed());
+                }
+                if !self.polls.is_multiple_of(LOOKS_PER_POLL) {
+                    continue;
                 }
                 break;
             }
