@@ -174,7 +174,7 @@ impl Driver {
                 continue;
             }
             let piece = self.pieces.next_len();
-            let is_stranger = self.socket.connections().get(self.id).is_some_and(Connection::is_handshaking);
+            let is_stranger = self.socket.connection(self.id).is_some_and(Connection::is_handshaking);
             let read = self.socket.read(self.id, self.now, |into| {
                 let len = piece.min(bytes.len()).min(into.capacity() - into.len());
                 assert!(len > 0, "no room to read");

@@ -116,7 +116,7 @@ impl World {
         let has_transport = |connection: &Connection| {
             connection.is_handshaking() || connection.is_ready() && (is_raw || connection.peer().version.is_some())
         };
-        if !self.sockets[0].connections().get(id).is_some_and(has_transport) || !self.sockets[0].wants_read(id) {
+        if !self.sockets[0].connection(id).is_some_and(has_transport) || !self.sockets[0].wants_read(id) {
             return;
         }
         let action = decisions.byte();
@@ -125,7 +125,7 @@ impl World {
             1 => {
                 let len = [0, 5, 300, 9000][decisions.below(4)];
                 let mut bytes = Vec::new();
-                let version = self.sockets[0].connections().get(id).unwrap().version();
+                let version = self.sockets[0].connection(id).unwrap().version();
                 nought_proto::wire::Header::encode(version, action & 4 != 0, len, &mut bytes);
                 bytes.resize(bytes.len() + len, action >> 6);
                 bytes

@@ -73,9 +73,16 @@ impl Socket {
         &self.connections.options
     }
 
-    /// The connections, with their peers and counters.
-    pub fn connections(&self) -> &Connections {
+    /// The connections, with their peers and counters. What is gathered for several of them goes into their queues before.
+    pub fn connections(&mut self) -> &Connections {
+        self.connections.deal_lot();
         &self.connections
+    }
+
+    /// One of the connections, if it is still there.
+    #[inline]
+    pub fn connection(&mut self, id: ConnectionId) -> Option<&Connection> {
+        self.connections.look_at(id)
     }
 
     /// The number of prefixes subscribed to, or of groups joined: by this socket (SUB, XSUB, DISH) or by its peers (PUB,

@@ -171,7 +171,7 @@ impl Core {
     }
 
     fn go_on_retiring_one(&self, state: &mut State, id: ConnectionId) {
-        let is_flushed = state.machine.connections().get(id).is_none_or(|connection| connection.is_flushed());
+        let is_flushed = state.machine.connection(id).is_none_or(|connection| connection.is_flushed());
         let Some(link) = state.links.get(id) else {
             if is_flushed || !self.may_be_joined(state, id) {
                 self.give_up_waiting(state, id);
@@ -185,7 +185,7 @@ impl Core {
 
     /// Closes our direction; the peer closes its own, or is looked at.
     fn say_farewell(&self, state: &mut State, id: ConnectionId) {
-        let connection = state.machine.connections().get(id);
+        let connection = state.machine.connection(id);
         let was_used = connection.is_some_and(|connection| connection.counters().messages_out > 0);
         let closes = |state: &State| state.links.get(id).is_some_and(|link| link.channel.close_write().is_ok());
         if !was_used || !closes(state) {
@@ -202,9 +202,9 @@ impl Core {
 
     /// Whether what is queued for a connection that is not up may still be sent. A peer that has refused us is not
     /// waited for: it would be for ever, if that is the linger time.
-    fn may_be_joined(&self, state: &State, id: ConnectionId) -> bool {
+    fn may_be_joined(&self, state: &mut State, id: ConnectionId) -> bool {
         if state.endpoints.is_memory_connection(id) {
-            let is_joined = state.machine.connections().get(id).is_some_and(|connection| connection.is_ready());
+            let is_joined = state.machine.connection(id).is_some_and(|connection| connection.is_ready());
             return !is_joined && !state.is_context_over;
         }
         state.endpoints.may_connect(id)
@@ -229,7 +229,7 @@ impl Core {
     /// Ends a connection within the process: what is in our pipe is the other side's, and what the other side has sent is
     /// received as long as there is somebody to receive it.
     fn leave_memory(&self, state: &mut State, id: ConnectionId) {
-        let is_joined = state.machine.connections().get(id).is_some_and(|connection| connection.is_ready());
+        let is_joined = state.machine.connection(id).is_some_and(|connection| connection.is_ready());
         let Some(name) = state.endpoints.remove_memory_connection(id) else { return };
         if is_joined {
             self.publish_memory_loss(state, &name, DisconnectReason::Closed);

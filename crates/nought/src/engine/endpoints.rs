@@ -727,7 +727,7 @@ impl Core {
             connector.established = true;
             connector.refused = false;
         }
-        let Some(peer) = state.machine.connections().get(id).map(|connection| Arc::clone(connection.peer())) else {
+        let Some(peer) = state.machine.connection(id).map(|connection| Arc::clone(connection.peer())) else {
             return;
         };
         let kind = SocketEventKind::HandshakeSucceeded { peer };
@@ -736,7 +736,7 @@ impl Core {
 
     /// A connection that a connector keeps is gone.
     pub(super) fn connector_lost(&self, state: &mut State, index: u32, id: ConnectionId) {
-        let unsent = state.machine.connections().get(id).is_some_and(|connection| !connection.is_flushed());
+        let unsent = state.machine.connection(id).is_some_and(|connection| !connection.is_flushed());
         let Some(connector) = state.endpoints.connector(index).filter(|connector| connector.id == id) else {
             state.machine.lose(id, Reopen::No);
             return;

@@ -61,7 +61,7 @@ impl Core {
     /// has returned, by another driver, if the socket has changed it meanwhile. `None`: the connection is gone.
     fn note_inquiry(&self, about: ConnectionId) -> Option<Arc<Inquiry>> {
         let mut state = self.lock();
-        state.machine.connections().get(about)?;
+        state.machine.connection(about)?;
         let inquiry = Inquiry::new(self, about);
         state.inquiries.insert(about, Arc::clone(&inquiry));
         Some(inquiry)

@@ -353,7 +353,7 @@ impl Core {
         self.stop_watching(&link);
         state.forget_inquiry(id);
         state.note_change(id);
-        let connection = state.machine.connections().get(id);
+        let connection = state.machine.connection(id);
         // Bytes without frames have no handshake that would be counted.
         let was_ready = connection.is_some_and(|known| known.is_ready() || known.counters().established > 0);
         let stops = !was_ready && stops_connecting(state.options.reconnect_stop, &because);

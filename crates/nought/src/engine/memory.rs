@@ -416,7 +416,7 @@ fn join(connecting: &Arc<Core>, connecting_id: ConnectionId, bound: &Arc<Core>, 
     drop(bound.settle(state));
 
     let mut state = connecting.lock();
-    if state.machine.connections().get(connecting_id).is_none() {
+    if state.machine.connection(connecting_id).is_none() {
         // It has gone meanwhile: the other side is told.
         drop(state);
         to_bound.close();
@@ -503,7 +503,7 @@ mod tests {
         fn wake(self: Arc<Self>) {
             assert_eq!((self.server.stats().peers, self.client.stats().peers), (1, 0));
             self.client.disconnect(&self.endpoint).unwrap();
-            let state = self.server.core().lock();
+            let mut state = self.server.core().lock();
             let (id, _) = state.machine.connections().iter().next().unwrap();
             let number = state.machine.routing_id_of(id).unwrap();
             drop(state);

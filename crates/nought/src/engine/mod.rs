@@ -446,7 +446,7 @@ impl Core {
 
     /// Whether output is to be written by whoever is here: there is a lot of it, or nothing else is going on.
     fn should_write(&self, state: &mut State, id: ConnectionId, flush: Flush, round: &mut Round) -> bool {
-        let more_waits = state.machine.connections().get(id).is_some_and(|connection| connection.has_untaken());
+        let more_waits = state.machine.connection(id).is_some_and(|connection| connection.has_untaken());
         let Some(link) = state.links.get_mut(id) else { return false };
         if !link.can_write() {
             return false;
@@ -628,7 +628,7 @@ mod tests {
         let core = xpub.core();
         let mut state = core.lock();
         let id = state.links.iter().next().unwrap().id;
-        assert!(state.machine.connections().get(id).unwrap().recv_queue_len() > 0, "a subscription waits");
+        assert!(state.machine.connection(id).unwrap().recv_queue_len() > 0, "a subscription waits");
         state.links.get_mut(id).unwrap().received_since_write = true;
         // Written just now: so it is no lone round.
         state.last_round = Some(Instant::now() + Duration::from_secs(60));

@@ -30,7 +30,7 @@ pub use self::{
 };
 use crate::{
     context::Context,
-    engine::{Core, endpoints::Unread, wait::Patience},
+    engine::{Core, State, endpoints::Unread, wait::Patience},
     error::{BindError, ConnectError, GroupError, SubscribeError, UnknownEndpoint, UnknownPeer, WrongKind},
     monitor::Monitor,
     poll::Readiness,
@@ -161,28 +161,30 @@ impl<K: Kind> Socket<K> {
 
     /// What the socket has counted.
     pub fn stats(&self) -> SocketStats {
-        let state = self.core.look_up();
+        let mut state = self.core.look_up();
+        let (reconnects, subscriptions) = (state.reconnects, state.machine.subscriptions());
         let connections = state.machine.connections();
         SocketStats {
             totals: connections.totals(),
             peers: connections.iter().filter(|(_, connection)| connection.is_ready()).count(),
-            reconnects: state.reconnects,
-            subscriptions: state.machine.subscriptions(),
+            reconnects,
+            subscriptions,
         }
     }
 
     /// What is known of each connection.
     pub fn peers(&self) -> Vec<PeerStats> {
-        let state = self.core.look_up();
+        let mut state = self.core.look_up();
+        let State { machine, links, endpoints, .. } = &mut *state;
         let peer = |(id, connection): (_, &nought_proto::Connection)| PeerStats {
-            endpoint: state.links.get(id).map(|link| link.remote.to_string()).or_else(|| state.endpoints.name_of(id)),
+            endpoint: links.get(id).map(|link| link.remote.to_string()).or_else(|| endpoints.name_of(id)),
             is_ready: connection.is_ready(),
             peer: Arc::clone(connection.peer()),
             counters: *connection.counters(),
             send_queue_len: connection.send_queue_len(),
             recv_queue_len: connection.recv_queue_len(),
         };
-        state.machine.connections().iter().map(peer).collect()
+        machine.connections().iter().map(peer).collect()
     }
 
     /// Leaves what callers do not do for this socket to some of the context's driver threads, of which it has one at a

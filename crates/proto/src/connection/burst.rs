@@ -17,6 +17,14 @@ pub(crate) struct Burst {
     pub(crate) met: Vec<ConnectionId>,
 }
 
+impl Burst {
+    /// The burst that the message at hand belongs to, if to any.
+    #[inline]
+    pub(super) fn current(&self) -> Option<u64> {
+        self.is_on.then_some(self.number)
+    }
+}
+
 /// A connection's share of a burst.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Share {
@@ -26,9 +34,19 @@ pub(super) struct Share {
 
 impl Share {
     #[inline]
-    pub(super) fn add(&mut self, burst: &Burst) {
-        let messages = if self.of == burst.number { self.messages } else { 0 };
-        *self = Self { of: burst.number, messages: messages + 1 };
+    pub(super) fn add(&mut self, burst: u64, messages: u64) {
+        *self = Self { of: burst, messages: self.of_burst(burst) + messages };
+    }
+
+    /// How many messages more it may be given.
+    pub(super) fn left(self, burst: &Burst) -> usize {
+        let left = |number| u64::from(burst.mark).saturating_sub(self.of_burst(number)) as usize;
+        burst.current().map_or(usize::MAX, left)
+    }
+
+    #[inline]
+    fn of_burst(self, burst: u64) -> u64 {
+        if self.of == burst { self.messages } else { 0 }
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, io::IoSlice};
 use bytes::Bytes;
 use zeroize::Zeroize;
 
-use super::{body_pool::BodyPool, waste::Waste};
+use super::{body_pool::BodyPool, lot::LotPlace, waste::Waste};
 use crate::{
     frame::Frame,
     limits::{LARGE_BODY_LEN, SEAL_LEN},
@@ -231,7 +231,7 @@ impl FrameBuffer {
 
     /// Whether there are bodies by reference.
     #[inline]
-    pub(super) fn holds_bodies(&self) -> bool {
+    pub(crate) fn holds_bodies(&self) -> bool {
         !self.bodies.is_empty() || !self.held.is_empty()
     }
 
@@ -282,6 +282,12 @@ impl FrameBuffer {
         self.held.extend_from_slice(&other.held);
         self.messages += other.messages;
         self.commands += other.commands;
+    }
+
+    /// Appends what a lot holds from `place` on. There are no bodies by reference in it.
+    pub(super) fn append_from(&mut self, lot: &FrameBuffer, place: LotPlace) {
+        self.bytes.extend_from_slice(&lot.bytes[place.len..]);
+        self.messages += lot.messages - place.messages;
     }
 
     /// Appends what `other` holds, and leaves it empty.

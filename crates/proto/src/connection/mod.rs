@@ -9,10 +9,12 @@ mod frame_buffer;
 mod handshake;
 pub(crate) mod heartbeat;
 mod inbound;
+mod lot;
 mod peer_credentials;
 mod pipe;
 mod run;
 mod set;
+mod slots;
 mod spares;
 mod table;
 mod waste;
@@ -25,10 +27,11 @@ pub(crate) use self::{
     burst::Burst,
     handshake::Progress,
     inbound::{Inbound, MessageRules, ScannedCommand, Shape},
+    lot::Audience,
     pipe::{Taken, Written},
     spares::Spares,
 };
-use self::{burst::Share, handshake::Handshake, heartbeat::Heartbeat, run::Room};
+use self::{burst::Share, handshake::Handshake, heartbeat::Heartbeat, lot::LotPlace, run::Room};
 pub use self::{
     counters::Counters,
     frame_buffer::{FrameBuffer, Output},
@@ -36,7 +39,8 @@ pub use self::{
     inbound::Read,
     peer_credentials::PeerCredentials,
     pipe::{Notify, Pipe},
-    set::{ConnectionId, Connections},
+    set::Connections,
+    slots::ConnectionId,
     table::ConnectionTable,
     waste::Waste,
 };
@@ -64,6 +68,8 @@ pub struct Connection {
     outbox: Outbox,
     /// How far messages can be written to the outbox without a look at anything else.
     run: Room,
+    /// Where in the [lot](lot) begins what it has for this connection, if it has a part in it.
+    lot_place: Option<LotPlace>,
     /// Messages that can be taken without a look at anything else, where it is the only connection that has some.
     run_of_received: usize,
     /// The version for which the outbox is encoded.
@@ -218,6 +224,7 @@ impl Connection {
             inbound: Inbound::default(),
             outbox: Outbox::Wire(FrameBuffer::default()),
             run: Room::default(),
+            lot_place: None,
             run_of_received: 0,
             outbox_version: Version::V3_1,
             prelude: Vec::new(),

@@ -17,16 +17,35 @@ use crate::{
 /// The outbox has room while it holds fewer messages and bytes than these.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Room {
-    messages: usize,
-    len: usize,
+    pub(super) messages: usize,
+    pub(super) len: usize,
 }
 
 impl Room {
-    const BOUNDLESS: Self = Self { messages: usize::MAX, len: usize::MAX };
+    pub(super) const BOUNDLESS: Self = Self { messages: usize::MAX, len: usize::MAX };
 
     #[inline]
     pub(super) fn is_left_by(self, frames: &FrameBuffer) -> bool {
         frames.messages < self.messages && frames.len() < self.len
+    }
+
+    pub(super) fn is_none(self) -> bool {
+        self.messages == 0 || self.len == 0
+    }
+
+    /// No more than another, either.
+    pub(super) fn at_most(self, other: Self) -> Self {
+        Self { messages: self.messages.min(other.messages), len: self.len.min(other.len) }
+    }
+
+    /// What is left of it beside what `frames` hold.
+    pub(super) fn beside(self, frames: &FrameBuffer) -> Self {
+        Self { messages: self.messages.saturating_sub(frames.messages), len: self.len.saturating_sub(frames.len()) }
+    }
+
+    /// The same counted from where `frames` begin, behind which it is.
+    pub(super) fn behind(self, frames: &FrameBuffer) -> Self {
+        Self { messages: self.messages.saturating_add(frames.messages), len: self.len.saturating_add(frames.len()) }
     }
 
     /// What high-water marks leave beside what is on its way.

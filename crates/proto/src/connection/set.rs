@@ -3,17 +3,16 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     io,
-    num::{NonZeroU32, NonZeroU64},
     sync::Arc,
     time::Instant,
 };
 
 use super::{
-    Batch, Burst, Connection, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output, PAUSE_SPINS_MIN,
-    PeerInfo, Pipe, Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
+    Batch, Burst, Connection, ConnectionId, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output,
+    PAUSE_SPINS_MIN, PeerInfo, Pipe, Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
-    run::Room,
+    slots::Slots,
 };
 use crate::{
     error::{Misbehaviour, ProtocolError},
@@ -29,78 +28,16 @@ use crate::{
     wire::{Version, command},
 };
 
-/// Names one connection of a socket, for good: a later connection never has the same.
-///
-/// The generation, in the upper half, is never zero: so an id, or none, travels in one register.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(NonZeroU64);
-
-/// The generation of the connection in one slot: each has the next number.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Generation(NonZeroU32);
-
-/// What a generation is multiplied with to stand in the upper half of an id.
-const UPPER_HALF: NonZeroU64 = NonZeroU64::new(1 << 32).unwrap();
-
-/// Generations use 31 bits, so that an id is a number below 2^63.
-const GENERATION_MASK: u32 = u32::MAX >> 1;
-
-impl Default for Generation {
-    fn default() -> Self {
-        Self(NonZeroU32::MIN)
-    }
-}
-
-impl Generation {
-    fn next(self) -> Self {
-        Self(NonZeroU32::new((self.0.get() + 1) & GENERATION_MASK).unwrap_or(NonZeroU32::MIN))
-    }
-}
-
-impl ConnectionId {
-    fn new(index: u32, generation: Generation) -> Self {
-        Self(NonZeroU64::from(generation.0).saturating_mul(UPPER_HALF) | u64::from(index))
-    }
-
-    /// The place in tables: small, and used again after the connection is gone.
-    #[inline]
-    pub fn index(self) -> usize {
-        self.0.get() as u32 as usize
-    }
-
-    #[inline]
-    fn is_of(self, generation: Generation) -> bool {
-        (self.0.get() >> 32) as u32 == generation.0.get()
-    }
-
-    /// The id as a number below 2^63, for tables that hold numbers only.
-    pub fn to_bits(self) -> u64 {
-        self.0.get()
-    }
-
-    /// The id that [`to_bits`](Self::to_bits) was made of; `None`: it was made of none.
-    pub fn from_bits(bits: u64) -> Option<Self> {
-        NonZeroU64::new(bits).map(Self)
-    }
-}
-
-impl std::fmt::Debug for ConnectionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ConnectionId({}.{})", self.index(), self.to_bits() >> 32)
-    }
-}
-
 /// The connections of a socket.
 #[derive(Default)]
 pub struct Connections {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    pub(super) slots: Slots,
     /// How many there were in all.
     inserted: u64,
     pub(crate) options: Options,
     /// The frames that peers' messages must have.
     shape: Shape,
-    spares: Spares,
+    pub(super) spares: Spares,
     bodies: BodyPool,
     flushes: VecDeque<ConnectionId>,
     resumed: VecDeque<ConnectionId>,
@@ -140,30 +77,7 @@ pub struct Connections {
     /// While messages are sent together: the connections within the process for which they are gathered.
     batched: Option<Vec<ConnectionId>>,
     /// What has been dropped since somebody last took it.
-    waste: Waste,
-}
-
-#[derive(Default)]
-struct Slot {
-    generation: Generation,
-    connection: Option<Box<Connection>>,
-}
-
-/// The connection, if it is still there; of the slots alone, so that the rest of the set can be used beside it. This ends
-/// its run: whatever is changed now is looked at before the next message is written.
-#[inline]
-fn find_mut(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
-    let connection = find_in_run(slots, id)?;
-    connection.run = Room::default();
-    connection.run_of_received = 0;
-    Some(connection)
-}
-
-/// The same for who writes or takes the next message of the run.
-#[inline]
-fn find_in_run(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
-    let slot = slots.get_mut(id.index())?;
-    slot.connection.as_deref_mut().filter(|_| id.is_of(slot.generation))
+    pub(super) waste: Waste,
 }
 
 fn address(peer: &Arc<PeerInfo>) -> usize {
@@ -176,21 +90,13 @@ impl Connections {
     }
 
     pub(crate) fn insert(&mut self, role: Role) -> ConnectionId {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            (self.slots.len() - 1) as u32
-        });
-        let slot = &mut self.slots[index as usize];
-        slot.connection = Some(Box::new(Connection::new(role, self.inserted)));
+        let id = self.slots.insert(Connection::new(role, self.inserted));
         self.inserted += 1;
-        ConnectionId::new(index, slot.generation)
+        id
     }
 
     pub(crate) fn remove(&mut self, id: ConnectionId) {
-        let Some(slot) = self.slots.get_mut(id.index()).filter(|slot| id.is_of(slot.generation)) else { return };
-        let Some(mut connection) = slot.connection.take() else { return };
-        slot.generation = slot.generation.next();
-        self.free.push(id.index() as u32);
+        let Some(mut connection) = self.slots.remove(id) else { return };
         self.named.take_if(|(named, _)| *named == id);
         if let Some(timer) = connection.timer {
             self.timers.remove(&(timer, id));
@@ -238,14 +144,19 @@ impl Connections {
     /// The connection, if it is still there.
     #[inline]
     pub fn get(&self, id: ConnectionId) -> Option<&Connection> {
-        let slot = self.slots.get(id.index())?;
-        slot.connection.as_deref().filter(|_| id.is_of(slot.generation))
+        self.slots.get(id)
+    }
+
+    /// The same with all that it has been given.
+    #[inline]
+    pub(crate) fn look_at(&mut self, id: ConnectionId) -> Option<&Connection> {
+        self.slots.find_to_write(id).map(|connection| &*connection)
     }
 
     /// The connection, if it is still there. This ends its [run](super::run).
     #[inline]
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        find_mut(&mut self.slots, id)
+        self.slots.find_mut(id)
     }
 
     /// The names of all connections.
@@ -255,10 +166,7 @@ impl Connections {
 
     /// All connections.
     pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let id = ConnectionId::new(index as u32, slot.generation);
-            slot.connection.as_deref().map(|connection| (id, connection))
-        })
+        self.slots.iter()
     }
 
     /// What all connections have counted, those that are gone included.
@@ -304,7 +212,7 @@ impl Connections {
     /// Ends the connection, as far as the transport goes; see [`Connection::detach`].
     pub(crate) fn detach(&mut self, id: ConnectionId) -> Option<FrameBuffer> {
         let is_there = |connection: &&mut Connection| !matches!(connection.stage, Stage::Gone);
-        let connection = find_mut(&mut self.slots, id).filter(is_there)?;
+        let connection = self.slots.find_mut(id).filter(is_there)?;
         Some(connection.detach(&mut self.waste))
     }
 
@@ -410,7 +318,7 @@ impl Connections {
         if self.burst.is_on || !self.burst.met.is_empty() {
             return false;
         }
-        let Some(connection) = find_in_run(&mut self.slots, id).filter(|connection| connection.is_in_run()) else {
+        let Some(connection) = self.slots.find_to_write(id).filter(|connection| connection.is_in_run()) else {
             return false;
         };
         if connection.push_in_run(|frames, version| frames.push_body(version, body)) {
@@ -421,7 +329,7 @@ impl Connections {
 
     #[inline(always)]
     fn write_with(&mut self, id: ConnectionId, push: impl FnOnce(&mut FrameBuffer, Version)) -> Written {
-        let Some(connection) = find_in_run(&mut self.slots, id) else { return Written::Gone };
+        let Some(connection) = self.slots.find_to_write(id) else { return Written::Gone };
         // Before all else: a run may have no mark of its own.
         if connection.meets(&mut self.burst, id, &self.options) {
             return Written::Full;
@@ -447,7 +355,7 @@ impl Connections {
                 connection.note_replaced(change.replaced);
                 connection.note_written(change.written, change.added_len);
                 if self.burst.is_on && change.written == Written::Yes {
-                    connection.share.add(&self.burst);
+                    connection.share.add(self.burst.number, 1);
                 }
                 return change.written;
             }
@@ -458,7 +366,7 @@ impl Connections {
         }
         let wants_flush = connection.push_in_run(push);
         if self.burst.is_on {
-            connection.share.add(&self.burst);
+            connection.share.add(self.burst.number, 1);
         }
         if wants_flush {
             self.want_flush(id);
@@ -474,7 +382,7 @@ impl Connections {
     /// Hands over what was gathered.
     pub(crate) fn end_batch(&mut self) {
         for id in self.batched.take().into_iter().flatten() {
-            if let Some(connection) = find_mut(&mut self.slots, id)
+            if let Some(connection) = self.slots.find_mut(id)
                 && let Outbox::Memory(pipes) = &mut connection.outbox
             {
                 pipes.batch.publish(&pipes.out, &mut self.waste);
@@ -485,7 +393,7 @@ impl Connections {
     /// Whether a message would find room; if not, the pattern hears of it when one does. A [run](super::run) goes on.
     #[inline]
     pub(crate) fn has_room(&mut self, id: ConnectionId) -> bool {
-        let found = find_in_run(&mut self.slots, id);
+        let found = self.slots.find_to_write(id);
         if found.as_ref().is_some_and(|connection| connection.meets(&mut self.burst, id, &self.options)) {
             return false;
         }
@@ -494,7 +402,7 @@ impl Connections {
 
     #[inline(never)]
     fn finds_room(&mut self, id: ConnectionId) -> bool {
-        let found = find_mut(&mut self.slots, id);
+        let found = self.slots.find_mut(id);
         let Some(connection) = found.filter(|connection| connection.takes_output()) else { return false };
         let room = match &mut connection.outbox {
             Outbox::Wire(_) => connection.has_room(&self.options),
@@ -526,7 +434,7 @@ impl Connections {
     pub(crate) fn write_subscription(&mut self, id: ConnectionId, encode: impl FnOnce(Version, &mut Vec<u8>)) {
         let may_be_told =
             |connection: &&mut Connection| connection.is_ready() && connection.takes_output() && !connection.is_mute();
-        let Some(connection) = find_mut(&mut self.slots, id).filter(may_be_told) else { return };
+        let Some(connection) = self.slots.find_mut(id).filter(may_be_told) else { return };
         let version = connection.version;
         // In older versions it is a message by its form alone: no high-water mark may drop it.
         connection.push_command(&mut self.waste, |bytes| encode(version, bytes));
@@ -536,7 +444,7 @@ impl Connections {
 
     /// Sends a command of the connection's own upkeep, unless there are enough of them that were not sent.
     pub(crate) fn write_command(&mut self, id: ConnectionId, command: command::Command<'_>) {
-        let found = find_mut(&mut self.slots, id);
+        let found = self.slots.find_mut(id);
         let Some(connection) = found.filter(|connection| connection.takes_output()) else { return };
         if connection.upkeep_len <= COMMAND_BACKLOG_LEN_MAX {
             connection.upkeep_len += connection.push_command(&mut self.waste, |bytes| command.encode(bytes));
@@ -630,7 +538,7 @@ impl Connections {
 
     /// Drops messages for which there is a newer one.
     pub(crate) fn drop_all_but_newest(&mut self, id: ConnectionId) {
-        if let Some(connection) = find_mut(&mut self.slots, id) {
+        if let Some(connection) = self.slots.find_mut(id) {
             connection.drop_all_but_newest(&mut self.waste);
         }
     }
@@ -638,7 +546,7 @@ impl Connections {
     /// Puts the next message of the connection into `into`, whatever CONFLATE says: it may be a subscription.
     #[inline]
     pub(crate) fn cut_next(&mut self, id: ConnectionId, into: &mut Message) -> bool {
-        let Some(connection) = find_in_run(&mut self.slots, id) else { return false };
+        let Some(connection) = self.slots.find_to_take(id) else { return false };
         // What is received makes no difference to what is sent.
         connection.run_of_received = 0;
         if !connection.inbound.cut(connection.version, into) {
@@ -659,7 +567,7 @@ impl Connections {
     /// Takes messages of this connection in a run, until another one has some, too.
     #[inline]
     pub(crate) fn begin_receiving(&mut self, id: ConnectionId) {
-        let Some(connection) = find_in_run(&mut self.slots, id) else { return };
+        let Some(connection) = self.slots.find_to_take(id) else { return };
         connection.run_of_received = connection.messages_of_run(&self.options);
         self.receiving_from = (connection.run_of_received > 0).then_some(id);
     }
@@ -672,7 +580,7 @@ impl Connections {
     #[inline]
     pub(crate) fn receive_in_run(&mut self, into: &mut Message) -> Option<ConnectionId> {
         let id = self.receiving_from?;
-        let connection = find_in_run(&mut self.slots, id)?;
+        let connection = self.slots.find_to_take(id)?;
         let left = connection.run_of_received.checked_sub(1)?;
         connection.inbound.cut(connection.version, into);
         connection.note_taken_in_run(left);
@@ -688,7 +596,7 @@ impl Connections {
         take: impl FnOnce(BodyInPlace<'_>) -> T,
     ) -> Option<T> {
         let id = self.receiving_from?;
-        let connection = find_in_run(&mut self.slots, id)?;
+        let connection = self.slots.find_to_take(id)?;
         let left = connection.run_of_received.checked_sub(1)?;
         let passes = |body: &[u8]| passes(&self.options, body);
         let taken = connection.inbound.cut_small(connection.version, passes, take)?;
@@ -709,7 +617,7 @@ impl Connections {
     /// All that has been scanned of the connection is taken.
     #[cold]
     fn note_drained(&mut self, id: ConnectionId) {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return };
+        let Some(connection) = self.slots.find_mut(id) else { return };
         self.waste.append(&mut connection.inbound.spent);
         if let Outbox::Wire(_) = connection.outbox {
             connection.inbound.release(&mut self.spares);
@@ -727,7 +635,7 @@ impl Connections {
 
     /// Takes what a raw peer sent since the last time.
     pub(crate) fn cut_raw(&mut self, id: ConnectionId) -> Option<Frame> {
-        let connection = find_mut(&mut self.slots, id)?;
+        let connection = self.slots.find_mut(id)?;
         let bytes = connection.inbound.unscanned();
         if bytes.is_empty() {
             return None;
@@ -775,7 +683,7 @@ impl Connections {
 
     /// Drops what has come over a connection and is not received, and reads on if that was in the way.
     pub(crate) fn drop_received(&mut self, id: ConnectionId) {
-        if let Some(connection) = find_mut(&mut self.slots, id) {
+        if let Some(connection) = self.slots.find_mut(id) {
             connection.drop_received(&mut self.waste);
         }
         self.resume(id);
@@ -783,7 +691,7 @@ impl Connections {
 
     /// Reads a connection again that a high-water mark had stopped, if it does not any more.
     pub(crate) fn resume(&mut self, id: ConnectionId) {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return };
+        let Some(connection) = self.slots.find_mut(id) else { return };
         if connection.read_paused && !connection.recv_is_full(&self.options) {
             connection.read_paused = false;
             match connection.outbox {
@@ -936,14 +844,14 @@ impl Connections {
     }
 
     pub(crate) fn apply_heartbeat_interval(&mut self, id: ConnectionId) {
-        let heartbeat = find_mut(&mut self.slots, id).and_then(|connection| connection.heartbeat.as_mut());
+        let heartbeat = self.slots.find_mut(id).and_then(|connection| connection.heartbeat.as_mut());
         heartbeat.into_iter().for_each(|heartbeat| heartbeat.set_interval(&self.options));
         self.arm_timer(id);
     }
 
     /// What the time demands of the connection.
     pub(crate) fn due(&mut self, id: ConnectionId, now: Instant) -> Result<Due, ProtocolError> {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return Ok(Due::Nothing) };
+        let Some(connection) = self.slots.find_mut(id) else { return Ok(Due::Nothing) };
         let sent = Sent { written: connection.counters.bytes_out, queued: connection.queued_len() as u64 };
         match (&mut connection.heartbeat, connection.handshake_deadline) {
             (Some(heartbeat), _) => {
@@ -961,7 +869,7 @@ impl Connections {
     // ---- bytes
 
     pub(crate) fn wants_read(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return false };
+        let Some(connection) = self.slots.find_mut(id) else { return false };
         if connection.is_over() {
             return false;
         }
@@ -978,7 +886,7 @@ impl Connections {
         id: ConnectionId,
         read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
     ) -> io::Result<Read> {
-        let Some(connection) = find_mut(&mut self.slots, id) else {
+        let Some(connection) = self.slots.find_mut(id) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let limit = connection.read_limit(&self.options);
@@ -995,7 +903,7 @@ impl Connections {
 
     /// Goes on through what has come on a connection; see [`Inbound::scan`](super::inbound::Inbound::scan).
     pub(crate) fn scan(&mut self, id: ConnectionId) -> Result<Option<ScannedCommand>, ProtocolError> {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return Ok(None) };
+        let Some(connection) = self.slots.find_mut(id) else { return Ok(None) };
         if !connection.is_ready() {
             return Ok(None);
         }
@@ -1026,7 +934,7 @@ impl Connections {
     }
 
     pub(crate) fn end_write(&mut self, id: ConnectionId, mut output: Output) {
-        let Some(connection) = find_mut(&mut self.slots, id) else {
+        let Some(connection) = self.slots.find_mut(id) else {
             return self.waste.take_frames(&mut output.into_parts().0);
         };
         let written = connection.in_flight.bytes - output.remaining();
@@ -1069,8 +977,7 @@ impl Connections {
 
     /// Tells all pipes the high-water marks as they are now.
     pub(crate) fn apply_hwms(&mut self) {
-        let connections = self.slots.iter_mut().filter_map(|slot| slot.connection.as_deref_mut());
-        for connection in connections {
+        for connection in self.slots.iter_mut() {
             if let Outbox::Memory(pipes) = &mut connection.outbox {
                 pipes.batch.forget_places();
                 pipes.out.set_send_hwm(self.options.send_hwm);
@@ -1126,7 +1033,7 @@ impl Connections {
     /// Joins the connection with a socket of the same process: `out` and `input` are the two directions. What was
     /// queued goes into the pipe.
     pub(crate) fn attach_pipes(&mut self, id: ConnectionId, out: Arc<Pipe>, input: Arc<Pipe>, peer: PeerInfo) {
-        let Some(connection) = find_mut(&mut self.slots, id) else { return };
+        let Some(connection) = self.slots.find_mut(id) else { return };
         let queued = connection.take_unsent_messages(&mut self.waste);
         if !queued.is_empty() {
             connection.counters.bytes_out += queued.len() as u64;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Pattern, SendRefusal};
 use crate::{
-    connection::{Connection, ConnectionId, Connections},
+    connection::{Audience, Connection, ConnectionId, Connections},
     error::Misbehaviour,
     frame::Frame,
     limits::SUBSCRIPTION_BYTES_PER_PEER_MAX,
@@ -22,7 +22,7 @@ pub(super) struct Radio {
     /// Peers that cannot join, and get everything.
     mute: Vec<ConnectionId>,
     /// The peers that the message at hand goes to.
-    audience: Vec<ConnectionId>,
+    audience: Audience,
 }
 
 impl Radio {
@@ -84,8 +84,9 @@ impl Pattern for Radio {
             return Err(SendRefusal::Malformed);
         }
         let Self { memberships, mute, audience } = self;
-        audience.clone_from(mute);
-        memberships.holders(&group, |peer| audience.push(peer));
+        let peers = audience.change();
+        peers.clone_from(mute);
+        memberships.holders(&group, |peer| peers.push(peer));
         distribute(connections, audience, &NO_OLD_PEERS, &[group], message);
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Pattern, RecvRefusal, SendRefusal, SubscribeRefusal};
 use crate::{
-    connection::{ConnectionId, Connections},
+    connection::{Audience, ConnectionId, Connections},
     error::Misbehaviour,
     frame::Frame,
     limits::SUBSCRIPTION_BYTES_PER_PEER_MAX,
@@ -12,7 +12,7 @@ use crate::{
     options::Options,
     routing::{
         PassedUp, PassedUpKind, Upward, count_drop, distribute,
-        subscriptions::{Cancelled, Subscribed, Subscriptions},
+        subscriptions::{Cancelled, SoleMatch, Subscribed, Subscriptions},
     },
     wire::Version,
 };
@@ -34,7 +34,9 @@ pub(super) struct XPub {
     /// With last value: the peer whose subscription took effect last, to which alone the next message goes.
     newest: Option<ConnectionId>,
     /// The peers that the message at hand goes to.
-    audience: Vec<ConnectionId>,
+    audience: Audience,
+    /// Who that is among all audiences, as long as the subscriptions stay as they are.
+    match_of_audience: Option<SoleMatch>,
 }
 
 impl XPub {
@@ -43,7 +45,14 @@ impl XPub {
     }
 
     fn find_audience(&mut self, topic: &[u8], invert: bool) {
-        let Self { peers, subscriptions, newest, audience, .. } = self;
+        let Self { peers, subscriptions, newest, audience, match_of_audience, .. } = self;
+        let is_plain = !invert && newest.is_none();
+        let sole_match = subscriptions.sole_match(topic).filter(|_| is_plain);
+        if sole_match.is_some() && sole_match == *match_of_audience {
+            return;
+        }
+        *match_of_audience = sole_match;
+        let audience = audience.change();
         audience.clear();
         subscriptions.matches(topic, |peer| audience.push(peer));
         if invert {
@@ -230,7 +239,7 @@ impl Pattern for XPub {
 
     fn check(&mut self, connections: &mut Connections, topic: &[u8]) -> Result<(), SendRefusal> {
         self.find_audience(topic, connections.options.invert_matching);
-        if connections.options.xpub_nodrop && !self.audience.iter().all(|&id| connections.has_room(id)) {
+        if connections.options.xpub_nodrop && !connections.have_room(&self.audience) {
             return Err(SendRefusal::WouldBlock);
         }
         Ok(())

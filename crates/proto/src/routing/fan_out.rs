@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    connection::{ConnectionId, Connections, Written},
+    connection::{Audience, ConnectionId, Connections, Written},
     frame::Frame,
     limits::LARGE_BODY_LEN,
     message::Outgoing,
@@ -14,13 +14,13 @@ use crate::{
 /// `old_peers` speak ZMTP 1.0, which frames differently.
 pub(crate) fn distribute(
     connections: &mut Connections,
-    audience: &[ConnectionId],
+    audience: &Audience,
     old_peers: &BTreeSet<ConnectionId>,
     envelope: &[Frame],
     message: &Outgoing<'_>,
 ) {
     let shared;
-    let message = match (audience, message) {
+    let message = match (audience.peers(), message) {
         ([], _) => return,
         ([only], _) => {
             let written = connections.write(*only, envelope, message, 0);
@@ -38,8 +38,11 @@ pub(crate) fn distribute(
             return;
         }
         let encoded = connections.encode(version, envelope, message);
-        for &id in audience {
-            if old_peers.contains(&id) == (version == Version::V1_0) {
+        if old_peers.is_empty() && !encoded.holds_bodies() && connections.gathers_for(audience) {
+            connections.write_gathered(&encoded, count_drop);
+        } else {
+            let is_of_version = |id: &&ConnectionId| old_peers.contains(id) == (version == Version::V1_0);
+            for &id in audience.peers().iter().filter(is_of_version) {
                 let written = connections.write_encoded(id, &encoded);
                 count_drop(connections, id, written);
             }

@@ -238,7 +238,7 @@ fn what_waits_of_a_peer_for_an_xpubs_application_is_bounded() {
     net.at(xsub).subscribe(b"a").unwrap();
     net.pump();
     let queue_len = |net: &mut Net, node, id| {
-        let connection = net.at(node).connections().get(id).unwrap();
+        let connection = net.at(node).connection(id).unwrap();
         (connection.recv_queue_len(), connection.send_queue_len())
     };
     assert_eq!(queue_len(&mut net, xpub, accepted).0, XPUB_BACKLOG_MAX);
@@ -409,7 +409,7 @@ fn an_introduction_carries_what_ready_would() {
     });
     let router = net.socket(SocketType::Router);
     let (_, accepted) = net.join(dealer, router);
-    let peer = net.at(router).connections().get(accepted).unwrap().peer().clone();
+    let peer = net.at(router).connection(accepted).unwrap().peer().clone();
     assert_eq!(peer.routing_id, *"me");
     assert_eq!(peer.metadata.get("x-key"), Some(&b"value"[..]));
     assert_eq!((peer.version, peer.socket_type), (None, Some(SocketType::Dealer)));

@@ -24,7 +24,7 @@ fn a_closed_direction_carries_neither_pings_nor_pongs() {
     net.feed(link, wire::message(&["still comes"]));
     net.pass(10 * SECOND);
     assert_eq!(net.take(link), b"");
-    assert!(net.at(pull).connections().get(id).unwrap().is_flushed());
+    assert!(net.at(pull).connection(id).unwrap().is_flushed());
     net.expect_no_failure(pull);
     assert_eq!(bodies(&net.recv_all(pull)), ["still comes"]);
 }

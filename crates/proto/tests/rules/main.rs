@@ -16,6 +16,7 @@ mod large_bodies;
 mod lead;
 mod leaving;
 mod limits;
+mod lots;
 mod notices;
 mod pair;
 mod peer;

@@ -244,7 +244,7 @@ fn the_id_of_a_lost_connection_means_nothing_any_more() {
     let old = net.id(link);
     net.cut(link);
     let push = net.at(push);
-    assert!(push.connections().get(old).is_none());
+    assert!(push.connection(old).is_none());
     assert!(!push.wants_read(old));
     assert!(push.begin_write(old).is_none());
     assert!(push.lose(old, Reopen::Yes).is_none());

@@ -40,7 +40,7 @@ fn those_of_one_frame_are_given_where_they_stand_between_the_first_and_the_last(
     assert_eq!(received, sent);
     assert_eq!(in_place, [1, 2, 3, 5, 6, 7]);
     let id = net.accepted_id(link);
-    assert_eq!(net.at(pull).connections().get(id).unwrap().counters().messages_in, sent.len() as u64);
+    assert_eq!(net.at(pull).connection(id).unwrap().counters().messages_in, sent.len() as u64);
     // And what comes later is received as ever.
     net.send(push, "later");
     assert_eq!(recv_all(&mut net, pull), (vec!["later".into()], vec![]));

@@ -5,7 +5,7 @@ use super::peers::Seat;
 /// Who holds a prefix: at least one peer.
 ///
 /// Most prefixes of a large tree are held by one peer, which stands here; the others' peers are in the [`Crowds`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
     One(Seat),
     /// Which list of the [`Crowds`], in which each peer has a slot.

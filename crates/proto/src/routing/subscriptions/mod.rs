@@ -44,6 +44,15 @@ pub struct Subscriptions<P> {
     tree: Tree<Audience>,
     crowds: Crowds,
     peers: Peers<P>,
+    /// Greater with each change.
+    generation: u64,
+}
+
+/// The only prefix of a topic that is held, among all prefixes and over all changes. Equal ones have the same peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoleMatch {
+    audience: Audience,
+    generation: u64,
 }
 
 /// What [`Subscriptions::subscribe`] did.
@@ -85,7 +94,7 @@ impl<P: Copy + Eq + Ord> Subscriptions<P> {
     /// A new prefix of *L* bytes is admitted while 1 + ⌈*L* / 17⌉ nodes are left. It takes fewer where it shares its
     /// beginning with another.
     pub fn bounded(node_limit: u32) -> Self {
-        Self { tree: Tree::new(node_limit), crowds: Crowds::default(), peers: Peers::new() }
+        Self { tree: Tree::new(node_limit), crowds: Crowds::default(), peers: Peers::new(), generation: 0 }
     }
 
     /// The number of distinct prefixes held, by whatever number of peers: what XPUB reports as its topics count. O(1).
@@ -110,6 +119,7 @@ impl<P: Copy + Eq + Ord> Subscriptions<P> {
     /// # Errors
     /// [`Full`] if the prefix is new and the tree has reached its bound.
     pub fn subscribe(&mut self, prefix: &[u8], peer: P) -> Result<Subscribed, Full> {
+        self.generation += 1;
         if !self.peers.has_room() {
             return Err(Full);
         }
@@ -126,6 +136,7 @@ impl<P: Copy + Eq + Ord> Subscriptions<P> {
 
     /// Takes back one subscription of `peer` to `prefix`. O(*L* + log *S* + log peers).
     pub fn cancel(&mut self, prefix: &[u8], peer: P) -> Cancelled {
+        self.generation += 1;
         let (Some(node), Some(seat)) = (self.tree.find(prefix), self.peers.find(peer)) else {
             return Cancelled::Unknown;
         };
@@ -145,6 +156,7 @@ impl<P: Copy + Eq + Ord> Subscriptions<P> {
     /// Takes back all that `peer` subscribed to, and calls `gone` with each prefix that nobody holds any more, in no
     /// particular order. In proportion to what the peer held, whatever others hold: O(log *S* + *L*) for each prefix.
     pub fn remove_peer(&mut self, peer: P, mut gone: impl FnMut(&[u8])) {
+        self.generation += 1;
         let Some(seat) = self.peers.find(peer) else { return };
         let mut prefix = Vec::new();
         while let Some((node, slot)) = self.peers.release_any(seat) {
@@ -184,6 +196,14 @@ impl<P: Copy + Eq + Ord> Subscriptions<P> {
         for audience in [first, second].into_iter().chain(matching) {
             self.peers.visit_once(self.crowds.members(audience), &mut visit);
         }
+    }
+
+    /// What [`matches`](Self::matches) would find, if one prefix of `topic` is held and no other. O(*L*).
+    #[inline]
+    pub fn sole_match(&self, topic: &[u8]) -> Option<SoleMatch> {
+        let mut matching = self.tree.matching(topic);
+        let audience = *matching.next()?;
+        matching.next().is_none().then_some(SoleMatch { audience, generation: self.generation })
     }
 
     /// Calls `visit` once with each peer that holds exactly `topic`, in no particular order. O(*L* + its peers).

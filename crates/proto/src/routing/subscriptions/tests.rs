@@ -173,6 +173,26 @@ proptest! {
     }
 
     #[test]
+    fn equal_sole_matches_have_the_same_peers(steps in vec(step(), 0..60), topics in vec(prefix(), 1..6)) {
+        let (mut subscriptions, mut model) = (Subscriptions::new(), Model::default());
+        let mut seen: Vec<(SoleMatch, Vec<u8>)> = Vec::new();
+        for step in steps {
+            agree(&mut subscriptions, &mut model, step);
+            for topic in &topics {
+                let matching = model.holders.keys().filter(|prefix| topic.starts_with(prefix)).count();
+                let sole_match = subscriptions.sole_match(topic);
+                prop_assert_eq!(sole_match.is_some(), matching == 1);
+                let Some(sole_match) = sole_match else { continue };
+                let peers = model.matches(topic);
+                match seen.iter().find(|(other, _)| *other == sole_match) {
+                    Some((_, before)) => prop_assert_eq!(before, &peers),
+                    None => seen.push((sole_match, peers)),
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_filter_agrees_with_the_model(steps in vec(step(), 0..300)) {
         let (mut filter, mut model) = (Filter::new(), Model::default());
         for step in steps {

@@ -241,12 +241,12 @@ impl Net {
         }
     }
 
-    pub(crate) fn connection(&self, node: Node, link: Link) -> &Connection {
+    pub(crate) fn connection(&mut self, node: Node, link: Link) -> &Connection {
         let id = self.links[link.0].ends.iter().find_map(|end| match end {
             End::Machine { node: other, id, .. } if *other == node.0 => Some(*id),
             _ => None,
         });
-        self.nodes[node.0].socket.connections().get(id.unwrap()).expect("the connection is there")
+        self.nodes[node.0].socket.connection(id.unwrap()).expect("the connection is there")
     }
 
     /// The peers of the machine.
@@ -405,10 +405,10 @@ impl Net {
         while self.nodes[node].socket.poll_flush().is_some() {
             moved = true;
         }
-        let connections = self.nodes[node].socket.connections();
-        let is_flushed = |id: &ConnectionId| connections.get(*id).is_none_or(Connection::is_flushed);
-        if let Some(index) = self.nodes[node].retiring.iter().position(is_flushed) {
-            let id = self.nodes[node].retiring.swap_remove(index);
+        let NodeState { socket, retiring, .. } = &mut self.nodes[node];
+        let is_flushed = |id: &ConnectionId| socket.connection(*id).is_none_or(Connection::is_flushed);
+        if let Some(index) = retiring.iter().position(is_flushed) {
+            let id = retiring.swap_remove(index);
             self.give_up(node, id);
             moved = true;
         }
