@@ -4,7 +4,7 @@ use std::{fmt, ops::Deref};
 
 use bytes::Bytes;
 
-use crate::limits::LARGE_BODY_LEN;
+use crate::{limits::LARGE_BODY_LEN, message::Message};
 
 /// Bodies up to this many bytes are kept in the [`Frame`] itself, without an allocation.
 pub const INLINE_LEN_MAX: usize = 55;
@@ -213,6 +213,12 @@ impl<'a> BodyInPlace<'a> {
     #[inline]
     pub fn in_place(&self) -> Option<&'a [u8; INLINE_LEN_MAX]> {
         self.bytes.first_chunk().filter(|_| self.len <= INLINE_LEN_MAX)
+    }
+
+    /// Copies the body to the place of what is in `message`, which then has no other frame.
+    #[inline]
+    pub(crate) fn copy_to(&self, message: &mut Message) {
+        message.only_frame_mut().copy_prefix(self.bytes, self.len);
     }
 
     /// Copies the body to the place of what is in `memory`, which is used again as that of a [`Frame`] is.

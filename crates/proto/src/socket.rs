@@ -270,6 +270,9 @@ impl Socket {
     /// Why there is none.
     #[inline]
     pub fn recv(&mut self, into: &mut Message) -> Result<(), RecvRefusal> {
+        if self.take_small(|body| body.copy_to(into)).is_some() {
+            return Ok(());
+        }
         self.end_burst();
         let received = self.pattern.recv(&mut self.connections, into);
         self.remove_drained();
@@ -304,10 +307,16 @@ impl Socket {
         peer: &mut Option<Arc<PeerInfo>>,
         take: impl FnOnce(BodyInPlace<'_>) -> T,
     ) -> Option<T> {
+        let taken = self.take_small(take)?;
+        self.connections.name_sender(peer);
+        Some(taken)
+    }
+
+    #[inline]
+    fn take_small<T>(&mut self, take: impl FnOnce(BodyInPlace<'_>) -> T) -> Option<T> {
         let pattern = &self.pattern;
         let taken = self.connections.take_small_in_run(|options, body| pattern.passes_on(options, body), take)?;
         self.end_burst();
-        self.connections.name_sender(peer);
         Some(taken)
     }
 
