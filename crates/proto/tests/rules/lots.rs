@@ -157,6 +157,32 @@ fn who_looks_sees_all_that_was_sent() {
     assert_eq!(totals.messages_out, 3 * 10);
 }
 
+fn send_in_burst(net: &mut Net, publisher: Node) -> Result<(), SendRefusal> {
+    net.at(publisher).in_burst(|socket| socket.send(&Outgoing::Body(b"x")))
+}
+
+#[test]
+fn shares_of_a_burst_are_exact_however_much_of_it_has_gone() {
+    for gone in 1..6 {
+        let (mut net, publisher, _) = publisher(6, true);
+        (0..gone).for_each(|_| assert_eq!(send_in_burst(&mut net, publisher), Ok(()), "{gone}"));
+        net.pump();
+        (gone..6).for_each(|_| assert_eq!(send_in_burst(&mut net, publisher), Ok(()), "{gone}"));
+        assert_eq!(send_in_burst(&mut net, publisher), Err(SendRefusal::EndOfBurst), "{gone}");
+    }
+}
+
+#[test]
+fn each_burst_has_shares_of_its_own() {
+    let (mut net, publisher, _) = publisher(6, true);
+    (0..3).for_each(|_| assert_eq!(send_in_burst(&mut net, publisher), Ok(())));
+    net.at(publisher).end_burst();
+    assert_eq!(send_in_burst(&mut net, publisher), Ok(()));
+    net.pump();
+    (1..6).for_each(|_| assert_eq!(send_in_burst(&mut net, publisher), Ok(())));
+    assert_eq!(send_in_burst(&mut net, publisher), Err(SendRefusal::EndOfBurst));
+}
+
 #[test]
 fn enough_for_a_write_is_to_be_written_at_once() {
     use nought_proto::connection::Flush;
