@@ -11,7 +11,7 @@ use crate::{
     message::{Message, Outgoing},
     options::Options,
     routing::{
-        PassedUp, PassedUpKind, Upward, count_drop, distribute,
+        PassedUp, PassedUpKind, Upward, count_drop, distribute, offer,
         subscriptions::{Cancelled, SoleMatch, Subscribed, Subscriptions},
     },
     wire::Version,
@@ -62,6 +62,14 @@ impl XPub {
         if let Some(newest) = newest {
             audience.retain(|peer| peer == newest);
         }
+    }
+
+    /// With nodrop: whether all of the audience have room.
+    fn check_audience(&self, connections: &mut Connections) -> Result<(), SendRefusal> {
+        if connections.options.xpub_nodrop && !connections.have_room(&self.audience) {
+            return Err(SendRefusal::WouldBlock);
+        }
+        Ok(())
     }
 
     /// Takes a subscription into the table, and passes it up where that is wanted.
@@ -231,18 +239,26 @@ impl Pattern for XPub {
 
     fn send(&mut self, connections: &mut Connections, message: &Outgoing<'_>) -> Result<(), SendRefusal> {
         let topic = message.body(0).ok_or(SendRefusal::Malformed)?;
-        self.check(connections, topic)?;
+        self.find_audience(topic, connections.options.invert_matching);
+        match *self.audience.peers() {
+            // To write shows whether there is room.
+            [only] if connections.options.xpub_nodrop => {
+                if !offer(connections, only, message) {
+                    return Err(SendRefusal::WouldBlock);
+                }
+            }
+            _ => {
+                self.check_audience(connections)?;
+                distribute(connections, &self.audience, &self.old_peers, &[], message);
+            }
+        }
         self.newest = None;
-        distribute(connections, &self.audience, &self.old_peers, &[], message);
         Ok(())
     }
 
     fn check(&mut self, connections: &mut Connections, topic: &[u8]) -> Result<(), SendRefusal> {
         self.find_audience(topic, connections.options.invert_matching);
-        if connections.options.xpub_nodrop && !connections.have_room(&self.audience) {
-            return Err(SendRefusal::WouldBlock);
-        }
-        Ok(())
+        self.check_audience(connections)
     }
 
     fn recv(&mut self, connections: &mut Connections, into: &mut Message) -> Result<(), RecvRefusal> {

@@ -23,7 +23,7 @@ pub(crate) fn distribute(
     let message = match (audience.peers(), message) {
         ([], _) => return,
         ([only], _) => {
-            let written = connections.write(*only, envelope, message, 0);
+            let written = write_to_one(connections, *only, envelope, message);
             return count_drop(connections, *only, written);
         }
         (_, Outgoing::Body(_) | Outgoing::Bodies(_)) if message.body_len() >= LARGE_BODY_LEN => {
@@ -49,6 +49,25 @@ pub(crate) fn distribute(
         }
         connections.recycle(encoded);
     }
+}
+
+/// Sends a message to the only one of an audience unless it has no room, and says whether it has.
+pub(crate) fn offer(connections: &mut Connections, only: ConnectionId, message: &Outgoing<'_>) -> bool {
+    let written = write_to_one(connections, only, &[], message);
+    if written == Written::Gone {
+        count_drop(connections, only, written);
+    }
+    written != Written::Full
+}
+
+#[inline(never)]
+fn write_to_one(
+    connections: &mut Connections,
+    only: ConnectionId,
+    envelope: &[Frame],
+    message: &Outgoing<'_>,
+) -> Written {
+    connections.write(only, envelope, message, 0)
 }
 
 /// Counts the message as dropped for a peer that had no room, or has just gone.

@@ -10,7 +10,7 @@ mod upward;
 
 pub(crate) use self::{
     fair_queue::FairQueue,
-    fan_out::{count_drop, distribute},
+    fan_out::{count_drop, distribute, offer},
     load_balancer::LoadBalancer,
     roomy::Roomy,
     upstream::{Upstream, Wish},
