@@ -28,7 +28,7 @@ pub(crate) use self::{
     handshake::Progress,
     inbound::{Inbound, MessageRules, ScannedCommand, Shape},
     lot::Audience,
-    pipe::{Taken, Written},
+    pipe::{Change, Taken, Written},
     spares::Spares,
 };
 use self::{burst::Share, handshake::Handshake, heartbeat::Heartbeat, lot::LotPlace, run::Room};
@@ -180,6 +180,14 @@ impl MemoryPipes {
     #[inline]
     fn note_writing(&mut self) {
         self.streaming &= self.found > 1;
+    }
+
+    /// Writes a message, if there is room.
+    #[inline(always)]
+    fn write(&mut self, waste: &mut Waste, push: impl FnOnce(&mut FrameBuffer, Version)) -> Change {
+        self.note_writing();
+        self.batch.note_written();
+        self.out.write_message(waste, |frames| push(frames, Version::V3_1))
     }
 
     /// Messages that are consumed before the one with which the writer is to know of them.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Batch, Burst, Connection, ConnectionId, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox, Output,
-    PAUSE_SPINS_MIN, PeerInfo, Pipe, Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
+    Batch, Burst, Change, Connection, ConnectionId, Flush, FrameBuffer, Load, MemoryPipes, MessageRules, Outbox,
+    Output, PAUSE_SPINS_MIN, PeerInfo, Pipe, Read, ScannedCommand, Shape, Spares, Stage, Taken, Waste, Written,
     body_pool::BodyPool,
     heartbeat::{Due, Heartbeat, Sent},
     slots::Slots,
@@ -51,7 +51,7 @@ pub struct Connections {
     kept_len: usize,
     /// Who comes after whom, where a lost connection left messages and was made again.
     successors: HashMap<ConnectionId, ConnectionId>,
-    /// To whom each message goes, where that is one peer and through a transport.
+    /// To whom each message goes, where that is one peer.
     only_peer: Option<ConnectionId>,
     /// Whose message was received last.
     pub(crate) received_from: Option<ConnectionId>,
@@ -301,29 +301,40 @@ impl Connections {
 
     /// Notes who gets each message, if that is one peer.
     pub(crate) fn note_only_peer(&mut self, id: Option<ConnectionId>) {
-        let has_transport =
-            |id: &_| self.get(*id).is_some_and(|connection| matches!(connection.outbox, Outbox::Wire(_)));
-        self.only_peer = id.filter(has_transport);
+        self.only_peer = id;
     }
 
-    /// Writes a message of one frame to the only peer, if that is in a run; `false`: the pattern is to be asked, as always
-    /// for a message of a burst, and where others have had their share of one.
+    /// Writes a message of one frame to the only peer, if that is in a run, or in the same process and has room; `false`:
+    /// the pattern is to be asked, as always for a message of a burst, and where others have had their share of one.
     #[inline]
     pub(crate) fn write_to_only_peer(&mut self, body: &[u8]) -> bool {
-        self.only_peer.is_some_and(|id| self.write_in_run(id, body))
+        self.only_peer.is_some_and(|id| self.write_at_once(id, body))
     }
 
     #[inline(never)]
-    fn write_in_run(&mut self, id: ConnectionId, body: &[u8]) -> bool {
+    fn write_at_once(&mut self, id: ConnectionId, body: &[u8]) -> bool {
         if self.burst.is_on || !self.burst.met.is_empty() {
             return false;
         }
-        let Some(connection) = self.slots.find_to_write(id).filter(|connection| connection.is_in_run()) else {
-            return false;
-        };
-        if connection.push_in_run(|frames, version| frames.push_body(version, body)) {
-            self.want_flush(id);
+        let Some(connection) = self.slots.find_to_write(id) else { return false };
+        if connection.is_in_run() {
+            if connection.push_in_run(|frames, version| frames.push_body(version, body)) {
+                self.want_flush(id);
+            }
+            return true;
         }
+        debug_assert!(self.batched.is_none(), "would go before what was gathered");
+        let is_shared = body.len() >= LARGE_BODY_LEN;
+        if is_shared || !connection.takes_output() {
+            return false;
+        }
+        let Outbox::Memory(pipes) = &mut connection.outbox else { return false };
+        let change = pipes.write(&mut self.waste, |frames, version| frames.push_body(version, body));
+        if change.written != Written::Yes {
+            // The pattern tries it again, and that counts.
+            return false;
+        }
+        connection.note_change(change);
         true
     }
 
@@ -339,10 +350,10 @@ impl Connections {
                 return Written::Gone;
             }
             if let Outbox::Memory(pipes) = &mut connection.outbox {
-                pipes.note_writing();
                 if let Some(batched) = &mut self.batched
                     && pipes.batch.has_place(&pipes.out, &mut self.waste)
                 {
+                    pipes.note_writing();
                     if pipes.batch.is_empty() {
                         batched.push(id);
                     }
@@ -350,10 +361,8 @@ impl Connections {
                     connection.note_written(Written::Yes, len);
                     return Written::Yes;
                 }
-                pipes.batch.note_written();
-                let change = pipes.out.write_message(&mut self.waste, |frames| push(frames, Version::V3_1));
-                connection.note_replaced(change.replaced);
-                connection.note_written(change.written, change.added_len);
+                let change = pipes.write(&mut self.waste, push);
+                connection.note_change(change);
                 if self.burst.is_on && change.written == Written::Yes {
                     connection.share.add(self.burst.number, 1);
                 }
@@ -1079,12 +1088,13 @@ impl Connection {
         }
     }
 
-    /// Counts what a newer message has replaced in the pipe.
+    /// Counts what was written to the pipe, and what it has replaced there.
     #[inline]
-    fn note_replaced(&mut self, replaced: Load) {
+    fn note_change(&mut self, Change { written, added_len, replaced }: Change) {
         self.counters.conflated += replaced.messages as u64;
         self.counters.messages_out -= replaced.messages as u64;
         self.counters.bytes_out -= replaced.bytes as u64;
+        self.note_written(written, added_len);
     }
 
     /// Takes from the pipe what the sender put there.

@@ -51,6 +51,34 @@ fn a_large_borrowed_body_is_handed_on_by_reference() {
     assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
 }
 
+/// Whoever sends to one peer alone tries it before its pattern does.
+#[test]
+fn a_message_that_finds_no_room_meets_the_mark_once() {
+    for (sender, receiver) in [(SocketType::Push, SocketType::Pull), (SocketType::Pair, SocketType::Pair)] {
+        let mut net = Net::new();
+        let [sender, receiver] = [sender, receiver]
+            .map(|kind| net.socket_with(kind, |options| (options.send_hwm, options.recv_hwm) = (1, 1)));
+        net.join(sender, receiver);
+        assert_eq!(net.fill(sender, "x"), 2);
+        let counters = net.at(sender).connections().totals();
+        assert_eq!((counters.messages_out, counters.send_hwm_hits), (2, 1));
+        assert_eq!(net.recv_all(receiver).len(), 2);
+        net.send(sender, "y");
+        assert_eq!(net.recv_all(receiver), [Message::from("y")]);
+    }
+}
+
+#[test]
+fn nothing_is_written_to_the_only_peer_once_its_output_is_closed() {
+    let mut net = Net::new();
+    let (push, pull) = (net.socket(SocketType::Push), net.socket(SocketType::Pull));
+    let (id, _) = net.join(push, pull);
+    net.send(push, "x");
+    net.at(push).close_output(id);
+    assert_eq!(net.try_send(push, "y"), Err(SendRefusal::WouldBlock));
+    assert_eq!(net.recv_all(pull), [Message::from("x")]);
+}
+
 #[test]
 fn a_pipe_holds_exactly_the_sum_of_both_marks() {
     for (send_hwm, recv_hwm) in [(1, 1), (5, 7), (1000, 1000)] {
