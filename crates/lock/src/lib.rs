@@ -13,12 +13,14 @@
 //! assert_eq!(*lock.lock(), 1);
 //! ```
 //!
-//! A [`Gate`] does the same for what is used by many and may be taken away at any time. A [`Queue`] has no lock at all.
+//! A [`Gate`] does the same for what is used by many and may be taken away at any time. A [`BriefLock`] is for two threads
+//! that come in turns, and costs each of them one locked instruction. A [`Queue`] has no lock at all.
 //!
 //! A process may be forked at any time: nothing here that a process has once is waited for by a child in which whoever was
 //! to finish it is not there.
 
 mod barrier;
+mod brief;
 mod gate;
 mod own;
 mod place;
@@ -36,6 +38,7 @@ use std::{
 
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard};
 pub use crate::{
+    brief::{BriefGuard, BriefLock},
     gate::{Gate, Visit},
     queue::Queue,
 };

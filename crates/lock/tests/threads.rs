@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nought_lock::BiasedLock;
+use nought_lock::{BiasedLock, BriefLock};
 
 const ROUNDS: u64 = 200_000;
 
@@ -98,4 +98,59 @@ fn a_thread_that_was_unparked_before_it_waits_here_parks_no_more_than_it_would_h
         drop(value);
         assert!(waiting.join().unwrap(), "the lock took what the thread was told");
     });
+}
+
+#[test]
+fn a_brief_lock_that_is_held_for_long_lets_others_in_when_it_is_left() {
+    let lock = BriefLock::new(0);
+    let mut value = lock.lock();
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            let (lock, tell) = (&lock, tell.clone());
+            scope.spawn(move || {
+                tell.send("comes").unwrap();
+                *lock.lock() += 1;
+                tell.send("entered").unwrap();
+            });
+        }
+        (0..3).for_each(|_| assert_eq!(told.recv(), Ok("comes")));
+        // Long enough that they sleep. If they do not, the test shows less, and does not fail.
+        thread::sleep(Duration::from_millis(100));
+        *value += 1;
+        assert!(told.try_recv().is_err());
+        drop(value);
+        (0..3).for_each(|_| assert_eq!(told.recv(), Ok("entered")));
+    });
+    assert_eq!(*lock.lock(), 4);
+}
+
+#[test]
+fn nothing_that_is_counted_under_a_brief_lock_is_lost() {
+    let lock = BriefLock::new((0_u64, 0_u64));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    let mut sums = lock.lock();
+                    assert_eq!(sums.0, sums.1);
+                    sums.0 += 1;
+                    sums.1 += 1;
+                }
+            });
+        }
+    });
+    assert_eq!(lock.lock().0, 3 * ROUNDS);
+}
+
+#[test]
+fn a_panic_inside_a_brief_lock_lets_others_in() {
+    let lock = BriefLock::new(0);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _value = lock.lock();
+        std::panic::resume_unwind(Box::new("expected"));
+    }));
+    assert!(panicked.is_err());
+    *lock.lock() += 1;
+    assert_eq!(*lock.lock(), 1);
 }

@@ -1,9 +1,11 @@
 //! One direction between two sockets of the same process: the sender encodes into the buffer that the receiver takes.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
+
+use nought_lock::{BriefGuard, BriefLock};
 
 use super::{Load, Waste, frame_buffer::FrameBuffer};
 use crate::wire::Version;
@@ -27,7 +29,7 @@ pub trait Notify: Send + Sync {
 /// Everything but the reader's progress is under one small lock, so that no wake-up is lost: the reader says under the
 /// lock that it found nothing, and the writer that comes next tells it.
 pub struct Pipe {
-    shared: OwnLine<Mutex<Shared>>,
+    shared: OwnLine<BriefLock<Shared>>,
     progress: OwnLine<Progress>,
 }
 
@@ -140,18 +142,19 @@ impl Pipe {
             publish_interval: (capacity / 16).clamp(1, 1024),
             half: AtomicU64::new(0),
         };
-        Self { shared: OwnLine(Mutex::new(shared)), progress: OwnLine(progress) }
+        Self { shared: OwnLine(BriefLock::new(shared)), progress: OwnLine(progress) }
     }
 
     /// Has the places of messages that were consumed become free together, half of the pipe at a time, and not one by one.
     pub fn free_by_halves(&mut self) {
-        let shared = self.shared.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.shared.0.get_mut();
         shared.frees_by_halves = true;
         *self.progress.0.half.get_mut() = shared.half();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn lock(&self) -> BriefGuard<'_, Shared> {
+        self.shared.0.lock()
     }
 
     /// Writes one message, which `encode` appends. What it replaces goes into `waste`.
