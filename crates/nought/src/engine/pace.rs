@@ -11,7 +11,11 @@ use std::time::{Duration, Instant};
 
 use nought_proto::{Outgoing, limits::LEAD_LEN_MAX};
 
-use super::{Core, Guard, State, wait::Patience, waiters::Interest};
+use super::{
+    Core, Guard, State,
+    wait::{Ended, Patience},
+    waiters::Interest,
+};
 
 /// How long peers that take nothing are waited for: several times as long as those that read take to make room for a
 /// transport to tell of.
@@ -20,13 +24,6 @@ const STANDSTILL: Duration = Duration::from_millis(1);
 /// How long a send waits at most: long enough for a peer's process to get its turn from the kernel, and short enough for a
 /// thread that feeds many sockets over slow networks.
 const PACING_MAX: Duration = Duration::from_millis(10);
-
-/// What a wait for slower peers has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reached {
-    Peers,
-    EndOfPatience,
-}
 
 /// What a socket knows of its peers' pace.
 #[derive(Debug, Default)]
@@ -45,29 +42,25 @@ impl Core {
         let mut is_worth_it = !state.stands_still();
         while is_worth_it && !patience.is_over(now) && !state.waiters.has_leader() {
             let before = state.machine.written_len();
-            let reached;
-            (state, reached) = self.wait_until_level(state, patience.at_most(now + STANDSTILL));
+            let is_level;
+            (state, is_level) = self.wait_until_level(state, patience.at_most(now + STANDSTILL));
             self.leave_output(&mut state);
             let written = state.machine.written_len();
             state.pace.stood_still_at = (written == before).then_some(written);
-            is_worth_it = reached == Some(Reached::EndOfPatience) && written > before;
+            is_worth_it = is_level == Ok(false) && written > before;
             now = Instant::now();
         }
         state
     }
 
-    /// `None`: something else has ended the wait.
+    /// Waits, no longer than `patience`, until the sender is not far ahead, and says whether it has come to that.
     ///
     /// The end of patience is no failure: the message is taken, and those who wait in an event loop are told as before.
-    fn wait_until_level<'a>(&'a self, state: Guard<'a>, patience: Patience) -> (Guard<'a>, Option<Reached>) {
-        let (state, reached) = self.wait_for(state, Interest::Send, patience, |state| {
-            if state.machine.lead().is_none() {
-                Some(Reached::Peers)
-            } else {
-                patience.is_over(Instant::now()).then_some(Reached::EndOfPatience)
-            }
-        });
-        (state, reached.ok())
+    fn wait_until_level<'a>(&'a self, state: Guard<'a>, patience: Patience) -> (Guard<'a>, Result<bool, Ended>) {
+        self.wait_for(state, Interest::Send, patience, |state| {
+            let is_level = state.machine.lead().is_none();
+            (is_level || patience.is_over(Instant::now())).then_some(is_level)
+        })
     }
 
     /// Gives the socket to the driver, unless others are there: its transport has just taken what it could, and the sender
