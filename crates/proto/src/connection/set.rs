@@ -325,7 +325,8 @@ impl Connections {
         }
         debug_assert!(self.batched.is_none(), "would go before what was gathered");
         let is_shared = body.len() >= LARGE_BODY_LEN;
-        if is_shared || !connection.takes_output() {
+        // Who waits to be told of room has none until then, whatever the message.
+        if is_shared || connection.wants_room || !connection.takes_output() {
             return false;
         }
         let Outbox::Memory(pipes) = &mut connection.outbox else { return false };

@@ -68,6 +68,29 @@ fn a_message_that_finds_no_room_meets_the_mark_once() {
     }
 }
 
+/// Who has found no room hears of some; until then no message finds any, of however many frames.
+#[test]
+fn whether_there_is_room_is_the_same_for_every_message() {
+    let mut net = Net::new();
+    let push = net.socket_with(SocketType::Push, |options| options.send_hwm = 5);
+    let pull = net.socket_with(SocketType::Pull, |options| options.recv_hwm = 5);
+    net.join(push, pull);
+    assert_eq!(net.fill(push, "x"), 10);
+    net.pump();
+    let two_frames = [&b"a"[..], b"b"];
+    for left in (0..10).rev() {
+        net.try_recv(pull).unwrap();
+        net.pump();
+        let has_room = net.at(push).can_send();
+        assert_eq!(net.try_send(push, Outgoing::Bodies(&two_frames)).is_ok(), has_room, "two frames, {left} left");
+        assert_eq!(net.try_send(push, "y").is_ok(), has_room, "one frame, {left} left");
+        if has_room {
+            return;
+        }
+    }
+    panic!("it has not heard of room");
+}
+
 #[test]
 fn nothing_is_written_to_the_only_peer_once_its_output_is_closed() {
     let mut net = Net::new();
