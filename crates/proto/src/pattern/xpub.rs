@@ -47,7 +47,7 @@ impl XPub {
     fn find_audience(&mut self, topic: &[u8], invert: bool) {
         let Self { peers, subscriptions, newest, audience, match_of_audience, .. } = self;
         let is_plain = !invert && newest.is_none();
-        let sole_match = subscriptions.sole_match(topic).filter(|_| is_plain);
+        let sole_match = if is_plain { subscriptions.sole_match(topic) } else { None };
         if sole_match.is_some() && sole_match == *match_of_audience {
             return;
         }

@@ -60,6 +60,7 @@ pub(crate) fn offer(connections: &mut Connections, only: ConnectionId, message: 
     written != Written::Full
 }
 
+/// Not written into both its callers: what it calls is written into it, as a whole.
 #[inline(never)]
 fn write_to_one(
     connections: &mut Connections,
