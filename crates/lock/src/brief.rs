@@ -4,7 +4,7 @@ use std::{
     cell::UnsafeCell,
     marker::PhantomData,
     ops::{Deref, DerefMut},
-    sync::atomic::Ordering,
+    sync::atomic::{Ordering, fence},
 };
 
 use crate::{
@@ -23,7 +23,8 @@ const PAUSE_MAX: u32 = 32;
 ///
 /// A mutex is left by a locked instruction, by which its holder learns whether somebody sleeps. Here it looks after a
 /// plain store, and whoever is about to sleep pays for both, which is rare: it has looked for longer than the lock is
-/// ever held, unless the holder has lost its processor.
+/// held, unless the holder has lost its processor or has more to do than usual. Where the system has no barrier for that,
+/// a fence takes its place, as in a mutex.
 ///
 /// ```
 /// use nought_lock::BriefLock;
@@ -41,6 +42,8 @@ pub struct BriefLock<T> {
     is_held: AtomicBool,
     /// Whether somebody sleeps until the holder leaves, or is about to. Written with `sleep`.
     is_awaited: AtomicBool,
+    /// Whether who sleeps pays for who leaves; where the system has no such barrier, each pays.
+    has_barrier: bool,
     value: UnsafeCell<T>,
     sleep: Mutex<()>,
     holder_left: Condvar,
@@ -59,11 +62,11 @@ unsafe impl<T: Send> Sync for BriefLock<T> {}
 /// with `Release`, which the next one's exchange reads with `Acquire`.
 ///
 /// Nobody sleeps for ever. Who is about to sleep sets `is_awaited` and then tries once more; who leaves clears `is_held`
-/// and then looks at `is_awaited`. Between the two steps lies a barrier on either side (`barrier`), so that at least one of
-/// them sees what the other did. If it is the one who would sleep, it has the lock. If it is the one who leaves, it wakes
-/// all who sleep, and each tries again. It takes the mutex to do so, which who is about to sleep holds from before it sets
-/// `is_awaited` until it sleeps: so the wake-up comes to one who sleeps, and `is_awaited` is cleared for nobody who does not
-/// hear of it.
+/// and then looks at `is_awaited`. Between the two steps lies a barrier on either side (`barrier`, or a fence on each), so
+/// that at least one of them sees what the other did. If it is the one who would sleep, it has the lock. If it is the one
+/// who leaves, it wakes all who sleep, and each tries again. It takes the mutex to do so, which who is about to sleep holds
+/// from before it sets `is_awaited` until it sleeps: so the wake-up comes to one who sleeps, and `is_awaited` is cleared for
+/// nobody who does not hear of it.
 pub struct BriefGuard<'a, T> {
     lock: &'a BriefLock<T>,
     /// Not to be shared by threads: `T` may not be.
@@ -73,11 +76,10 @@ pub struct BriefGuard<'a, T> {
 impl<T> BriefLock<T> {
     /// A lock that nobody holds.
     pub fn new(value: T) -> Self {
-        // Who is about to sleep finds the barrier registered; where there is none, it waits long enough instead.
-        barrier::is_there();
         Self {
             is_held: AtomicBool::new(false),
             is_awaited: AtomicBool::new(false),
+            has_barrier: barrier::is_there(),
             value: UnsafeCell::new(value),
             sleep: Mutex::new(()),
             holder_left: Condvar::new(),
@@ -115,7 +117,11 @@ impl<T> BriefLock<T> {
         let mut sleep = sync::lock(&self.sleep);
         loop {
             self.is_awaited.store(true, Ordering::Relaxed);
-            barrier::heavy();
+            if self.has_barrier {
+                barrier::heavy()
+            } else {
+                fence(Ordering::SeqCst)
+            }
             if self.try_hold() {
                 return;
             }
@@ -154,9 +160,37 @@ impl<T> Drop for BriefGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.lock.is_held.store(false, Ordering::Release);
-        barrier::light();
+        if self.lock.has_barrier {
+            barrier::light()
+        } else {
+            fence(Ordering::SeqCst)
+        }
         if self.lock.is_awaited.load(Ordering::Relaxed) {
             self.lock.wake_all();
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn who_sleeps_hears_of_the_end_without_the_barrier_too() {
+        let lock = BriefLock { has_barrier: false, ..BriefLock::new(0) };
+        let mut value = lock.lock();
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| *lock.lock() += 1);
+            }
+            while !lock.is_awaited.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+            *value += 1;
+            drop(value);
+        });
+        assert_eq!(*lock.lock(), 3);
     }
 }
