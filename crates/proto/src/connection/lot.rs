@@ -2,7 +2,9 @@
 //!
 //! Each message to many would be copied into every outbox, and each outbox is somewhere else in memory. So what goes to
 //! the same audience is gathered in one buffer, and whoever gets at one of its connections gives it what the lot has for
-//! it before anything else (see [`Slots::find_to_write`](super::slots::Slots::find_to_write)). Nobody sees a difference.
+//! it before anything else (see [`Slots::find_to_write`](super::slots::Slots::find_to_write)). What is taken, sent and
+//! counted is the same as without. Only where one of the audience has had its share of a burst and another is full, it may be
+//! the other of the two for which a message is refused.
 //!
 //! A connection takes part while a message would go straight into its outbox, and nothing else would be done: it is in a
 //! [run](super::run); its outbox holds messages already, so that somebody knows that they are to be written; and there are
